@@ -1,0 +1,1 @@
+"""The conversation with the aggregator: hello, claims, batches, acknowledgements, requests."""

@@ -1,0 +1,1 @@
+"""From batches of a link to rows of the journal: identity, epochs, terms, absence."""

@@ -1,0 +1,1 @@
+"""Readers of the journal that carry records outward: the feed hub, the gauges."""

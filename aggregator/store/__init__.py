@@ -1,0 +1,1 @@
+"""The journal: one Protocol, SQLite and memory behind it."""

@@ -1,0 +1,1 @@
+"""HTTP: REST API, feed, probes, metrics, the static page."""

@@ -1,0 +1,1 @@
+"""kubescribe: a flight recorder for Kubernetes. This package is what agent and aggregator share."""

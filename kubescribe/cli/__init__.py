@@ -1,0 +1,1 @@
+"""The `kubescribe` command: the only place where the roles are composed."""

@@ -1,0 +1,1 @@
+"""Process plumbing: settings, logs, tasks, back-off, listeners. Knows nothing of Kubernetes or of records."""

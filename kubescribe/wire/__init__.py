@@ -1,0 +1,1 @@
+"""What crosses a process border: records, link messages, their codec. Knows nothing of sockets or files."""
