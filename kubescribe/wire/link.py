@@ -1,0 +1,170 @@
+"""
+The messages of the link: what agent and aggregator say to each other on `/ingest/v1`.
+
+One websocket binary frame is one message, MessagePack, tagged on `type`. The first message of an agent is `Hello`; the
+answer is `Welcome` or `Refused`. Then the agent claims its streams and sends its spool: batches numbered `n` = 1, 2,
+3 … for each spool id, never reused, resent byte for byte until acknowledged. `Ack` comes after the commit and covers every
+batch up to its `n`. Everything that must not wait behind a replay (reports, requests, replies) travels between the
+batches on the second lane, limited by the credit that the receiver granted.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from kubescribe.wire.records import Presence, Value
+
+PROTOCOL_VERSION = 1
+"""Raised when an old reader could misread a new writer; a field with a default does not raise it."""
+
+MAX_MESSAGE_BYTES = 8 * 2**20
+"""The largest frame on the link. A batch stays below 1 MiB unless one record is larger; etcd holds at most ~1.5 MiB."""
+
+MAX_BATCH_BYTES = 64 * 2**20
+"""What a batch may decompress to."""
+
+
+class Message(
+    msgspec.Struct, tag_field="type", tag=True, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False
+):
+    """Base of the messages."""
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """The agent introduces itself. `instance` is random for each process, `spool_id` for each spool folder."""
+
+    protocol: int
+    agent: str
+    scope: str
+    version: str
+    instance: str
+    spool_id: str
+    cluster_uid: str
+    cluster: str = ""
+    node: str = ""
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """
+    The aggregator accepts the agent.
+
+    `last_n` is the last committed batch of this spool, 0 if none. The agent keeps at most `window_batches` and
+    `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes.
+    """
+
+    protocol: int
+    journal_id: str
+    epoch: int
+    redaction_key: bytes
+    last_n: int
+    window_batches: int
+    window_bytes: int
+    credit: int
+    heartbeat_seconds: float
+    server_time: int
+
+
+class StreamClaim(Value, frozen=True, kw_only=True):
+    """A stream that the agent wants to hold; `kind` is the kind of its objects."""
+
+    name: str
+    kind: str
+
+
+class Claim(Message, frozen=True, kw_only=True):
+    """The agent claims streams; each claim raises their term."""
+
+    streams: tuple[StreamClaim, ...]
+
+
+class Grant(Value, frozen=True, kw_only=True):
+    """
+    One claimed stream: its new term, the journal's resume point and that point's epoch.
+
+    `snapshot` orders a Snapshot before anything else (the journal knows nothing, or the stream is of an older epoch).
+    """
+
+    name: str
+    term: int
+    epoch: int
+    resource_version: int
+    snapshot: bool = False
+
+
+class Granted(Message, frozen=True, kw_only=True):
+    """The answer to a Claim."""
+
+    streams: tuple[Grant, ...]
+
+
+class Relist(Message, frozen=True, kw_only=True):
+    """The aggregator asks for Snapshots: `epoch` is the journal's epoch now, `reason` why."""
+
+    epoch: int
+    streams: tuple[str, ...]
+    reason: str
+
+
+class Batch(Message, frozen=True, kw_only=True):
+    """`count` records as `codec.encode_records` wrote them: zstd over a MessagePack array."""
+
+    n: int
+    count: int
+    records: bytes
+
+
+class Ack(Message, frozen=True, kw_only=True):
+    """Every batch up to `n` is committed."""
+
+    n: int
+
+
+class Busy(Message, frozen=True, kw_only=True):
+    """The journal cannot be written now (disk full, read-only): hold and resend after `retry_after_seconds`."""
+
+    retry_after_seconds: float
+    reason: str
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """Second lane: the agent about itself."""
+
+    presence: Presence
+
+
+class Request(Message, frozen=True, kw_only=True):
+    """Second lane, aggregator to agent: do `verb`; `arguments` is MessagePack that the verb defines."""
+
+    id: int
+    verb: str
+    arguments: bytes = b""
+    deadline_seconds: float = 10.0
+
+
+class Reply(Message, frozen=True, kw_only=True):
+    """Second lane, agent to aggregator: a part of the answer to request `id`; `last` ends it, `error` fails it."""
+
+    id: int
+    last: bool = True
+    payload: bytes = b""
+    error: str = ""
+
+
+class Credit(Message, frozen=True, kw_only=True):
+    """Second lane: the receiver allows `messages` more Reply messages."""
+
+    messages: int
+
+
+class Refused(Message, frozen=True, kw_only=True):
+    """The aggregator ends the conversation and says why; `retry_after_seconds` None means: not without a change."""
+
+    code: Literal[
+        "protocol", "cluster", "unauthorized", "malformed", "tooLarge", "outOfOrder", "superseded", "stopping"
+    ]
+    message: str
+    retry_after_seconds: float | None = None
+
+
+FromAgent = Hello | Claim | Batch | Report | Reply
+FromAggregator = Welcome | Granted | Relist | Ack | Busy | Request | Credit | Refused

@@ -1,0 +1,222 @@
+"""
+The records: what an agent reports and the journal keeps (design section 5).
+
+Plain frozen values, tagged on `type`, camelCase on the wire. Times are integer nanoseconds since the Unix epoch, UTC.
+resourceVersions are integers: etcd makes them so, and since KEP-5504 they are officially comparable within one
+resource. Fields may be added with a default; a field is never renamed, retyped or removed (golden samples in
+tests/data/wire).
+
+Every record that comes from a watch names its `stream` and the `term` under which the agent held that stream; the
+epoch of a version is ingest's to say, from (stream, term), never the agent's.
+"""
+
+from typing import Literal
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
+    """Base of the values inside records; carries nothing itself. Subclasses inherit how they are encoded."""
+
+
+class Record(
+    msgspec.Struct, tag_field="type", tag=True, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False
+):
+    """Base of the tagged union; carries nothing itself."""
+
+
+class Actor(Value, frozen=True, kw_only=True):
+    """
+    Who wrote a version, as far as the object itself tells: a field manager, never a person.
+
+    `manager`, `operation`, `subresource` and `time` come from the managedFields entry that owns what changed. The
+    rest is filled under GitOps from the objects of Argo CD, Flux or Helm.
+    """
+
+    manager: str
+    operation: str = ""
+    subresource: str = ""
+    time: int | None = None
+    app: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    initiated_by: str | None = None
+
+
+class Interval(Value, frozen=True, kw_only=True):
+    """A span of time, nanoseconds, in which something happened at an unknown moment."""
+
+    after: int
+    before: int
+
+
+class ObjectReference(Value, frozen=True, kw_only=True):
+    """What an Event is about, as the Event says it."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
+class Change(Record, frozen=True, kw_only=True):
+    """
+    One version of one object.
+
+    `kind` is `Kind`, or `Kind.group` outside the built-in groups. `body` is the object as JSON, redacted, without
+    managedFields, resourceVersion and generation; of a delete it is the last state. `listed` marks an object of a list
+    or of WatchList's synthetic events: these come in no order, so they never move a resume point
+    (kubernetes-client/python#819). `inferred` marks a delete that nobody saw, with the time in which it happened; its
+    resourceVersion is the last known one. `node` is a pod's spec.nodeName.
+    """
+
+    stream: str
+    term: int
+    kind: str
+    name: str
+    uid: str
+    resource_version: int
+    observed_at: int
+    namespace: str = ""
+    gone: bool = False
+    listed: bool = False
+    generation: int = 0
+    node: str = ""
+    actor: Actor | None = None
+    inferred: Interval | None = None
+    body: bytes = b""
+
+
+class Snapshot(Record, frozen=True, kw_only=True):
+    """
+    What a stream held at `resource_version`, in phases: one begin, the Changes, parts with the uids, one end.
+
+    `id` binds the phases together. `consistent` is true when the list was asked for without a resourceVersion, so that
+    it cannot be older than what was seen before. `epoch` is the journal's epoch that the agent knew when it asked.
+    `uids` and `versions` run in parallel, at most SNAPSHOT_PART of them in one part. `count` in the end is the number of
+    uids in all parts: a Snapshot that lost a part on its way is void.
+    """
+
+    stream: str
+    term: int
+    kind: str
+    id: str
+    phase: Literal["begin", "part", "end"]
+    resource_version: int
+    observed_at: int
+    consistent: bool = False
+    epoch: int = 0
+    uids: tuple[str, ...] = ()
+    versions: tuple[int, ...] = ()
+    count: int = 0
+
+
+class Departed(Record, frozen=True, kw_only=True):
+    """An object left a filtered watch: it no longer matches, or it is gone; the watch cannot tell which."""
+
+    stream: str
+    term: int
+    kind: str
+    uid: str
+    resource_version: int
+    observed_at: int
+    namespace: str = ""
+    name: str = ""
+
+
+class Progress(Record, frozen=True, kw_only=True):
+    """A bookmark: the stream is complete up to `resource_version`. Gets no seq of its own."""
+
+    stream: str
+    term: int
+    resource_version: int
+    observed_at: int
+
+
+class Occurrence(Record, frozen=True, kw_only=True):
+    """
+    A Kubernetes Event, as it stands at `resource_version`; `count` is cumulative, ingest computes what is new.
+
+    `first_at` and `last_at` are the emitter's clock (watching rule 35). `gone` is set only for an Event that was
+    deleted before its time to live: expiry is not news, a deletion is.
+    """
+
+    stream: str
+    term: int
+    uid: str
+    name: str
+    resource_version: int
+    observed_at: int
+    namespace: str = ""
+    reason: str = ""
+    event_type: str = ""
+    message: str = ""
+    action: str = ""
+    count: int = 1
+    first_at: int = 0
+    last_at: int = 0
+    regarding: ObjectReference = ObjectReference()
+    reporter: str = ""
+    reporter_instance: str = ""
+    listed: bool = False
+    gone: bool = False
+
+
+class Gap(Record, frozen=True, kw_only=True):
+    """
+    A time in which something may have gone unseen.
+
+    The same `id` comes again when more is known: an open gap is closed as recovered (everything arrived after all) or
+    lost. `to` is None while open. `stream` is a stream's name, or `agent/NAME` for everything an agent reports.
+    `count` and `bytes` are given where known.
+    """
+
+    id: str
+    stream: str
+    cause: str
+    start: int = msgspec.field(name="from")
+    to: int | None = None
+    outcome: Literal["open", "recovered", "lost"] = "open"
+    count: int | None = None
+    bytes: int | None = None
+    detail: str = ""
+
+
+class StreamHealth(Value, frozen=True, kw_only=True):
+    """How one watch does: `state` is live, listing, retrying or forbidden; `seen_at` its last sign of life."""
+
+    name: str
+    state: str
+    seen_at: int = 0
+    resource_version: int = 0
+    detail: str = ""
+
+
+class Presence(Record, frozen=True, kw_only=True):
+    """
+    An agent came, went, or reports about itself.
+
+    Only `came` and `went` enter the journal, written by ingest; reports travel on the second lane, kept in memory.
+    """
+
+    agent: str
+    state: Literal["came", "went", "report"]
+    observed_at: int
+    node: str = ""
+    scope: str = ""
+    version: str = ""
+    instance: str = ""
+    spool_bytes: int = 0
+    spool_records: int = 0
+    oldest_unsent_at: int | None = None
+    dropped_records: int = 0
+    api_requests: dict[str, int] = msgspec.field(default_factory=dict)
+    streams: tuple[StreamHealth, ...] = ()
+
+
+SNAPSHOT_PART = 1000
+"""Most uids in one part of a Snapshot; keeps a record under 64 KiB."""
+
+AnyRecord = Change | Snapshot | Departed | Progress | Occurrence | Gap | Presence
+"""What a batch may hold."""
