@@ -1,1 +1,1 @@
-"""The bounded buffer on disk between the watches and the link."""
+"""The agent's buffer on disk: what was seen and not yet acknowledged. Bounded, and it says what it dropped."""
