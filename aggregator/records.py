@@ -1,0 +1,269 @@
+"""
+The values that travel between ingest, store, outlets and web.
+
+Rows are what the journal keeps. A `Plan` is one transaction: ingest decides it, a store executes it whole or not at
+all. Nothing here does I/O.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from kubescribe.wire.records import Gap, Occurrence, Presence
+
+
+class Verb(IntEnum):
+    """What a version did to its object, derived by ingest; stored as the number, never renumbered."""
+
+    ADDED = 1
+    MODIFIED = 2
+    DELETED = 3
+    INFERRED_DELETED = 4
+
+    @property
+    def text(self) -> str:
+        """The word in JSON and in metric labels."""
+        return ("", "added", "modified", "deleted", "inferredDeleted")[self]
+
+
+class ObjectKey(NamedTuple):
+    """What names an object for ever: its kind (`Kind` or `Kind.group`) and its uid."""
+
+    kind: str
+    uid: str
+
+
+class Version(NamedTuple):
+    """The order of an object's history; tuples compare in just that order."""
+
+    epoch: int
+    resource_version: int
+    gone: bool
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Head:
+    """
+    The highest version of an object that the journal holds.
+
+    `id` is the journal's own small number for the object, `seq` the head change's, `depth` how many patches lie
+    between it and the last key version.
+    """
+
+    id: int
+    key: ObjectKey
+    namespace: str
+    name: str
+    node: str
+    version: Version
+    seq: int
+    depth: int
+    observed_at: int
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class ChangeRow:
+    """
+    One stored version.
+
+    `patch` is the difference to the change `base` as JSON (see store/patches.py), None where there is no version below.
+    `body` is the whole object as JSON, of key versions only. `actor` is JSON or None. `after` is the start of an
+    inferred delete's interval (its end is `observed_at`). A row without `base` has a body.
+    """
+
+    seq: int
+    object_id: int
+    version: Version
+    verb: Verb
+    observed_at: int
+    committed_at: int
+    late: bool
+    listed: bool
+    generation: int
+    base: int | None
+    patch: bytes | None
+    body: bytes | None
+    actor: bytes | None
+    after: int | None
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class OccurrenceRow:
+    """One stored state of a Kubernetes Event; `added` is how many times it happened since the state before."""
+
+    seq: int
+    epoch: int
+    added: int
+    committed_at: int
+    occurrence: Occurrence
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class GapRow:
+    """A gap as it now stands; a later row with the same id replaces what is said, under its own seq."""
+
+    seq: int
+    committed_at: int
+    gap: Gap
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class PresenceRow:
+    """An agent came or went."""
+
+    seq: int
+    committed_at: int
+    presence: Presence
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class StreamRow:
+    """
+    What the journal knows of a stream.
+
+    `resource_version` and `epoch` are the resume point (0: none yet) and `complete_at` the time up to which the stream
+    was seen whole, ns. `holder` is the spool id that holds the stream, without a break since `held_since`;
+    `term` is the latest.
+    """
+
+    name: str
+    kind: str
+    resource_version: int
+    epoch: int
+    complete_at: int
+    holder: str
+    held_since: int
+    term: int
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class SnapshotStage:
+    """A Snapshot that has begun and not ended: what arrived of it so far, kept in the journal with its rows."""
+
+    stream: str
+    id: str
+    resource_version: int
+    consistent: bool
+    uids: frozenset[str] = frozenset()
+
+
+class CounterKey(NamedTuple):
+    """One series of a counter that lives in the journal: the family without `kubescribe_`, and its label values."""
+
+    family: str
+    labels: tuple[str, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """
+    One transaction.
+
+    `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
+    `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
+    transaction. `epoch` and `cluster_uid` are given when they change.
+    """
+
+    heads: dict[int, Head] = field(default_factory=dict)
+    changes: list[ChangeRow] = field(default_factory=list)
+    occurrences: list[OccurrenceRow] = field(default_factory=list)
+    gaps: list[GapRow] = field(default_factory=list)
+    presences: list[PresenceRow] = field(default_factory=list)
+    streams: dict[str, StreamRow] = field(default_factory=dict)
+    terms: dict[tuple[str, int], int] = field(default_factory=dict)
+    spools: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
+    staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    counters: dict[CounterKey, int] = field(default_factory=dict)
+    epoch: int | None = None
+    cluster_uid: str | None = None
+    cluster: str | None = None
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class JournalState:
+    """What ingest needs to know when a journal was opened; small, whatever the journal's size."""
+
+    journal_id: str
+    redaction_key: bytes
+    cluster_uid: str
+    cluster: str
+    epoch: int
+    last_seq: int
+    last_object_id: int
+    streams: dict[str, StreamRow]
+    terms: dict[tuple[str, int], int]
+    spools: dict[str, int]
+    stages: dict[str, SnapshotStage]
+    counters: dict[CounterKey, int]
+    open_gaps: dict[str, Gap]
+    present: dict[str, Presence]
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Facets:
+    """What a filter may ask of a record; the same words as the parameters of `GET changes`."""
+
+    namespace: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    manager: str = ""
+    observed_at: int = 0
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Published:
+    """A committed record on its way to the outlets: encoded once, as it is served everywhere."""
+
+    seq: int
+    topic: str
+    committed_at: int
+    facets: Facets
+    json: bytes
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class RecordQuery:
+    """
+    The parameters of `GET changes` and of its kin.
+
+    `start` (`from` in the API) and `after` are exclusive, `to` inclusive; the times are of `observedAt`, ns. `after` is
+    a seq: records above it in ascending order, below it in descending order. None and "" mean: any.
+    """
+
+    start: int | None = None
+    to: int | None = None
+    after: int | None = None
+    namespace: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    manager: str = ""
+    reason: str = ""
+    q: str = ""
+    limit: int = 100
+    ascending: bool = False
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class ObjectQuery:
+    """The parameters of `GET objects`; `at` None is now, `after` the object id where the page before ended."""
+
+    at: int | None = None
+    namespace: str = ""
+    kind: str = ""
+    name: str = ""
+    q: str = ""
+    include_deleted: bool = False
+    include_body: bool = False
+    after: int = 0
+    limit: int = 100
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Page:
+    """A page of finished JSON objects; `last` is the `after` of the next page, None when this one is the last."""
+
+    items: list[bytes]
+    last: int | None
