@@ -198,6 +198,7 @@ class JournalState:
     counters: dict[CounterKey, int]
     open_gaps: dict[str, Gap]
     present: dict[str, Presence]
+    last_committed_at: int = 0
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)

@@ -1,0 +1,174 @@
+"""
+What ingest knows between two transactions, and the draft of the next one.
+
+The ledger changes only after a commit. A draft reads through to the ledger and keeps every change to itself, so that a
+commit that fails leaves nothing behind in memory either. Small things only: the objects are the catalog's.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from aggregator.records import (
+    CounterKey,
+    GapRow,
+    JournalState,
+    Plan,
+    PresenceRow,
+    Published,
+    SnapshotStage,
+    StreamRow,
+)
+from kubescribe.wire.records import Gap, Presence
+
+
+@dataclass(slots=True)
+class Stage:
+    """A running Snapshot with the uids that arrived so far."""
+
+    snapshot: SnapshotStage
+    uids: set[str]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The committed state of ingest; see JournalState for the words."""
+
+    journal_id: str
+    redaction_key: bytes
+    cluster_uid: str
+    cluster: str
+    epoch: int
+    last_seq: int
+    last_object_id: int
+    last_committed_at: int
+    streams: dict[str, StreamRow]
+    terms: dict[tuple[str, int], int]
+    spools: dict[str, int]
+    stages: dict[str, Stage]
+    open_gaps: dict[str, Gap]
+    present: dict[str, Presence]
+
+    @classmethod
+    def of(cls, state: JournalState) -> "Ledger":
+        """Return the ledger of a journal that was just opened."""
+        return cls(
+            journal_id=state.journal_id,
+            redaction_key=state.redaction_key,
+            cluster_uid=state.cluster_uid,
+            cluster=state.cluster,
+            epoch=state.epoch,
+            last_seq=state.last_seq,
+            last_object_id=state.last_object_id,
+            last_committed_at=state.last_committed_at,
+            streams=dict(state.streams),
+            terms=dict(state.terms),
+            spools=dict(state.spools),
+            stages={name: Stage(stage, set(stage.uids)) for name, stage in state.stages.items()},
+            open_gaps=dict(state.open_gaps),
+            present=dict(state.present),
+        )
+
+
+@dataclass(slots=True)
+class Draft:
+    """One transaction in the making."""
+
+    ledger: Ledger
+    committed_at: int
+    plan: Plan = field(default_factory=Plan)
+    published: list[Published] = field(default_factory=list)
+    relists: list[tuple[str, ...]] = field(default_factory=list)
+    tally: Counter[str] = field(default_factory=Counter)
+    epoch: int = 0
+    last_seq: int = 0
+    last_object_id: int = 0
+
+    def __post_init__(self) -> None:
+        self.epoch = self.ledger.epoch
+        self.last_seq = self.ledger.last_seq
+        self.last_object_id = self.ledger.last_object_id
+        # Clocks step back; seq and committedAt never disagree about order.
+        self.committed_at = max(self.committed_at, self.ledger.last_committed_at)
+
+    def next_seq(self) -> int:
+        """Return the next seq of the journal."""
+        self.last_seq += 1
+        return self.last_seq
+
+    def next_object_id(self) -> int:
+        """Return a new small number for an object."""
+        self.last_object_id += 1
+        return self.last_object_id
+
+    def stream(self, name: str) -> StreamRow | None:
+        """Return the stream as it stands in this draft."""
+        return self.plan.streams.get(name) or self.ledger.streams.get(name)
+
+    def term_epoch(self, stream: str, term: int) -> int:
+        """Return the epoch of what a holder of *term* reports; the journal's own for a term it never granted."""
+        key = (stream, term)
+        found = self.plan.terms.get(key)
+        if found is None:
+            found = self.ledger.terms.get(key)
+        return self.epoch if found is None else found
+
+    def last_batch(self, spool_id: str) -> int:
+        """Return the number of the last batch of a spool that is in the journal or in this draft."""
+        return self.plan.spools.get(spool_id) or self.ledger.spools.get(spool_id, 0)
+
+    def raise_epoch(self) -> int:
+        """Begin a new epoch and return its number."""
+        self.epoch += 1
+        self.plan.epoch = self.epoch
+        return self.epoch
+
+    def open_gap(self, gap_id: str) -> Gap | None:
+        """Return the gap of that id if it is open in this draft."""
+        for row in reversed(self.plan.gaps):
+            if row.gap.id == gap_id:
+                return row.gap if row.gap.outcome == "open" else None
+        return self.ledger.open_gaps.get(gap_id)
+
+    def count(self, family: str, *labels: str, by: int = 1) -> None:
+        """Add to a counter that lives in the journal."""
+        key = CounterKey(family, labels)
+        self.plan.counters[key] = self.plan.counters.get(key, 0) + by
+
+    def absorb(self) -> None:
+        """Move the draft into the ledger; call it only after the commit."""
+        ledger, plan = self.ledger, self.plan
+        ledger.epoch = self.epoch
+        ledger.last_seq = self.last_seq
+        ledger.last_object_id = self.last_object_id
+        ledger.last_committed_at = self.committed_at
+        ledger.streams.update(plan.streams)
+        ledger.terms.update(plan.terms)
+        ledger.spools.update(plan.spools)
+        ledger.cluster_uid = plan.cluster_uid or ledger.cluster_uid
+        ledger.cluster = plan.cluster or ledger.cluster
+        for name, stage in plan.stages.items():
+            if stage is None:
+                ledger.stages.pop(name, None)
+            elif name not in ledger.stages or ledger.stages[name].snapshot.id != stage.id:
+                ledger.stages[name] = Stage(stage, set())
+        for name, uids in plan.staged:
+            if name in ledger.stages:
+                ledger.stages[name].uids.update(uids)
+        for row in plan.gaps:
+            _follow_gap(ledger.open_gaps, row)
+        for came_or_went in plan.presences:
+            _follow_presence(ledger.present, came_or_went)
+
+
+def _follow_gap(open_gaps: dict[str, Gap], row: GapRow) -> None:
+    if row.gap.outcome == "open":
+        open_gaps[row.gap.id] = row.gap
+    else:
+        open_gaps.pop(row.gap.id, None)
+
+
+def _follow_presence(present: dict[str, Presence], row: PresenceRow) -> None:
+    if row.presence.state == "came":
+        present[row.presence.agent] = row.presence
+    else:
+        present.pop(row.presence.agent, None)

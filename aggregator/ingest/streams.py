@@ -1,0 +1,224 @@
+"""
+Streams: who holds one, how far it is complete, and which epoch its versions belong to (design section 2).
+
+First pass over a transaction's records, in their order. It moves resume points, follows Snapshots from begin to end,
+and gives every version its epoch. Pure: it works on a draft and does no I/O.
+
+The rules:
+
+* A claim raises the stream's term. A record is the holder's when it comes from the spool that holds the stream, under a
+  term of its unbroken holding: a spool is first in, first out, so what it held before a restart is still in order.
+* Only the holder moves the resume point, and only with versions of a watch or the end of a Snapshot.
+* The epoch of a version is that of (stream, term). It changes at the begin of a Snapshot only: when a consistent list
+  lies below the resume point, the store was restored and the journal's epoch is raised; a list asked for under the
+  journal's epoch belongs to it; a list asked for before the agent knew of the new epoch belongs to the old one, unless
+  it lies below the resume point and so proves that it was made after the restore.
+"""
+
+from dataclasses import dataclass, replace
+
+from aggregator.ingest.ledger import Draft
+from aggregator.records import SnapshotStage, StreamRow
+from kubescribe.wire.link import Grant, StreamClaim
+from kubescribe.wire.records import AnyRecord, Change, Departed, Gap, Occurrence, Progress, Snapshot
+
+
+@dataclass(slots=True, frozen=True)
+class LocatedChange:
+    """A Change and its epoch."""
+
+    change: Change
+    epoch: int
+
+
+@dataclass(slots=True, frozen=True)
+class LocatedOccurrence:
+    """An Occurrence and its epoch."""
+
+    occurrence: Occurrence
+    epoch: int
+
+
+@dataclass(slots=True, frozen=True)
+class Absence:
+    """
+    A Snapshot that ended whole: what the journal believes alive in `stream` and is not among `uids` is gone.
+
+    Only versions up to (`epoch`, `resource_version`) may be judged; the deletes happened between `after` and `before`.
+    """
+
+    stream: str
+    kind: str
+    epoch: int
+    resource_version: int
+    uids: frozenset[str]
+    after: int
+    before: int
+
+
+Located = LocatedChange | LocatedOccurrence | Absence | Gap
+
+
+def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
+    """Give the stream to *spool_id* and return what it needs to go on."""
+    row = draft.stream(claim.name)
+    if row is None:
+        row = StreamRow(
+            name=claim.name,
+            kind=claim.kind,
+            resource_version=0,
+            epoch=draft.epoch,
+            complete_at=0,
+            holder=spool_id,
+            held_since=1,
+            term=1,
+        )
+    else:
+        term = row.term + 1
+        held_since = row.held_since if row.holder == spool_id else term
+        row = replace(row, kind=claim.kind, holder=spool_id, held_since=held_since, term=term)
+    draft.plan.streams[claim.name] = row
+    draft.plan.terms[claim.name, row.term] = row.epoch
+    return Grant(
+        name=row.name,
+        term=row.term,
+        epoch=draft.epoch,
+        resource_version=row.resource_version,
+        snapshot=row.resource_version == 0 or row.epoch < draft.epoch,
+    )
+
+
+def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Located]:
+    """Follow *records* of one batch and return what the second pass has to store, in the same order."""
+    located: list[Located] = []
+    for record in records:
+        if isinstance(record, Change):
+            epoch = draft.term_epoch(record.stream, record.term)
+            if not record.listed and record.inferred is None:
+                _advance(draft, spool_id, record, epoch)
+            located.append(LocatedChange(record, epoch))
+        elif isinstance(record, Occurrence):
+            epoch = draft.term_epoch(record.stream, record.term)
+            if not record.listed:
+                _advance(draft, spool_id, record, epoch)
+            located.append(LocatedOccurrence(record, epoch))
+        elif isinstance(record, Progress | Departed):
+            _advance(draft, spool_id, record, draft.term_epoch(record.stream, record.term))
+        elif isinstance(record, Snapshot):
+            absence = _follow(draft, spool_id, record)
+            if absence is not None:
+                located.append(absence)
+        elif isinstance(record, Gap):
+            located.append(record)
+    return located
+
+
+def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:
+    row = draft.stream(stream)
+    if row is not None and row.holder == spool_id and row.held_since <= term <= row.term:
+        return row
+    return None
+
+
+def _advance(draft: Draft, spool_id: str, record: Change | Occurrence | Progress | Departed, epoch: int) -> None:
+    row = _held(draft, spool_id, record.stream, record.term)
+    if row is None or row.epoch != epoch:
+        return
+    if record.resource_version > row.resource_version or record.observed_at > row.complete_at:
+        draft.plan.streams[record.stream] = replace(
+            row,
+            resource_version=max(row.resource_version, record.resource_version),
+            complete_at=max(row.complete_at, record.observed_at),
+        )
+
+
+def _follow(draft: Draft, spool_id: str, snapshot: Snapshot) -> Absence | None:
+    row = _held(draft, spool_id, snapshot.stream, snapshot.term)
+    if row is None:
+        draft.tally["snapshot_of_no_holder"] += snapshot.phase == "end"
+        return None
+    if snapshot.phase == "begin":
+        _begin(draft, row, snapshot)
+        return None
+    stage = _stage(draft, snapshot.stream)
+    if stage is None or stage.id != snapshot.id:
+        if snapshot.phase == "end":
+            _void(draft, snapshot)
+        return None
+    if snapshot.phase == "part":
+        draft.plan.staged.append((snapshot.stream, snapshot.uids))
+        return None
+    return _end(draft, row, stage, snapshot)
+
+
+def _begin(draft: Draft, row: StreamRow, snapshot: Snapshot) -> None:
+    held = draft.term_epoch(snapshot.stream, snapshot.term)
+    below = snapshot.consistent and row.resource_version > snapshot.resource_version and row.epoch == held
+    if snapshot.epoch >= draft.epoch:
+        epoch = draft.epoch
+        if held == draft.epoch and below:
+            epoch = draft.raise_epoch()
+            others = {name for name in (*draft.ledger.streams, *draft.plan.streams) if name != snapshot.stream}
+            draft.relists.append(tuple(sorted(others)))
+    else:
+        epoch = draft.epoch if below else held
+    draft.plan.terms[snapshot.stream, snapshot.term] = epoch
+    draft.plan.stages[snapshot.stream] = SnapshotStage(
+        stream=snapshot.stream,
+        id=snapshot.id,
+        resource_version=snapshot.resource_version,
+        consistent=snapshot.consistent,
+    )
+    # A new begin replaces a Snapshot that never ended, also one of this very transaction.
+    draft.plan.staged = [entry for entry in draft.plan.staged if entry[0] != snapshot.stream]
+
+
+def _stage(draft: Draft, stream: str) -> SnapshotStage | None:
+    if stream in draft.plan.stages:
+        return draft.plan.stages[stream]
+    stage = draft.ledger.stages.get(stream)
+    return stage.snapshot if stage else None
+
+
+def _staged_uids(draft: Draft, stage: SnapshotStage) -> frozenset[str]:
+    uids: set[str] = set()
+    committed = draft.ledger.stages.get(stage.stream)
+    if committed is not None and committed.snapshot.id == stage.id:
+        uids |= committed.uids
+    for stream, part in draft.plan.staged:
+        if stream == stage.stream:
+            uids.update(part)
+    return frozenset(uids)
+
+
+def _end(draft: Draft, row: StreamRow, stage: SnapshotStage, snapshot: Snapshot) -> Absence | None:
+    uids = _staged_uids(draft, stage)
+    draft.plan.stages[snapshot.stream] = None
+    draft.plan.staged = [entry for entry in draft.plan.staged if entry[0] != snapshot.stream]
+    if len(uids) != snapshot.count:
+        _void(draft, snapshot)
+        return None
+    epoch = draft.term_epoch(snapshot.stream, snapshot.term)
+    listed_at = stage.resource_version
+    if row.epoch == epoch and listed_at < row.resource_version:
+        # A list from a stale cache (resourceVersion "0"): it proves nothing about what came after it.
+        draft.tally["snapshot_below_resume_point"] += 1
+        return None
+    draft.plan.streams[snapshot.stream] = replace(
+        row, resource_version=listed_at, epoch=epoch, complete_at=max(row.complete_at, snapshot.observed_at)
+    )
+    return Absence(
+        stream=snapshot.stream,
+        kind=snapshot.kind,
+        epoch=epoch,
+        resource_version=listed_at,
+        uids=uids,
+        after=row.complete_at,
+        before=snapshot.observed_at,
+    )
+
+
+def _void(draft: Draft, snapshot: Snapshot) -> None:
+    """Ask again for a Snapshot that arrived incomplete: nothing may be inferred from it."""
+    draft.tally["snapshot_void"] += 1
+    draft.relists.append((snapshot.stream,))

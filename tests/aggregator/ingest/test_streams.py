@@ -1,0 +1,303 @@
+"""Claims, terms, epochs, resume points and Snapshots, decided on drafts without a journal."""
+
+from aggregator.ingest.ledger import Draft, Ledger
+from aggregator.ingest.streams import Absence, LocatedChange, grant, locate
+from aggregator.records import JournalState
+from kubescribe.wire.link import Grant, StreamClaim
+from kubescribe.wire.records import Change, Progress, Snapshot
+
+STREAM = "pods"
+
+
+def a_ledger() -> Ledger:
+    return Ledger.of(
+        JournalState(
+            journal_id="j",
+            redaction_key=b"k",
+            cluster_uid="c",
+            cluster="c",
+            epoch=1,
+            last_seq=0,
+            last_object_id=0,
+            streams={},
+            terms={},
+            spools={},
+            stages={},
+            counters={},
+            open_gaps={},
+            present={},
+        )
+    )
+
+
+class Writer:
+    """Commits each step, as the pipeline does."""
+
+    def __init__(self) -> None:
+        self.ledger = a_ledger()
+        self.relists: list[tuple[str, ...]] = []
+        self.clock = 0
+
+    def claim(self, spool: str, stream: str = STREAM) -> Grant:
+        draft = Draft(self.ledger, self.clock)
+        granted = grant(draft, spool, StreamClaim(name=stream, kind="Pod"))
+        draft.absorb()
+        return granted
+
+    def send(self, spool: str, *records):
+        draft = Draft(self.ledger, self.clock)
+        located = locate(draft, spool, list(records))
+        draft.absorb()
+        self.relists += draft.relists
+        return located
+
+    def resume(self, stream: str = STREAM) -> tuple[int, int]:
+        row = self.ledger.streams[stream]
+        return row.epoch, row.resource_version
+
+
+def a_change(rv: int, *, term: int = 1, listed: bool = False, uid: str = "u", stream: str = STREAM) -> Change:
+    return Change(
+        stream=stream,
+        term=term,
+        kind="Pod",
+        name="p",
+        uid=uid,
+        resource_version=rv,
+        observed_at=rv,
+        listed=listed,
+        body=b"{}",
+    )
+
+
+def a_snapshot(rv: int, uids=(), *, term=1, epoch=1, snapshot_id="s", consistent=True, count=None, stream=STREAM):
+    common = {
+        "stream": stream,
+        "term": term,
+        "kind": "Pod",
+        "id": snapshot_id,
+        "resource_version": rv,
+        "observed_at": rv,
+        "consistent": consistent,
+        "epoch": epoch,
+    }
+    return [
+        Snapshot(phase="begin", **common),
+        *(a_change(rv, term=term, listed=True, uid=uid, stream=stream) for uid in uids),
+        Snapshot(phase="part", uids=tuple(uids), versions=tuple(rv for _ in uids), **common),
+        Snapshot(phase="end", count=len(uids) if count is None else count, **common),
+    ]
+
+
+def epochs(located) -> list[int]:
+    return [item.epoch for item in located if isinstance(item, LocatedChange)]
+
+
+def absences(located) -> list[Absence]:
+    return [item for item in located if isinstance(item, Absence)]
+
+
+def test_a_new_stream_is_granted_with_the_order_of_a_snapshot():
+    granted = Writer().claim("a")
+
+    assert granted == Grant(name=STREAM, term=1, epoch=1, resource_version=0, snapshot=True)
+
+
+def test_each_claim_raises_the_term_and_returns_the_resume_point():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]), a_change(12))
+
+    granted = writer.claim("a")
+
+    assert granted == Grant(name=STREAM, term=2, epoch=1, resource_version=12, snapshot=False)
+
+
+def test_listed_versions_never_move_the_resume_point():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]))
+    writer.send("a", a_change(99, listed=True))
+
+    assert writer.resume() == (1, 10)
+
+
+def test_a_bookmark_moves_the_resume_point_and_never_backwards():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10))
+    writer.send("a", Progress(stream=STREAM, term=1, resource_version=20, observed_at=1))
+    writer.send("a", Progress(stream=STREAM, term=1, resource_version=15, observed_at=2))
+
+    assert writer.resume() == (1, 20)
+
+
+def test_only_the_holder_moves_the_resume_point_but_everybody_is_heard():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10))
+    writer.claim("b")
+
+    located = writer.send("a", a_change(11, term=1))
+
+    assert epochs(located) == [1]
+    assert writer.resume() == (1, 10)
+
+
+def test_what_a_spool_held_before_its_restart_still_counts_after_the_new_claim():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10))
+    writer.claim("a")
+
+    located = writer.send("a", *a_snapshot(15, ["v"], term=1), a_change(16, term=1))
+
+    assert len(absences(located)) == 1
+    assert writer.resume() == (1, 16)
+
+
+def test_what_a_spool_held_before_it_lost_the_stream_does_not_count_after_it_won_it_back():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10))
+    writer.claim("b")
+    writer.claim("a")
+
+    located = writer.send("a", *a_snapshot(15, ["v"], term=1))
+
+    assert absences(located) == []
+    assert writer.resume() == (1, 10)
+
+
+def test_a_snapshot_that_ends_whole_proves_what_is_absent():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u", "v"]))
+
+    located = writer.send("a", *a_snapshot(20, ["u"], snapshot_id="t"))
+
+    assert absences(located) == [
+        Absence(
+            stream=STREAM, kind="Pod", epoch=1, resource_version=20, uids=frozenset({"u"}), after=10, before=20
+        )
+    ]
+
+
+def test_a_snapshot_survives_a_commit_between_its_phases():
+    writer = Writer()
+    writer.claim("a")
+    begin, change, part, end = a_snapshot(20, ["u"])
+    writer.send("a", begin, change)
+    writer.send("a", part)
+
+    located = writer.send("a", end)
+
+    assert [absence.uids for absence in absences(located)] == [frozenset({"u"})]
+
+
+def test_a_snapshot_that_lost_a_part_is_void_and_asked_for_again():
+    writer = Writer()
+    writer.claim("a")
+    begin, _, _, end = a_snapshot(20, ["u"])
+
+    located = writer.send("a", begin, end)
+
+    assert absences(located) == []
+    assert writer.relists == [(STREAM,)]
+    assert writer.resume() == (1, 0)
+
+
+def test_a_snapshot_without_its_begin_is_void_and_asked_for_again():
+    writer = Writer()
+    writer.claim("a")
+    _, change, part, end = a_snapshot(20, ["u"])
+
+    located = writer.send("a", change, part, end)
+
+    assert absences(located) == []
+    assert writer.relists == [(STREAM,)]
+
+
+def test_a_stale_inconsistent_list_infers_nothing_and_leaves_the_resume_point():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(20, ["u"]))
+
+    located = writer.send("a", *a_snapshot(10, [], snapshot_id="t", consistent=False))
+
+    assert absences(located) == []
+    assert writer.resume() == (1, 20)
+    assert writer.ledger.epoch == 1
+
+
+def test_a_consistent_list_below_the_resume_point_raises_the_epoch_and_asks_all_the_others():
+    writer = Writer()
+    writer.claim("a")
+    writer.claim("a", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]), *a_snapshot(100, ["n"], stream="nodes"))
+
+    located = writer.send("a", a_change(101), *a_snapshot(50, ["u"], snapshot_id="t"), a_change(51))
+
+    assert epochs(located) == [1, 2, 2]
+    assert writer.ledger.epoch == 2
+    assert writer.relists == [("nodes",)]
+    assert writer.resume() == (2, 51)
+
+
+def test_the_second_stream_to_notice_a_restore_joins_the_epoch_and_raises_none():
+    writer = Writer()
+    writer.claim("a")
+    writer.claim("a", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]), *a_snapshot(100, ["n"], stream="nodes"))
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+
+    located = writer.send("a", *a_snapshot(50, ["n"], snapshot_id="t", stream="nodes", epoch=1))
+
+    assert writer.ledger.epoch == 2
+    assert epochs(located) == [2]
+    assert writer.resume("nodes") == (2, 50)
+
+
+def test_a_list_made_before_the_restore_but_read_after_it_stays_in_the_old_epoch():
+    writer = Writer()
+    writer.claim("a")
+    writer.claim("b", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]))
+    writer.send("b", *a_snapshot(100, ["n"], stream="nodes"))
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+
+    old = writer.send("b", a_change(105, stream="nodes"), *a_snapshot(110, ["n"], stream="nodes", snapshot_id="t"))
+    new = writer.send("b", *a_snapshot(52, ["n"], stream="nodes", snapshot_id="x", epoch=2))
+
+    assert epochs(old) == [1, 1]
+    assert epochs(new) == [2]
+    assert writer.ledger.epoch == 2
+    assert writer.resume("nodes") == (2, 52)
+
+
+def test_versions_spooled_before_a_restore_keep_their_epoch_whenever_they_arrive():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(100, ["u"]))
+    writer.claim("b")
+    writer.send("b", *a_snapshot(50, ["u"], term=2, snapshot_id="t"))
+
+    located = writer.send("a", a_change(101, term=1))
+
+    assert writer.ledger.epoch == 2
+    assert epochs(located) == [1]
+    assert writer.resume() == (2, 50)
+
+
+def test_a_stream_of_an_older_epoch_is_granted_with_the_order_of_a_snapshot():
+    writer = Writer()
+    writer.claim("a")
+    writer.claim("b", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]))
+    writer.send("b", *a_snapshot(100, ["n"], stream="nodes"))
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+
+    granted = writer.claim("b", "nodes")
+
+    assert granted.epoch == 2
+    assert granted.snapshot
