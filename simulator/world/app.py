@@ -1,0 +1,210 @@
+"""
+The small living cluster: the one place that knows every controller.
+
+`step` does what is due, in one order for one seed; `run` does the same in real time without holding up the loop.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from simulator.errors import StoreRefused
+from simulator.etcd import Etcd
+from simulator.versions import DELETED, Event
+from simulator.world.autoscaling import Autoscalers
+from simulator.world.background import Background
+from simulator.world.cluster import Cluster
+from simulator.world.deployments import Deployments
+from simulator.world.director import Director
+from simulator.world.edits import Stage, Target
+from simulator.world.endpoints import Endpoints
+from simulator.world.events import Recorder
+from simulator.world.jobs import Jobs
+from simulator.world.kubelet import Kubelet
+from simulator.world.nodelife import NodeLife
+from simulator.world.pods import Pods
+from simulator.world.population import Population
+from simulator.world.registry import PodRecord, record_of
+from simulator.world.replicasets import ReplicaSets
+from simulator.world.restarts import Restarts
+from simulator.world.scheduler import Scheduler
+from simulator.world.sets import Sets
+
+_LOG = structlog.get_logger()
+# Below the 20 ms that a loop may stall, with room for the longest single action.
+_SLICE_SECONDS = 0.008
+_LONGEST_SLEEP_SECONDS = 0.25
+# A clock that is this far ahead has jumped (a laptop slept): what waited goes on waiting.
+_JUMP_SECONDS = 30.0
+
+
+class World:
+    """
+    The controllers, kubelets and people of one pretend cluster, acting on *etcd*.
+
+    *nodes* and *pods* are what `populate` makes; *pods* counts all, with at least one for each application. *pace* is
+    how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970). Not for several loops or threads.
+    """
+
+    def __init__(
+        self,
+        etcd: Etcd,
+        *,
+        nodes: int = 20,
+        pods: int = 300,
+        seed: int = 1,
+        pace: float = 1.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._etcd = etcd
+        self._clock = clock
+        self._size = (nodes, pods)
+        self._is_stale = False
+        self._has_scenario = True
+        self.cluster = cluster = Cluster(etcd, seed=seed, pace=pace, now=clock())
+        self._recorder = recorder = Recorder(cluster)
+        self.pods = Pods(cluster)
+        self._scheduler = Scheduler(cluster, recorder)
+        kubelet = Kubelet(cluster, recorder, self.pods)
+        self._restarts = Restarts(kubelet)
+        self._replica_sets = ReplicaSets(cluster, recorder, self.pods)
+        self.deployments = Deployments(cluster, recorder, self._replica_sets)
+        self._sets = Sets(cluster, recorder, self.pods)
+        self._jobs = Jobs(cluster, recorder, self.pods)
+        self._endpoints = Endpoints(cluster)
+        autoscalers = Autoscalers(cluster, recorder, self.deployments)
+        self._background = Background(cluster, autoscalers)
+        self._node_life = NodeLife(cluster, recorder, self.pods)
+        stage = Stage(
+            cluster=cluster,
+            pods=self.pods,
+            restarts=self._restarts,
+            deployments=self.deployments,
+            autoscalers=autoscalers,
+            jobs=self._jobs,
+            node_life=self._node_life,
+        )
+        self.director = Director(stage)
+        self._connect(kubelet)
+
+    def populate(self, *, scenario: bool = True) -> None:
+        """
+        Fill an empty store, or take up what an earlier run left in it; then let it live.
+
+        Without *scenario* no story begins by itself, only by `play`.
+        """
+        if not self._etcd.list("nodes"):
+            nodes, pods = self._size
+            Population(
+                self.cluster,
+                deployments=self.deployments,
+                replica_sets=self._replica_sets,
+                endpoints=self._endpoints,
+                nodes=nodes,
+                pods=pods,
+            ).write()
+        self._has_scenario = scenario
+        self._adopt()
+
+    def step(self, now: float) -> None:
+        """Do everything that is due at *now* (seconds since 1970), each at its own time, in order."""
+        self._work(now, float("inf"))
+        self.cluster.now = max(self.cluster.now, now)
+
+    def play(self, story: str) -> Target | None:
+        """Begin a story of `STORIES` now; return its target, None when none is free. KeyError: no such story."""
+        return self.director.play(story)
+
+    async def run(self) -> None:
+        """Live in real time until cancelled."""
+        while True:
+            now = self._clock()
+            if now - self.cluster.now > _JUMP_SECONDS and not self._is_stale:
+                self.cluster.agenda.delay_all(now - self.cluster.now)
+                self.cluster.now = now
+            if self._work(now, time.perf_counter() + _SLICE_SECONDS):
+                await asyncio.sleep(0)
+                continue
+            self.cluster.now = max(self.cluster.now, now)
+            due = self.cluster.agenda.next_due
+            wait = _LONGEST_SLEEP_SECONDS if due is None else due - self._clock()
+            await asyncio.sleep(min(_LONGEST_SLEEP_SECONDS, max(0.001, wait)))
+
+    def _work(self, now: float, until: float) -> bool:
+        """Do what is due until the performance counter says *until*; tell whether something is left."""
+        if self._is_stale:
+            self._adopt()
+        while (entry := self.cluster.agenda.pop_due(now)) is not None:
+            due, action = entry
+            self.cluster.now = max(self.cluster.now, due)
+            try:
+                action()
+            except StoreRefused as error:
+                # Somebody else wrote: as for the real controllers, the next look puts it right.
+                _LOG.debug("simulator.write_refused", error=str(error))
+            if time.perf_counter() > until:
+                return True
+        return False
+
+    def _connect(self, kubelet: Kubelet) -> None:
+        """Tell everybody whom to listen to."""
+        self.pods.created.append(self._scheduler.enqueue)
+        self._scheduler.bound.append(kubelet.start)
+        self.pods.stopping.append(kubelet.stop)
+        for listener in (
+            self._replica_sets.pod_changed,
+            self._sets.pod_changed,
+            self._jobs.pod_changed,
+            self._endpoints.pod_changed,
+            self._restarts.forget,
+        ):
+            self.pods.changed.append(listener)
+        self._node_life.membership_changed.append(self._sets.nodes_changed)
+        self._node_life.resumed.append(self._restarts.adopt)
+        self._etcd.subscribe(self._observe)
+        self._etcd.on_restore(self._mark_stale)
+
+    def _adopt(self) -> None:
+        """Begin from what the store holds: at the start, and when it went back to an older state."""
+        self._is_stale = False
+        cluster = self.cluster
+        cluster.now = max(cluster.now, self._clock())
+        cluster.agenda.clear()
+        cluster.registry.clear()
+        self._recorder.adopt()
+        self._node_life.adopt()
+        for pod in self._etcd.list("pods"):
+            cluster.registry.add(record_of(pod))
+        for record in list(cluster.registry.pods.values()):
+            self._take_up(record)
+        for controller in (self.deployments, self._sets, self._jobs, self._endpoints, self._background, self.director):
+            controller.adopt()
+        if self._has_scenario:
+            self.director.run_on()
+
+    def _take_up(self, record: PodRecord) -> None:
+        if record.node:
+            self._restarts.adopt(record)
+        elif record.is_terminating:
+            self.pods.remove(record)
+        else:
+            self._scheduler.enqueue(record)
+
+    def _mark_stale(self) -> None:
+        self._is_stale = True
+
+    def _observe(self, events: Sequence[Event], _: int) -> None:
+        """Notice what others wrote: a pod that somebody deleted, a Deployment that somebody changed."""
+        for event in events:
+            version = event.version
+            if version.resource.plural == "pods" and event.type == DELETED:
+                record = self.cluster.registry.pods.get(version.key)
+                if record is not None and record.uid == version.uid:
+                    record.is_terminating = True
+                    record.life += 1
+                    self.cluster.registry.remove(record)
+                    self.pods.notify(record)
+            elif version.resource.plural == "deployments" and event.type != DELETED:
+                self.deployments.enqueue(version.namespace, version.name)
