@@ -27,7 +27,7 @@ class Endpoints:
             self._enqueue(metadata["namespace"], service)
 
     def pod_changed(self, record: PodRecord) -> None:
-        """A pod changed: look at its Service soon; the controller batches for half a second."""
+        """Look at the Service of a pod that changed, soon: the controller batches for half a second."""
         if (record.namespace, record.app) in self._slices:
             self._enqueue(record.namespace, record.app)
 

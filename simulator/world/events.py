@@ -136,7 +136,7 @@ class Recorder:
         return True
 
     def _keep(self, namespace: str, name: str, seen: float) -> None:
-        """An Event is stored with a lease of etcd's: the last write renews it, its end deletes it."""
+        """Give an Event its lease, as etcd does: the last write renews it, its end deletes it."""
         expiry = seen + self._ttl_seconds / self._cluster.pace
         self._expiry[namespace, name] = expiry
         self._cluster.agenda.add(expiry, lambda: self._expire(namespace, name))

@@ -189,7 +189,7 @@ def extensions() -> Iterator[Placed]:
 
 
 def volume(namespace: str, claim: str, uid: str) -> Iterator[Placed]:
-    """Yield the claim of a StatefulSet's pod and the volume that the provisioner bound to it; *uid* names the volume."""
+    """Yield the claim of a StatefulSet's pod and the volume bound to it; *uid* names the volume."""
     spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "volumeMode": "Filesystem"}
     name, capacity = f"pvc-{uid}", {"storage": "50Gi"}
     yield (

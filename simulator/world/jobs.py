@@ -29,7 +29,7 @@ class Jobs:
             self._enqueue(job["metadata"]["namespace"], job["metadata"]["name"])
 
     def pod_changed(self, record: PodRecord) -> None:
-        """A pod changed: look at its Job soon."""
+        """Look at the Job of a pod that changed, soon."""
         if record.owner_kind == "Job":
             self._enqueue(record.namespace, record.owner_name)
 

@@ -106,7 +106,7 @@ class Kubelet:
             listener(record, fate)
 
     def become_ready(self, record: PodRecord) -> None:
-        """The readiness probe answered."""
+        """Report the pod ready: its probe answered."""
         self.set_ready(record, is_ready=True)
 
     def set_ready(self, record: PodRecord, *, is_ready: bool) -> None:
@@ -204,7 +204,7 @@ class Kubelet:
         self.later(record, (seconds, seconds * 1.2), retry)
 
     def finish_job(self, record: PodRecord) -> None:
-        """The program of a Job's pod has come to its end, good or bad."""
+        """End the program of a Job's pod, well or badly."""
         pod = self.get(record)
         if pod is None:
             return

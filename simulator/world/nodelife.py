@@ -1,6 +1,8 @@
 """
-How nodes come, beat and go: the kubelets' heartbeats, the node lifecycle controller, the taint eviction,
-the cloud's deletion, the pod garbage collector, Karpenter's replacement.
+How nodes come, beat and go.
+
+The kubelets' heartbeats, the node lifecycle controller, the taint eviction, the cloud's deletion, the pod garbage
+collector, Karpenter's replacement.
 """
 
 from functools import partial
@@ -39,7 +41,7 @@ class NodeLife:
             self._beat_later(record, self._cluster.between(0, _HEARTBEAT_SECONDS))
 
     def lose(self, name: str, *, is_replaced: bool) -> None:
-        """A node goes away without a word; later it is deleted and *replaced*, or it comes back."""
+        """Let a node go away without a word; later it is deleted and replaced, or it comes back."""
         record = self._cluster.registry.nodes[name]
         record.is_alive = False
         self._cluster.after(_GRACE_SECONDS, lambda: self._mark_unknown(record))
@@ -66,7 +68,7 @@ class NodeLife:
         self._cluster.after(self._cluster.between(5, 12), lambda: self._become_ready(record))
 
     def delete(self, record: NodeRecord) -> None:
-        """The cloud says that the instance is gone: the Node goes, then what was bound to it."""
+        """Delete a node whose instance is gone, and then what was bound to it."""
         cause = "because it does not exist in the cloud provider"
         self._say(record, "DeletingNode", f"Deleting node {record.name} {cause}", "cloud-node-lifecycle-controller")
         self._cluster.store.delete("nodes", "", record.name)
@@ -77,7 +79,7 @@ class NodeLife:
         self._cluster.after(_GARBAGE_SECONDS, lambda: self._one_by_one(pods, self._collect))
 
     def come_back(self, record: NodeRecord) -> None:
-        """The kubelet reports again: conditions and taints clear, and it takes up its pods."""
+        """Let the kubelet report again: conditions and taints clear, and it takes up its pods."""
         record.is_alive = True
 
         def clear(node: Object) -> None:

@@ -20,8 +20,10 @@ _HEALTHY = {
 READY_MESSAGE = _HEALTHY["Ready"]
 STARTING_MESSAGE = (
     "KubeletNotReady",
-    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
-    "message:Network plugin returns error: cni plugin not initialized",
+    (
+        "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+        "message:Network plugin returns error: cni plugin not initialized"
+    ),
 )
 
 

@@ -21,7 +21,7 @@ class ReplicaSets:
         self.changed: list[Callable[[str, str], None]] = []
 
     def pod_changed(self, record: PodRecord) -> None:
-        """A pod changed: look at its ReplicaSet soon."""
+        """Look at the ReplicaSet of a pod that changed, soon."""
         if record.owner_kind == "ReplicaSet":
             self.enqueue(record.namespace, record.owner_name)
 

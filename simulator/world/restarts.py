@@ -1,4 +1,4 @@
-"""How a container dies and comes back: crashes, OOM kills, the back-off, failing probes, and taking up after a restart."""
+"""How a container dies and comes back: crashes, OOM kills, back-off, failing probes; and what a restart finds."""
 
 from simulator.world.fates import Fate, fate_of
 from simulator.world.kubelet import Kubelet
@@ -42,13 +42,13 @@ class Restarts:
             self._kubelet.later(record, (2, 10), self.reconsider)
 
     def reconsider(self, record: PodRecord) -> None:
-        """A running container notices that what it needs has changed (a mounted ConfigMap)."""
+        """Let a running container notice that what it needs has changed (a mounted ConfigMap)."""
         pod = self._kubelet.get(record)
         if pod is not None:
             self._take_course(record, fate_of(self._kubelet.cluster, pod))
 
     def fail_probe(self, record: PodRecord) -> None:
-        """The readiness probe fails for a while."""
+        """Let the readiness probe fail for a while."""
         kubelet = self._kubelet
         if not record.is_ready:
             return

@@ -27,12 +27,12 @@ class Sets:
             self._enqueue("StatefulSet", item["metadata"]["namespace"], item["metadata"]["name"])
 
     def pod_changed(self, record: PodRecord) -> None:
-        """A pod changed: look at its owner soon."""
+        """Look at the owner of a pod that changed, soon."""
         if record.owner_kind in {"StatefulSet", "DaemonSet"}:
             self._enqueue(record.owner_kind, record.namespace, record.owner_name)
 
     def nodes_changed(self, _: object = None) -> None:
-        """A node came or went: look at the DaemonSets."""
+        """Look at the DaemonSets, because a node came or went."""
         for namespace, name in self._daemon_sets:
             self._enqueue("DaemonSet", namespace, name)
 

@@ -33,13 +33,13 @@ Story = Callable[[Stage, Target], Steps]
 
 
 def rollout(stage: Stage, target: Target) -> Steps:
-    """A new version is released, and works."""
+    """Release a new version that works."""
     set_tag(stage, target, next_patch, manager=release_manager(stage, target))
     yield from _until_settled(stage, target)
 
 
 def bad_rollout(stage: Stage, target: Target) -> Steps:
-    """A release candidate crashes at its start (exit code 1); the rollout stalls and is undone."""
+    """Release a candidate that crashes at its start (exit code 1); the rollout stalls and is undone."""
     before = tag_of(stage, target)
     set_tag(stage, target, lambda tag: f"{next_patch(tag)}-rc.1", manager=release_manager(stage, target))
     yield stage.cluster.between(60, 90)
@@ -57,7 +57,7 @@ def unpullable_image(stage: Stage, target: Target) -> Steps:
 
 
 def memory_limit(stage: Stage, target: Target) -> Steps:
-    """The limit is cut to the request: each new pod is killed for its memory, until the limit is back."""
+    """Cut the limit to the request: each new pod is killed for its memory, until the limit is back."""
     before = limit_of(stage, target)
 
     def cut(container: Object) -> None:
@@ -100,7 +100,7 @@ def crash_loop(stage: Stage, target: Target) -> Steps:
 
 
 def unschedulable(stage: Stage, target: Target) -> Steps:
-    """The application asks for a kind of node that there is none of; its new pods wait, until it no longer does."""
+    """Ask for a kind of node that there is none of; the new pods wait, until it is no longer asked for."""
 
     def ask(deployment: Object) -> None:
         spec = deployment["spec"]["template"]["spec"]
@@ -116,7 +116,7 @@ def unschedulable(stage: Stage, target: Target) -> Steps:
 
 
 def config_break(stage: Stage, target: Target) -> Steps:
-    """A ConfigMap is edited and the application crashes on it; it is edited back and the pods are replaced."""
+    """Edit a ConfigMap so that the application crashes on it; then edit it back and replace the pods."""
     set_config(stage, target, "0")
     yield stage.cluster.between(60, 80)
     set_config(stage, target, POOL_SIZE)
@@ -144,7 +144,7 @@ def scaling(stage: Stage, target: Target) -> Steps:
 
 
 def flaky_probe(stage: Stage, target: Target) -> Steps:
-    """The readiness probe of a pod fails for a while."""
+    """Let the readiness probes of a pod or two fail for a while."""
     pods = [pod for pod in stage.cluster.registry.of_app(target.namespace, target.name) if pod.is_ready]
     for pod in pods[: stage.cluster.rng.randint(1, 2)]:
         stage.restarts.fail_probe(pod)
@@ -162,13 +162,13 @@ def failing_job(stage: Stage, target: Target) -> Steps:
 
 
 def node_lost(stage: Stage, target: Target) -> Steps:
-    """A node stops reporting, is tainted and evicted, deleted by the cloud, and replaced."""
+    """Lose a node: it is tainted and evicted, deleted by the cloud, and replaced."""
     stage.node_life.lose(target.name, is_replaced=True)
     yield 180
 
 
 def node_returns(stage: Stage, target: Target) -> Steps:
-    """A node stops reporting, is tainted and evicted, and comes back."""
+    """Lose a node for two minutes: it is tainted and evicted, and comes back."""
     stage.node_life.lose(target.name, is_replaced=False)
     yield 150
 
