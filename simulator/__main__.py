@@ -1,0 +1,60 @@
+"""`python -m simulator`: the pretend cluster alone, for tests and benches; `kubescribe simulate` is for people."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from simulator.app import run
+from simulator.errors import SimulatorError
+from simulator.settings import SimulatorSettings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code: 2 when it cannot start."""
+    settings = settings_of(arguments)
+    try:
+        uvloop.run(_run(settings))
+    except SimulatorError as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return 2
+    return 0
+
+
+def settings_of(arguments: list[str] | None) -> SimulatorSettings:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    defaults = SimulatorSettings()
+    parser.add_argument("--port", type=int, default=defaults.port)
+    parser.add_argument("--nodes", type=int, default=defaults.nodes)
+    parser.add_argument("--pods", type=int, default=defaults.pods)
+    parser.add_argument("--rate", type=float, default=defaults.rate)
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--logs", type=Path)
+    parser.add_argument("--replay", type=Path)
+    parser.add_argument("--write-kubeconfig", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--token", default=defaults.token)
+    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--die-with-parent", action="store_true")
+    parser.add_argument("--window-events", type=int, default=defaults.window_events)
+    parser.add_argument("--bookmark-seconds", type=float, default=defaults.bookmark_seconds)
+    parser.add_argument("--custom-groups", nargs="*", default=())
+    values = vars(parser.parse_args(arguments))
+    values["custom_groups"] = tuple(values["custom_groups"])
+    return SimulatorSettings(**values)
+
+
+async def _run(settings: SimulatorSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(settings, stop)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

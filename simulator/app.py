@@ -1,0 +1,151 @@
+"""Composition of the pretend cluster: the only place that knows all its parts."""
+
+import asyncio
+import ctypes
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from simulator.api import ApiServer
+from simulator.errors import BadSettings
+from simulator.etcd import Etcd
+from simulator.faults import Faults
+from simulator.history import History
+from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
+from simulator.load import Load
+from simulator.replay import Replay
+from simulator.requests import RequestCounts
+from simulator.resources import ResourceTable
+from simulator.settings import SimulatorSettings
+from simulator.streams import Action, Doing, Streams
+from simulator.verbs import Verbs
+from simulator.watchcache import WatchCaches
+from simulator.watching import Watching, WatchSettings
+
+HOST = "127.0.0.1"
+"""Loopback only: it has one token and no TLS."""
+
+SHUTDOWN_SECONDS = 0.5
+"""Open watches end at once; what does not is cut after this, well within a second."""
+
+FIRST_BOOKMARK_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+
+log = structlog.get_logger()
+
+
+class RunningSimulator:
+    """A pretend cluster that listens; its parts are open to tests in the same process."""
+
+    def __init__(self, *, etcd: Etcd, caches: WatchCaches, load: Load, url: str, token: str) -> None:
+        self.etcd = etcd
+        self.caches = caches
+        self.load = load
+        self.url = url
+        self.token = token
+
+
+async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
+    """Run a pretend cluster until *stop* is set. BadSettings when it cannot start."""
+    if settings.die_with_parent:
+        _die_with_parent()
+    async with opened(settings) as simulator, asyncio.TaskGroup() as group:
+        parts = [group.create_task(simulator.load.run(), name="simulator.load")]
+        if not settings.quiet and settings.replay is None:
+            # Lazily: a quiet cluster and a replay need no scenario.
+            from simulator.world.app import World  # noqa: PLC0415
+
+            world = World(simulator.etcd, nodes=settings.nodes, pods=settings.pods, seed=settings.seed)
+            world.populate()
+            simulator.etcd.flush()
+            parts.append(group.create_task(world.run(), name="simulator.world"))
+        if settings.write_kubeconfig is not None:
+            write_atomically(settings.write_kubeconfig, kubeconfig(simulator.url, simulator.token))
+        log.info("simulator.started", url=simulator.url, revision=simulator.etcd.revision)
+        await stop.wait()
+        for part in parts:
+            part.cancel()
+    log.info("simulator.stopped")
+
+
+@asynccontextmanager
+async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]:
+    """Open the store and serve its API; neither the living cluster nor the load runs yet."""
+    etcd = Etcd(ResourceTable(settings.custom_groups), History(settings.data / "history" if settings.data else None))
+    try:
+        etcd.open()
+    except OSError as error:
+        raise BadSettings(f"--data {settings.data}: {error.strerror}") from error
+    try:
+        caches = WatchCaches(etcd, settings.window_events)
+        caches.open()
+        load = Load(etcd, pods=settings.pods, rate=settings.rate)
+        token = settings.token or kept_token(settings.data)
+        streams = Streams()
+        app = _application(settings, etcd, caches, load=load, streams=streams, token=token)
+        async with _listening(app, settings.port, streams) as port:
+            yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
+    finally:
+        etcd.close()
+
+
+def _application(
+    settings: SimulatorSettings, etcd: Etcd, caches: WatchCaches, *, load: Load, streams: Streams, token: str
+) -> web.Application:
+    faults, counts = Faults(), RequestCounts()
+    watch_settings = WatchSettings(
+        bookmark_period=settings.bookmark_seconds,
+        first_bookmark=min(FIRST_BOOKMARK_SECONDS, settings.bookmark_seconds),
+    )
+    server = ApiServer(
+        etcd=etcd,
+        caches=caches,
+        faults=faults,
+        counts=counts,
+        watching=Watching(etcd, faults, streams, watch_settings, random.Random(settings.seed)),
+        settings=watch_settings,
+        token=token,
+        replay=None if settings.replay is None else Replay(settings.replay),
+    )
+    # A restored store means a restarted API server: whatever was connected is not any more.
+    etcd.on_restore(lambda: _do_all(streams, Action(Doing.DROP)))
+    verbs = Verbs(etcd=etcd, caches=caches, faults=faults, streams=streams, counts=counts, load=load)
+    return server.application(verbs.routes())
+
+
+@asynccontextmanager
+async def _listening(app: web.Application, port: int, streams: Streams) -> AsyncIterator[int]:
+    # Cancellation on disconnect: a watch of a quiet resource would otherwise outlive its client for an hour.
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=SHUTDOWN_SECONDS, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, HOST, port, reuse_address=True).start()
+        except OSError as error:
+            raise BadSettings(f"--port {port}: {error.strerror}: choose another, or 0 for any") from error
+        yield int(runner.addresses[0][1])
+    finally:
+        _do_all(streams, Action(Doing.DROP))
+        await runner.cleanup()
+
+
+def _do_all(streams: Streams, action: Action) -> None:
+    for stream in streams.of(None):
+        stream.do(action)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends (Linux only; a no-op elsewhere)."""
+    parent = os.getppid()
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        log.warning("simulator.parent_not_followed")
+        return
+    if os.getppid() != parent:
+        raise BadSettings("--die-with-parent: the parent is gone already")

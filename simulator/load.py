@@ -1,0 +1,214 @@
+"""
+Load: pod changes at a rate, as kubelets would report them, rendered from templates.
+
+The pods are its own, in the namespace `load`; each change is a status update (a restart, a probe that failed or
+passed) with the managedFields entry that goes with it. An object is never decoded nor compared on the way, which
+is what makes 10,000 changes a second possible beside serving them.
+"""
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from simulator.etcd import Etcd
+from simulator.resources import Resource
+from simulator.versions import Object, rendered, split_at_revision
+
+NAMESPACE = "load"
+TICK_SECONDS = 0.01
+MAX_BURST = 2_000
+"""Most changes made in one go: after a stall the rate is caught up in steps, not at once."""
+
+_TIME, _READY, _RESTARTS = "@time", "@ready", 987654321
+_SLOTS = re.compile(rb'"@time"|"@ready"|"@status"|987654321')
+
+
+@dataclass(slots=True)
+class PodTemplate:
+    """One pod, rendered but for what changes."""
+
+    name: str
+    head: bytes
+    pieces: list[bytes]
+    slots: list[bytes]
+    changes: int = 0
+
+    def next(self, now: bytes) -> bytes:
+        """Return what follows the resourceVersion in the pod's next version."""
+        self.changes += 1
+        is_ready = self.changes % 2 == 0
+        values = {
+            b'"@time"': now,
+            b'"@ready"': b"true" if is_ready else b"false",
+            b'"@status"': b'"True"' if is_ready else b'"False"',
+            b"987654321": b"%d" % (self.changes // 2),
+        }
+        parts = [self.pieces[0]]
+        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
+            parts += (values[slot], piece)
+        return b"".join(parts)
+
+
+class Load:
+    """Changes pods in turn, *rate* a second; the rate may change while it runs."""
+
+    def __init__(self, etcd: Etcd, *, pods: int, rate: float) -> None:
+        self.rate = rate
+        self.changes = 0
+        self._etcd = etcd
+        self._pods = max(1, pods)
+        self._templates: list[PodTemplate] = []
+        self._turn = 0
+        self._resource: Resource = etcd.table.find("pods")
+        etcd.on_restore(self._templates.clear)
+
+    async def run(self) -> None:
+        """Change pods for ever."""
+        started, made, rate = time.monotonic(), 0, self.rate
+        while True:
+            await asyncio.sleep(TICK_SECONDS if self.rate else TICK_SECONDS * 5)
+            if self.rate != rate:
+                started, made, rate = time.monotonic(), 0, self.rate
+            due = int((time.monotonic() - started) * rate) - made
+            if due > 0:
+                made += self.change(min(due, MAX_BURST))
+
+    def change(self, count: int) -> int:
+        """Make *count* changes now, round robin over the pods; return how many were made."""
+        if not self._templates:
+            self._prepare()
+        now = datetime.now(UTC).strftime('"%Y-%m-%dT%H:%M:%SZ"').encode()
+        state = self._etcd.state(self._resource)
+        for _ in range(count):
+            template = self._templates[self._turn % len(self._templates)]
+            self._turn += 1
+            previous = state.get((NAMESPACE, template.name))
+            if previous is None:  # deleted by a test: make it again at the next change
+                self._templates.clear()
+                return count
+            self._etcd.put_rendered(previous, template.head, template.next(now))
+            self.changes += 1
+        return count
+
+    def _prepare(self) -> None:
+        state = self._etcd.state(self._resource)
+        if self._etcd.get("namespaces", "", NAMESPACE) is None:
+            self._etcd.create("namespaces", {"metadata": {"name": NAMESPACE}}, manager="kubectl-create")
+        for number in range(self._pods):
+            name = f"load-{number:05d}"
+            if (NAMESPACE, name) not in state:
+                pod = self._etcd.create("pods", _pod(name, number), manager="kube-controller-manager")
+                pod["status"] = _status(number, pod["metadata"]["creationTimestamp"])
+                self._etcd.update("pods", pod, manager="kubelet", subresource="status")
+            self._templates.append(self._template(name))
+
+    def _template(self, name: str) -> PodTemplate:
+        obj = self._etcd.state(self._resource)[NAMESPACE, name].object()
+        status = obj["status"]
+        restarts = int(status["containerStatuses"][0]["restartCount"])
+        for entry in obj["metadata"]["managedFields"]:
+            if entry["manager"] == "kubelet":
+                entry["time"] = _TIME
+        for condition in status["conditions"]:
+            if condition["type"] in {"Ready", "ContainersReady"}:
+                condition["status"], condition["lastTransitionTime"] = "@status", _TIME
+        container = status["containerStatuses"][0]
+        container["ready"] = container["started"] = _READY
+        container["restartCount"] = _RESTARTS
+        head, tail = split_at_revision(rendered(obj))
+        return PodTemplate(name, head, _SLOTS.split(tail), _SLOTS.findall(tail), restarts * 2)
+
+
+def _pod(name: str, number: int) -> Object:
+    labels = {"app.kubernetes.io/name": "load", "app.kubernetes.io/part-of": "load", "pod-template-hash": "5d8f7c9b6d"}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": NAMESPACE,
+            "labels": labels,
+            "annotations": {
+                "prometheus.io/scrape": "true",
+                "prometheus.io/port": "8080",
+                "checksum/config": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            },
+        },
+        "spec": {
+            "volumes": [{"name": "config", "configMap": {"name": "load-config", "defaultMode": 420}}],
+            "containers": [
+                {
+                    "name": "load",
+                    "image": "public.ecr.aws/x/load:1.0",
+                    "ports": [{"containerPort": 8080, "protocol": "TCP"}],
+                    "env": [{"name": "LEVEL", "value": "info"}, {"name": "REGION", "value": "ap-northeast-2"}],
+                    "resources": {
+                        "limits": {"cpu": "500m", "memory": "256Mi"},
+                        "requests": {"cpu": "100m", "memory": "128Mi"},
+                    },
+                    "volumeMounts": [{"name": "config", "readOnly": True, "mountPath": "/etc/load"}],
+                    "readinessProbe": {
+                        "httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"},
+                        "timeoutSeconds": 1,
+                        "periodSeconds": 10,
+                        "successThreshold": 1,
+                        "failureThreshold": 3,
+                    },
+                    "terminationMessagePath": "/dev/termination-log",
+                    "terminationMessagePolicy": "File",
+                    "imagePullPolicy": "IfNotPresent",
+                }
+            ],
+            "restartPolicy": "Always",
+            "terminationGracePeriodSeconds": 30,
+            "dnsPolicy": "ClusterFirst",
+            "serviceAccountName": "default",
+            "serviceAccount": "default",
+            "nodeName": f"node-{number % 5:04d}",
+            "securityContext": {},
+            "schedulerName": "default-scheduler",
+            "tolerations": [
+                {
+                    "key": f"node.kubernetes.io/{trouble}",
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": 300,
+                }
+                for trouble in ("not-ready", "unreachable")
+            ],
+            "priority": 0,
+            "enableServiceLinks": True,
+            "preemptionPolicy": "PreemptLowerPriority",
+        },
+        "status": {"phase": "Running", "qosClass": "Burstable"},
+    }
+
+
+def _status(number: int, at: str) -> Object:
+    address = f"10.2.{number // 250 % 250}.{number % 250 + 1}"
+    digest = f"{number:064x}"
+    return {
+        "phase": "Running",
+        "conditions": [
+            {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": at}
+            for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+        ],
+        "hostIP": f"10.1.0.{number % 5}",
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "startTime": at,
+        "containerStatuses": [
+            {
+                "name": "load",
+                "state": {"running": {"startedAt": at}},
+                "lastState": {},
+                "ready": True,
+                "restartCount": 0,
+                "image": "public.ecr.aws/x/load:1.0",
+                "imageID": f"public.ecr.aws/x/load@sha256:{digest}",
+                "containerID": f"containerd://{digest}",
+                "started": True,
+            }
+        ],
+        "qosClass": "Burstable",
+    }

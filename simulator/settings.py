@@ -1,0 +1,40 @@
+"""What a pretend cluster is told at its start. The one table behind `kubescribe simulate` and `python -m simulator`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorSettings:
+    """Options of one pretend cluster."""
+
+    port: int = 0
+    """Where the API listens on 127.0.0.1; 0 for any free port."""
+    nodes: int = 5
+    """Nodes of the living cluster."""
+    pods: int = 40
+    """Pods of the living cluster, about; and, with a rate, as many more that carry the load."""
+    rate: float = 0.0
+    """Pod changes a second, besides the living cluster."""
+    seed: int = 0
+    """Makes what the living cluster does repeatable."""
+    logs: Path | None = None
+    """Where the containers' log files are written, laid out as /var/log/pods."""
+    replay: Path | None = None
+    """Recorded answers to serve instead of a living cluster."""
+    write_kubeconfig: Path | None = None
+    """Written once the API listens."""
+    data: Path | None = None
+    """Keeps etcd across restarts; without it the cluster is forgotten."""
+    token: str = ""
+    """The bearer token to ask for; by default a random one, kept under data."""
+    quiet: bool = False
+    """No living cluster: only what tests and load put there."""
+    die_with_parent: bool = False
+    """End when the process that started this one ends."""
+    window_events: int = 20_000
+    """Events that a watch cache remembers for each resource."""
+    bookmark_seconds: float = 60.0
+    """Between bookmarks, as on the real server."""
+    custom_groups: tuple[str, ...] = ()
+    """Groups of custom resources that are served: argoproj.io, karpenter.sh."""

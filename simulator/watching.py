@@ -1,0 +1,174 @@
+"""Watches over HTTP: where one begins, what it is refused with, and the response that its stream writes to."""
+
+import random
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from simulator.etcd import Etcd
+from simulator.faults import ExpiryShape, Faults, WatchListMode
+from simulator.options import ListOptions
+from simulator.selectors import Selector, everything
+from simulator.statuses import ApiError, no_progress_requests, too_old, watch_expired, watchlist_gate_off
+from simulator.streams import Stream, Streams, Timing
+from simulator.versions import ADDED, Version
+from simulator.views import View
+from simulator.watchcache import Expired, WatchCache, Watcher
+
+WATCHER_EVENTS = 50_000
+"""Events a watch may lie behind before it is ended; they share their bytes with the other watches."""
+
+MIN_TIMEOUT_SECONDS = 1800.0
+"""The server's MinRequestTimeout: without timeoutSeconds a watch lasts 30 to 60 minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """Times of watches, in seconds."""
+
+    bookmark_period: float = 60.0
+    first_bookmark: float = 1.0
+    fresh_wait: float = 3.0
+    """How long a list or a WatchList waits for a lagging cache (cacher.go, blockTimeout)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRequest:
+    """What one watch asks for."""
+
+    cache: WatchCache
+    view: View
+    namespace: str
+    options: ListOptions
+    matches: Selector
+
+
+class ResponseConnection:
+    """The connection under a streaming response."""
+
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+        self._request = request
+        self._response = response
+
+    async def write(self, data: bytes) -> None:
+        """Send one chunk, and wait while the peer is slow."""
+        await self._response.write(data)
+
+    def close_abruptly(self) -> None:
+        """Close after what was written."""
+        if self._request.transport is not None:
+            self._request.transport.close()
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
+
+class Watching:
+    """Answers watch requests."""
+
+    def __init__(
+        self, etcd: Etcd, faults: Faults, streams: Streams, settings: WatchSettings, rng: random.Random
+    ) -> None:
+        self._etcd = etcd
+        self._faults = faults
+        self._streams = streams
+        self._settings = settings
+        self._rng = rng
+
+    async def answer(self, request: web.Request, wanted: WatchRequest) -> web.StreamResponse:
+        """Serve one watch until its timeout; ApiError before the response has begun."""
+        cache, options = wanted.cache, wanted.options
+        if options.initial_events is not None:
+            mode = self._faults.watchlist_mode(cache.resource)
+            if mode is WatchListMode.GATE_OFF:
+                raise watchlist_gate_off()
+            if mode is WatchListMode.NO_PROGRESS and options.initial_events:
+                return await self._ended(request, no_progress_requests().error_line)
+        self._etcd.flush()
+        watcher = Watcher(WATCHER_EVENTS)
+        try:
+            opening = self._opening(wanted, watcher)
+        except Expired as error:
+            return await self._expired(request, wanted, error)
+        try:
+            response = await _begun(request)
+            if opening:
+                await response.write(opening)
+            if options.initial_events and options.version is None:
+                await cache.reached(self._etcd.revision, self._settings.fresh_wait)
+            if options.initial_events and options.bookmarks:
+                # The list is part of the watch: what came meanwhile follows as events.
+                await response.write(wanted.view.bookmark(cache.revision, ends_initial_events=True))
+            await self._stream(request, response, wanted, watcher)
+            await response.write_eof()
+        finally:
+            cache.watchers.discard(watcher)
+        return response
+
+    def _opening(self, wanted: WatchRequest, watcher: Watcher) -> bytes:
+        """Enter the watcher and return the initial events, in one step: nothing can come between. May raise Expired."""
+        cache, options = wanted.cache, wanted.options
+        if options.initial_events or (options.initial_events is None and not options.version):
+            versions = [cache.state[key] for key in sorted(cache.state) if _wants(wanted, cache.state[key])]
+            opening = b"".join(wanted.view.line_of(ADDED, version) for version in versions)
+        else:
+            opening = b""
+            # A version in the future waits silently: the cache has nothing after it yet.
+            watcher.offer(cache.since(cache.revision if options.version is None else options.version))
+        cache.watchers.add(watcher)
+        return opening
+
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, wanted: WatchRequest, watcher: Watcher
+    ) -> None:
+        cache, options = wanted.cache, wanted.options
+        stream = Stream(
+            resource=cache.resource,
+            view=wanted.view,
+            namespace=wanted.namespace,
+            matches=wanted.matches,
+            watcher=watcher,
+            revision=lambda: cache.revision,
+            timing=Timing(
+                timeout=options.timeout_seconds or MIN_TIMEOUT_SECONDS * (1 + self._rng.random()),
+                bookmarks=options.bookmarks and cache.resource.cached,
+                first_bookmark=self._settings.first_bookmark,
+                bookmark_period=self._settings.bookmark_period,
+            ),
+            connection=ResponseConnection(request, response),
+        )
+        self._streams.add(stream)
+        try:
+            await stream.run()
+        finally:
+            self._streams.remove(stream)
+
+    async def _expired(self, request: web.Request, wanted: WatchRequest, error: Expired) -> web.StreamResponse:
+        version = wanted.options.version or 0
+        answer: ApiError = too_old(version, error.floor) if wanted.cache.resource.cached else watch_expired()
+        shape = self._faults.expiry_shape(wanted.cache.resource)
+        if shape is ExpiryShape.HTTP:
+            raise answer
+        return await self._ended(request, b"" if shape is ExpiryShape.EMPTY else answer.error_line)
+
+    async def _ended(self, request: web.Request, data: bytes) -> web.StreamResponse:
+        response = await _begun(request)
+        if data:
+            await response.write(data)
+        await response.write_eof()
+        return response
+
+
+def _wants(wanted: WatchRequest, version: Version) -> bool:
+    if wanted.namespace and version.namespace != wanted.namespace:
+        return False
+    return wanted.matches is everything or wanted.matches(version.facts)
+
+
+async def _begun(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    return response
