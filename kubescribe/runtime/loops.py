@@ -1,0 +1,39 @@
+"""The event loop of a daemon: uvloop, and a watch on how long it stalls. Not the parts that run on it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+STALL_SECONDS = 0.020
+"""A stall longer than this delays every client by it: the design's bound."""
+
+TICK_SECONDS = 0.020
+"""A stall of STALL_SECONDS + this is always seen, a shorter one sometimes; 50 wake-ups a second cost nothing."""
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main* on a fresh uvloop loop until it ends, and return its result."""
+    # Only a role pays for the import, not `--help`.
+    import uvloop  # noqa: PLC0415
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def watch_stalls(
+    stalled: Callable[[float], None], *, stall_seconds: float = STALL_SECONDS, tick_seconds: float = TICK_SECONDS
+) -> None:
+    """
+    Tell *stalled* the seconds by which the loop was late, each time it was later than *stall_seconds*. Runs for ever.
+
+    It measures how late a timer fires: a callback that held the loop, a garbage collection, a machine without CPU.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + tick_seconds
+        await asyncio.sleep(tick_seconds)
+        late = loop.time() - due
+        if late > stall_seconds:
+            stalled(late)
