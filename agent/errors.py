@@ -1,0 +1,95 @@
+"""
+What can go wrong in an agent, drawn here. The class answers what the caller should do.
+
+    AgentError
+    ├── AccessError              at start: one line that says what is wrong and what to do; exit code 2
+    │   ├── KubeconfigMissing    no file where it was looked for
+    │   ├── KubeconfigInvalid    a file that is not YAML, or not a kubeconfig, or whose plugin fails
+    │   ├── ContextMissing       no current context, or one that the file does not define
+    │   ├── ApiUnreachable       nobody answers at the address, or not with TLS that can be trusted
+    │   ├── CredentialsRejected  HTTP 401: the token or certificate is expired or unknown
+    │   └── AccessForbidden      HTTP 403: the credentials are known, the permission is missing
+    ├── KindRefused              a kind in `watch.kinds` that is malformed, or is never watched
+    ├── Undecodable              one object or line is not what it should be: count it, skip it, go on
+    └── RequestFailed            one request failed; `StreamEnd` and the watcher decide between retry and relist
+        ├── ServerSaid           the server answered with a Status: code, reason, message, Retry-After
+        └── NoAnswer             refused, reset, timed out: the server did not answer, or not to the end
+"""
+
+
+class AgentError(Exception):
+    """Root of the agent's errors; the message is one line, never a secret, never a whole body."""
+
+
+class AccessError(AgentError):
+    """The API server cannot be used as configured; the message says what to do."""
+
+
+class KubeconfigMissing(AccessError):
+    """No kubeconfig where it was looked for."""
+
+
+class KubeconfigInvalid(AccessError):
+    """The kubeconfig cannot be read or understood, or its credential plugin fails."""
+
+
+class ContextMissing(AccessError):
+    """The kubeconfig names no current context, or one that it does not define."""
+
+
+class ApiUnreachable(AccessError):
+    """Nobody answers at the API server's address."""
+
+
+class CredentialsRejected(AccessError):
+    """The API server answered 401."""
+
+
+class AccessForbidden(AccessError):
+    """The API server answered 403."""
+
+
+class KindRefused(AgentError):
+    """A kind that was asked for cannot be watched."""
+
+
+class Undecodable(AgentError):
+    """A line or an object is not what the API promises; it alone is skipped."""
+
+
+class RequestFailed(AgentError):
+    """One request to the API server failed."""
+
+
+class ServerSaid(RequestFailed):
+    """The server answered with an error: the parts of its Status that decide what to do."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str = "",
+        message: str = "",
+        *,
+        retry_after_seconds: float | None = None,
+        causes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(f"HTTP {code} {reason}: {message[:256]}" if reason else f"HTTP {code}: {message[:256]}")
+        self.code = code
+        self.reason = reason
+        self.message = message[:256]
+        self.retry_after_seconds = retry_after_seconds
+        self.causes = causes
+
+    @property
+    def is_expired(self) -> bool:
+        """Tell whether the version or continue token asked for is too old (isExpiredError of client-go)."""
+        return self.code == 410 or self.reason in {"Expired", "Gone"}
+
+    @property
+    def is_too_large(self) -> bool:
+        """Tell whether the version asked for is newer than anything that the server has (KEP-1904; etcd restored)."""
+        return "ResourceVersionTooLarge" in self.causes or "Too large resource version" in self.message
+
+
+class NoAnswer(RequestFailed):
+    """The connection was refused, reset, or silent beyond its deadline."""

@@ -1,0 +1,244 @@
+"""
+HTTP to the API server: one session for every stream of a process, its connections kept honest, its requests counted.
+
+Not for retries: what to do after a failure depends on what was asked, and is the asker's to decide.
+"""
+
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+
+from agent.errors import (
+    AccessError,
+    AccessForbidden,
+    ApiUnreachable,
+    CredentialsRejected,
+    NoAnswer,
+    RequestFailed,
+    ServerSaid,
+)
+from agent.kube.access import Access
+from agent.kube.statuses import decode_refusal
+
+ANSWER_SECONDS = 60.0
+"""What a list may take between two reads: a busy API server queues requests, it does not hold them longer than this."""
+
+CONNECT_SECONDS = 10.0
+
+READ_BUFFER_BYTES = 512 * 1024
+"""aiohttp pauses the socket at twice this: large reads make splitting and decoding cheap, and a slow consumer cannot
+fill the memory."""
+
+MAX_BODY_BYTES = 1024 * 2**20
+"""A whole list of 150,000 pods is 0.9 GB; what is larger is no list."""
+
+_ERROR_BYTES = 64 * 1024
+
+
+_T = TypeVar("_T")
+
+
+class _Version(msgspec.Struct, gc=False):
+    major: str = ""
+    minor: str = ""
+
+
+class _Meta(msgspec.Struct, gc=False):
+    uid: str = ""
+
+
+class _Object(msgspec.Struct, gc=False):
+    metadata: _Meta
+
+
+@dataclass(slots=True)
+class ApiSession:
+    """
+    Requests to one API server. Made by `open_session`.
+
+    `requests` counts by `VERB RESOURCE`, for our own load on the API server; `failures` by HTTP status, 0 for none.
+    """
+
+    access: Access
+    client: aiohttp.ClientSession
+    requests: Counter[str] = field(default_factory=Counter)
+    failures: Counter[int] = field(default_factory=Counter)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        verb: str,
+        resource: str,
+        accept: str = "application/json",
+        silence_seconds: float = ANSWER_SECONDS,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """
+        GET *path* and yield the answer, its body unread.
+
+        Raises ServerSaid for every status but 200, NoAnswer when the connection fails or nothing comes for
+        *silence_seconds*, also from within the block. There is no limit to the whole: a watch lasts.
+        """
+        self.requests[f"{verb} {resource}"] += 1
+        try:
+            headers = {**await self.access.credentials.headers(), "Accept": accept}
+        except AccessError as error:
+            raise NoAnswer(str(error)) from error
+        try:
+            async with self.client.get(
+                self.access.base_url + path,
+                params=params,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds),
+                server_hostname=self.access.server_name or None,
+                proxy=self.access.proxy or None,
+            ) as response:
+                if response.status != 200:
+                    raise await self._refusal(response)
+                yield response
+        except TimeoutError as error:
+            self.failures[0] += 1
+            raise NoAnswer(f"{verb} {resource}: silent for {silence_seconds:.0f} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            self.failures[0] += 1
+            raise NoAnswer(f"{verb} {resource}: {_line(error)}") from error
+
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        verb: str,
+        resource: str,
+        accept: str = "application/json",
+    ) -> bytes:
+        """Return the whole answer to a GET of *path*. Raises RequestFailed."""
+        async with self.open(path, params, verb=verb, resource=resource, accept=accept) as response:
+            parts, size = [], 0
+            async for part in response.content.iter_any():
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise NoAnswer(f"{verb} {resource}: the answer is over {MAX_BODY_BYTES} bytes")
+                parts.append(part)
+            return b"".join(parts)
+
+    async def cluster_uid(self) -> str:
+        """Return the uid of the kube-system namespace, which is the cluster's. Raises RequestFailed."""
+        body = await self.get("/api/v1/namespaces/kube-system", verb="get", resource="namespaces")
+        uid = _decoded(body, _Object, "namespace kube-system").metadata.uid
+        if not uid:
+            raise ServerSaid(200, message="namespace kube-system has no uid")
+        return uid
+
+    async def server_minor(self) -> int:
+        """Return the minor version of the server, 0 when it does not tell (EKS writes `31+`). Raises RequestFailed."""
+        body = await self.get("/version", verb="get", resource="version")
+        digits = "".join(char for char in _decoded(body, _Version, "version").minor if char.isdigit())
+        return int(digits or 0)
+
+    async def check(self) -> str:
+        """
+        Return the cluster's uid, or say in one line why the API server cannot be used, as start-up needs it.
+
+        Raises ApiUnreachable, CredentialsRejected, AccessForbidden or AccessError. A 401 is tried again once, with
+        renewed credentials.
+        """
+        for is_last in (False, True):
+            try:
+                return await self.cluster_uid()
+            except ServerSaid as error:
+                if error.code == 401 and not is_last:
+                    await self.access.credentials.renew()
+                    continue
+                raise self._told(error) from error
+            except NoAnswer as error:
+                raise self._told(error) from error
+        raise AssertionError("unreachable")
+
+    def _told(self, error: RequestFailed) -> AccessError:
+        where = self.access.base_url
+        if isinstance(error.__cause__, AccessError):
+            return error.__cause__
+        if isinstance(error, ServerSaid):
+            if error.code == 401:
+                return CredentialsRejected(
+                    f"the API server {where} answered 401 Unauthorized: the credentials are expired or unknown; "
+                    "log in again (`aws eks update-kubeconfig`), or renew the token"
+                )
+            if error.code == 403:
+                return AccessForbidden(
+                    f"the API server {where} answered 403 Forbidden: grant `get` on the namespace kube-system "
+                    f"({error.message[:160]})"
+                )
+            return AccessError(f"the API server {where} answered {error}")
+        return ApiUnreachable(
+            f"the API server {where} does not answer: {_line(error.__cause__ or error)}; "
+            "is the cluster up, the network (VPN) on, and the context the right one?"
+        )
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> ServerSaid:
+        self.failures[response.status] += 1
+        return decode_refusal(
+            response.status, await response.content.read(_ERROR_BYTES), response.headers.get("Retry-After")
+        )
+
+
+@asynccontextmanager
+async def open_session(access: Access, *, version: str, streams: int = 64) -> AsyncIterator[ApiSession]:
+    """
+    Open the session of a process that watches at most *streams* streams; closed with the block.
+
+    HTTP/1.1 gives each watch a connection of its own; lists and checks get a few more.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=streams + 8,
+        # Without a context of its own aiohttp loads the machine's certificates, also for plain HTTP.
+        ssl=access.tls if access.tls is not None else False,
+        socket_factory=keepalive_socket,
+        ttl_dns_cache=30,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        headers={"User-Agent": f"kubescribe/{version}"},
+        read_bufsize=READ_BUFFER_BYTES,
+        # Watches are decoded as they come: compressed ones would be held back by the compressor's window.
+        auto_decompress=True,
+        skip_auto_headers=("Accept-Encoding",),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as client:
+        yield ApiSession(access, client)
+
+
+def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:
+    """
+    Make a socket that notices a peer that went away without a word: after 30 s idle, three questions 10 s apart.
+
+    HTTP/1.1 has no ping (client-go is saved by HTTP/2's); behind EKS's load balancers connections do fail silently
+    (kopf#1267).
+    """
+    family, kind, protocol = address[0], address[1], address[2]
+    connection = socket.socket(family, kind, protocol)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return connection
+
+
+def _decoded(body: bytes, kind: type[_T], what: str) -> _T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ServerSaid(200, message=f"{what}: the answer is not the API's: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,79 @@
+"""
+Which field manager wrote a version: the managedFields entry that changed against the version before. Pure.
+
+Times in managedFields are whole seconds, and an entry's time moves only with its fields; so several writes within a
+second can leave every entry as it was. Then the newest entries are asked which of them owns the section that changed.
+"""
+
+from kubescribe.wire.records import Actor
+
+from agent.watch.decoding import ManagedEntry
+from agent.watch.times import parse_time
+
+Signature = tuple[int, ...]
+"""What is remembered of a version's managedFields: one hash an entry."""
+
+_METADATA_FIELDS = b'"f:metadata"'
+
+
+def sign(entries: list[ManagedEntry]) -> Signature:
+    """Return the signature of *entries*; the length of the fields stands for the fields."""
+    return tuple(
+        [
+            hash((entry.manager, entry.operation, entry.subresource, entry.time, len(bytes(entry.fields))))
+            for entry in entries
+        ]
+    )
+
+
+def find_actor(
+    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: tuple[str, ...]
+) -> Actor | None:
+    """
+    Return who wrote the version with *entries*; None when the object does not tell.
+
+    *before* is the signature of the version before, None at first sight: then it is who wrote last. *changed* names
+    the sections that differ, `metadata` among them.
+    """
+    if not entries:
+        return None
+    if before is None:
+        return _as_actor(_newest(entries, changed))
+    moved = [entry for entry, digest in zip(entries, signature, strict=True) if digest not in before]
+    if len(moved) == 1:
+        return _as_actor(moved[0])
+    if moved:
+        return _as_actor(_newest(moved, changed))
+    owners = [entry for entry in _latest(entries) if any(_owns(entry, section) for section in changed)]
+    return _as_actor(owners[-1]) if owners else None
+
+
+def _newest(entries: list[ManagedEntry], changed: tuple[str, ...]) -> ManagedEntry:
+    latest = _latest(entries)
+    owners = [entry for entry in latest if any(_owns(entry, section) for section in changed)]
+    return (owners or latest)[-1]
+
+
+def _latest(entries: list[ManagedEntry]) -> list[ManagedEntry]:
+    # RFC 3339 in UTC with whole seconds: the order of the texts is the order of the times.
+    newest = max(entry.time or "" for entry in entries)
+    return [entry for entry in entries if (entry.time or "") == newest]
+
+
+def _owns(entry: ManagedEntry, section: str) -> bool:
+    if section == "status":
+        return entry.subresource == "status" or b'"f:status"' in bytes(entry.fields)
+    if section == "metadata":
+        return _METADATA_FIELDS in bytes(entry.fields)
+    return entry.subresource != "status" and f'"f:{section}"'.encode() in bytes(entry.fields)
+
+
+def _as_actor(entry: ManagedEntry) -> Actor | None:
+    if not entry.manager:
+        return None
+    return Actor(
+        manager=entry.manager,
+        operation=entry.operation,
+        subresource=entry.subresource,
+        time=parse_time(entry.time) if entry.time else None,
+    )

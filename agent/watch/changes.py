@@ -1,0 +1,247 @@
+"""
+Decoded objects to Change and Departed records: churn dropped, actor found, redacted, body made. No I/O.
+
+One recorder serves one stream. The order of the work is the order of the costs: what is churn is known from hashes
+before anything is redacted or encoded.
+"""
+
+import msgspec
+from kubescribe.wire.records import Actor, Change, Departed, Interval
+from kubescribe.wire.streams import Selector, stream_name
+
+from agent.errors import Undecodable
+from agent.watch.actors import Signature, find_actor, sign
+from agent.watch.bodies import (
+    MAX_BODY_BYTES,
+    Identity,
+    encode_meta,
+    identify,
+    join_body,
+    reduce_endpoints,
+    truncated_body,
+)
+from agent.watch.churn import section_digests
+from agent.watch.counters import WatchCounters
+from agent.watch.decoding import AnyObject, ManagedEntry, version_of
+from agent.watch.kinds import WatchedKind
+from agent.watch.known import Known, KnownObjects
+from agent.watch.lines import OversizedLine
+from agent.watch.redaction import Redactor
+
+
+class _PodSpec(msgspec.Struct, gc=False, rename="camel"):
+    node_name: str = ""
+
+
+_POD_SPEC = msgspec.json.Decoder(_PodSpec)
+
+
+class ChangeRecorder:
+    """
+    Makes the records of one stream and remembers what it needs of each object.
+
+    `term` is stamped on every record; the watcher sets it with each grant.
+    """
+
+    def __init__(
+        self,
+        kind: WatchedKind,
+        node: str | None,
+        redactor: Redactor,
+        counters: WatchCounters,
+        *,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self.stream = stream_name(kind.stream_resource, node)
+        self.term = 0
+        self.known = KnownObjects()
+        self._kind = kind
+        self._name = kind.name
+        self._selector = Selector(kind.resource, node)
+        self._redactor = redactor
+        self._counters = counters
+        self._max_body_bytes = max_body_bytes
+        self._is_pod = kind.group == "" and kind.kind == "Pod"
+        self._is_endpoints = kind.kind == "EndpointSlice"
+
+    def version(self, event_type: str, item: AnyObject, observed_at: int) -> Change | Departed | None:
+        """
+        Return the record of a watch event, None for churn. Raises Undecodable.
+
+        A DELETED of the watch of unscheduled pods is a Departed: the object no longer matches, or is gone.
+        """
+        if event_type != "DELETED":
+            return self._change(item, observed_at, is_gone=False, is_listed=False)
+        meta = item.metadata
+        if self._selector.node != "":
+            change = self._change(item, observed_at, is_gone=True, is_listed=False)
+            self.known.drop(meta.uid)
+            return change
+        departed = Departed(
+            stream=self.stream,
+            term=self.term,
+            kind=self._name,
+            uid=meta.uid,
+            resource_version=version_of(meta),
+            observed_at=observed_at,
+            namespace=meta.namespace,
+            name=meta.name,
+        )
+        self.known.drop(meta.uid)
+        return departed
+
+    def listed(self, item: AnyObject, observed_at: int) -> Change:
+        """Return the record of an object of a list; never churn, a Snapshot needs each. Raises Undecodable."""
+        change = self._change(item, observed_at, is_gone=False, is_listed=True)
+        if change is None:
+            raise AssertionError("a listed object is never churn")
+        return change
+
+    def oversized(self, line: OversizedLine, observed_at: int) -> Change | None:
+        """Return the record of an object whose line was too long to be kept, None when its head does not say whose."""
+        identity = identify(line)
+        if identity is None or identity.type == "BOOKMARK" or self._selector.node == "":
+            return None
+        is_gone = identity.type == "DELETED"
+        if is_gone:
+            self.known.drop(identity.uid)
+        else:
+            self.known.put(
+                identity.uid, Known(identity.name, identity.namespace, identity.resource_version, observed_at)
+            )
+        return Change(
+            stream=self.stream,
+            term=self.term,
+            kind=self._name,
+            name=identity.name,
+            namespace=identity.namespace,
+            uid=identity.uid,
+            resource_version=identity.resource_version,
+            observed_at=observed_at,
+            gone=is_gone,
+            node=self._selector.node or "",
+            body=truncated_body(self._kind.api_version, self._kind.kind, identity, line.size, ""),
+        )
+
+    def inferred_delete(self, uid: str, known: Known, observed_at: int, *, version: int | None = None) -> Change:
+        """Return the delete that nobody saw; *version* is a confirmed departure's own, else the last known one."""
+        self.known.drop(uid)
+        return Change(
+            stream=self.stream,
+            term=self.term,
+            kind=self._name,
+            name=known.name,
+            namespace=known.namespace,
+            uid=uid,
+            resource_version=known.resource_version if version is None else version,
+            observed_at=observed_at,
+            gone=True,
+            node=known.node,
+            inferred=Interval(after=known.seen_at, before=observed_at),
+        )
+
+    def _change(self, item: AnyObject, observed_at: int, *, is_gone: bool, is_listed: bool) -> Change | None:
+        meta = item.metadata
+        uid = meta.uid
+        if not uid or not meta.name:
+            raise Undecodable("object: it has no uid or no name")
+        version = version_of(meta)
+        generation = meta.generation
+        entries = meta.managed_fields or []
+        sections = item.sections()
+        signature = sign(entries)
+        annotations = self._redactor.annotations(bytes(meta.annotations) or b"{}")
+        is_leaving = bool(meta.deletion_timestamp)
+        encoded = encode_meta(meta)
+        digest = hash((encoded, annotations.digest, generation if self._kind.metadata_only else 0))
+        digests = section_digests(sections, has_heartbeats=self._kind.has_heartbeats)
+
+        known = self.known.get(uid)
+        is_same = known is not None and known.digest == digest and known.sections == digests
+        if known is not None and is_same and not is_gone and not is_listed:
+            known.resource_version = version
+            known.entries = signature
+            known.seen_at = observed_at
+            self._counters.churn_dropped += 1
+            return None
+
+        actor = self._actor(
+            known, entries, signature, digest, digests, sections, is_leaving=is_leaving, is_gone=is_gone
+        )
+        node = self._node(known, digests, sections)
+        if not is_gone:
+            self.known.put(
+                uid,
+                Known(meta.name, meta.namespace, version, observed_at, digest, digests, signature, node, is_leaving),
+            )
+        return Change(
+            stream=self.stream,
+            term=self.term,
+            kind=self._name,
+            name=meta.name,
+            namespace=meta.namespace,
+            uid=uid,
+            resource_version=version,
+            observed_at=observed_at,
+            gone=is_gone,
+            listed=is_listed,
+            generation=generation,
+            node=node,
+            actor=actor,
+            body=self._body(meta.name, meta.namespace, uid, version, encoded, annotations.body, sections),
+        )
+
+    def _actor(
+        self,
+        known: Known | None,
+        entries: list[ManagedEntry],
+        signature: Signature,
+        digest: int,
+        digests: tuple[int, ...],
+        sections: dict[str, bytes],
+        *,
+        is_leaving: bool,
+        is_gone: bool,
+    ) -> Actor | None:
+        if known is None:
+            return None if is_gone else find_actor(entries, signature, None, ())
+        if signature == known.entries and (is_gone or (is_leaving and not known.is_leaving)):
+            # A delete leaves no trace in managedFields, neither the request nor the end.
+            return None
+        changed = [name for name, value in zip(sections, digests, strict=True) if value not in known.sections]
+        if digest != known.digest:
+            changed.append("metadata")
+        return find_actor(entries, signature, known.entries, tuple(changed))
+
+    def _node(self, known: Known | None, digests: tuple[int, ...], sections: dict[str, bytes]) -> str:
+        if not self._is_pod:
+            return ""
+        if self._selector.node is not None:
+            return self._selector.node
+        if known is not None and known.node:
+            return known.node
+        try:
+            return _POD_SPEC.decode(sections.get("spec", b"{}")).node_name
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return ""
+
+    def _body(
+        self,
+        name: str,
+        namespace: str,
+        uid: str,
+        version: int,
+        encoded: bytes,
+        annotations: bytes,
+        sections: dict[str, bytes],
+    ) -> bytes:
+        size = len(encoded) + len(annotations) + sum(map(len, sections.values()))
+        if size > self._max_body_bytes:
+            self._counters.bodies_truncated += 1
+            token = self._redactor.token(b"".join([encoded, annotations, *sections.values()]))
+            identity = Identity("", name, namespace, uid, version)
+            return truncated_body(self._kind.api_version, self._kind.kind, identity, size, token)
+        if self._is_endpoints:
+            sections = reduce_endpoints(sections)
+        sections = self._redactor.sections(self._kind.redaction, sections)
+        return join_body(self._kind.api_version, self._kind.kind, encoded, annotations, sections)

@@ -1,0 +1,24 @@
+"""
+Is a version news? Compares it with the one before by hashes, never by kept bodies. Pure.
+
+A version that differs only in managedFields, resourceVersion, generation, heartbeat times or leader-election
+annotations is churn. (A generation that moved without a spec that moved says nothing, but of objects of which only the
+metadata is watched it is the one sign that the spec changed; there it counts.)
+"""
+
+import re
+
+# Node conditions, Lease-like objects, probes, and Argo CD's refresh of an unchanged Application (every 3 minutes).
+_HEARTBEAT = re.compile(rb'"(?:lastHeartbeatTime|lastProbeTime|renewTime|reconciledAt)":(?:"[^"]*"|null),?')
+
+
+def section_digests(sections: dict[str, bytes], *, has_heartbeats: bool) -> tuple[int, ...]:
+    """
+    Return a hash for each section, in their order; heartbeat times do not count.
+
+    Python's own hash of bytes: 64 bits, keyed anew in each process, 1 GB/s. A collision would hide one version, once
+    in 2^64 comparisons. Names are part of it, so that a section that goes and another that comes are two things.
+    """
+    if has_heartbeats:
+        return tuple([hash((name, _HEARTBEAT.sub(b"", section))) for name, section in sections.items()])
+    return tuple([hash((name, section)) for name, section in sections.items()])

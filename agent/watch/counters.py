@@ -1,0 +1,29 @@
+"""What one process counts about its watches: plain numbers that only grow. Exporting them is the metrics' work."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class WatchCounters:
+    """
+    Shared by every watcher of a process.
+
+    `restarts` is by cause, a closed set (`streaming.END_CAUSES`). `blind_seconds` is by stream: time in which a
+    stream could not see. Bytes are those of watch streams and lists, as decoded from the transfer.
+    """
+
+    bytes: int = 0
+    events: int = 0
+    bookmarks: int = 0
+    listed: int = 0
+    churn_dropped: int = 0
+    oversized: int = 0
+    undecodable: int = 0
+    bodies_truncated: int = 0
+    expired_events: int = 0
+    relists: int = 0
+    inferred_deletes: int = 0
+    verified_objects: int = 0
+    restarts: Counter[str] = field(default_factory=Counter)
+    blind_seconds: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,87 @@
+"""
+Does a name or a value look like a credential? Pure guesses, on the safe side: not sure means yes.
+
+Three ways to be found: by the name of the key, by a pattern that an issuer gave its tokens, by entropy.
+"""
+
+import math
+import re
+from collections import Counter
+
+_NAME = re.compile(
+    r"pass(wd|word|phrase|code)?(?![a-z])|pwd|secret|token|credential|api[-_.]?key|access[-_.]?key|"
+    r"private|signing|encrypt|auth(?!or)|bearer|cookie|session|salt|signature|dsn|conn(ection)?[-_.]?str|"
+    r"(^|[-_.])(key|pw|pin|pat|jwt|otp|hmac|cert)s?($|[-_.\d])|(?<=[a-z])Key$|license",
+    re.IGNORECASE,
+)
+
+_NAME_OF_HASH = re.compile(r"sha|commit|revision|digest|checksum|hash|etag|image|version|build|uid|uuid", re.IGNORECASE)
+
+_VALUE = re.compile(
+    "|".join(
+        (
+            r"\b(AKIA|ASIA|AIDA|AROA)[0-9A-Z]{16}\b",
+            r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
+            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
+            r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@",
+            r"\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}",
+            r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}|hooks\.slack\.com/services/|discord(app)?\.com/api/webhooks/",
+            r"\b[prs]k_(live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9]{8,}",
+            r"\bAIza[0-9A-Za-z_-]{30,}|\bya29\.[0-9A-Za-z_-]{16,}",
+            r"\bSG\.[A-Za-z0-9_-]{16,}|\bnpm_[A-Za-z0-9]{20,}|\bpypi-[A-Za-z0-9_-]{16,}|\bdop_v1_[a-f0-9]{16,}",
+            r"\bsk-[A-Za-z0-9_-]{20,}|\bhv[sb]\.[A-Za-z0-9_-]{16,}|\bAGE-SECRET-KEY-1[A-Z0-9]{16,}",
+            r"(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._-]{12,})",
+            r"(?i:(pass(word|wd|phrase)?|pwd|secret|token|api[-_]?key|account[-_]?key|access[-_]?key)[\"']?\s*[=:]\s*[^\s,;]{3,})",
+        )
+    )
+)
+
+_RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_PIECE = re.compile(r"[A-Za-z0-9+=]{16,}")
+_HEX = re.compile(r"[0-9a-fA-F]{32,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+
+
+def is_credential_name(name: str) -> bool:
+    """Tell whether a key called *name* holds a credential, as far as its name says."""
+    return _NAME.search(name) is not None
+
+
+def has_credential(value: str) -> bool:
+    """Tell whether *value* contains something of the form of a known kind of credential."""
+    return _VALUE.search(value) is not None
+
+
+def is_random(name: str, value: str) -> bool:
+    """Tell whether *value* contains what only a generator writes, unless *name* says that it is a checksum or an id."""
+    if len(value) < 16:
+        return False
+    if _HEX.search(value) or _UUID.search(value):
+        return _NAME_OF_HASH.search(name) is None
+    if any(_is_random_piece(piece) for piece in _PIECE.findall(value)):
+        return True
+    return any(_is_random_run(run) for run in _RUN.findall(value))
+
+
+def _is_random_piece(piece: str) -> bool:
+    digits = sum(char.isdigit() for char in piece)
+    if digits == len(piece) or digits == 0:
+        return digits == 0 and len(piece) >= 24 and _is_mixed(piece) and entropy(piece) >= 4.0
+    if _is_mixed(piece):
+        return entropy(piece) >= 3.5
+    return digits >= 4 and len(piece) >= 20 and entropy(piece) >= 3.5
+
+
+def _is_random_run(run: str) -> bool:
+    """Tell it of a run with separators, as base64url has them; words joined by dashes have fewer kinds of letters."""
+    return len(run) >= 32 and _is_mixed(run) and any(char.isdigit() for char in run) and entropy(run) >= 4.5
+
+
+def _is_mixed(text: str) -> bool:
+    return any(char.isupper() for char in text) and any(char.islower() for char in text)
+
+
+def entropy(text: str) -> float:
+    """Return the Shannon entropy of *text* in bits a character."""
+    size = len(text)
+    return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
