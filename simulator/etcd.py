@@ -18,7 +18,7 @@ import msgspec
 
 from simulator.errors import StoreRefused
 from simulator.history import CLUSTER, COMPACTED, RESTORED, TOUCHED, History, Record, surviving
-from simulator.managedfields import compare, owned_part, updated
+from simulator.managedfields import compare, creation, owned_part, updated
 from simulator.resources import Resource, ResourceTable
 from simulator.versions import ADDED, DELETED, MODIFIED, Event, Object, Version, rendered
 
@@ -122,7 +122,7 @@ class Etcd:
         spec = {key: value for key, value in new.items() if not (found.has_status and key == "status")}
         metadata["managedFields"] = updated(
             [],
-            compare({"metadata": {}, "spec": {}}, owned_part(spec)),
+            creation(found.plural, spec),
             manager=manager,
             api_version=found.api_version,
             subresource="",

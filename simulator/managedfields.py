@@ -6,95 +6,21 @@ manager owns. The rules are those of kubernetes-sigs/structured-merge-diff `merg
 apimachinery `managedfields/internal`. Server-side apply (operation Apply) is not pretended.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Object = dict[str, Any]
-Path = tuple[str, ...]
-
-_LIST_KEYS: Mapping[str, tuple[str, ...]] = {
-    "addresses": ("type",),
-    "conditions": ("type",),
-    "containers": ("name",),
-    "env": ("name",),
-    "ephemeralContainers": ("name",),
-    "hostAliases": ("ip",),
-    "imagePullSecrets": ("name",),
-    "initContainers": ("name",),
-    "ownerReferences": ("uid",),
-    "podIPs": ("ip",),
-    "ports": ("containerPort", "protocol"),
-    "resourceClaims": ("name",),
-    "secrets": ("name",),
-    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-    "volumeDevices": ("devicePath",),
-    "volumeMounts": ("mountPath",),
-    "volumes": ("name",),
-    "webhooks": ("name",),
-}
-"""Lists that are maps by key (`+listType=map`); every other list is one atomic value, `finalizers` a set."""
-
-_SERVICE_PORT = ("port", "protocol")
-
-_ATOMIC = frozenset(
-    {
-        "configMapKeyRef",
-        "fieldRef",
-        "involvedObject",
-        "labelSelector",
-        "namespaceSelector",
-        "nodeSelector",
-        "objectSelector",
-        "podSelector",
-        "regarding",
-        "related",
-        "resourceFieldRef",
-        "roleRef",
-        "scaleTargetRef",
-        "secretKeyRef",
-        "selector",
-        "targetRef",
-    },
+from simulator.fieldschema import (
+    ADDED_LATE,
+    ATOMIC,
+    ATOMIC_ITEMS,
+    STRUCTS,
+    TOLERATIONS,
+    UNOWNED_METADATA,
+    Object,
+    Path,
+    keyed_items,
 )
-"""Maps and structs that are one value (`+structType=atomic`, `+mapType=atomic`)."""
-
-_STRUCTS = frozenset(
-    {
-        "containers",
-        "daemonEndpoints",
-        "jobTemplate",
-        "loadBalancer",
-        "metadata",
-        "nodeInfo",
-        "names",
-        "resources",
-        "source",
-        "spec",
-        "status",
-        "strategy",
-        "template",
-        "updateStrategy",
-    },
-)
-"""Fields whose Go type is never absent outside a list: a writer owns what is in them, not the field itself."""
-
-_UNOWNED_METADATA = frozenset(
-    {
-        "name",
-        "namespace",
-        "uid",
-        "creationTimestamp",
-        "resourceVersion",
-        "generation",
-        "managedFields",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-    },
-)
-"""What the server strips from every manager (fieldmanager/stripmeta.go)."""
 
 
 @dataclass(slots=True)
@@ -114,8 +40,28 @@ class Comparison:
 def owned_part(obj: Object) -> Object:
     """Return the part of an object that managers can own."""
     part = {key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}}
-    part["metadata"] = {key: value for key, value in obj.get("metadata", {}).items() if key not in _UNOWNED_METADATA}
+    part["metadata"] = {key: value for key, value in obj.get("metadata", {}).items() if key not in UNOWNED_METADATA}
     return part
+
+
+def creation(plural: str, obj: Object) -> Comparison:
+    """Return what the creator of an object owns; a status is not the creator's."""
+    comparison = compare({"metadata": {}, "spec": {}}, owned_part(obj))
+    late = [path for path in ADDED_LATE.get(plural, ()) if path != TOLERATIONS or _are_default(obj)]
+    left = {path for path in comparison.added if not any(path[: len(prefix)] == prefix for prefix in late)}
+    parents = {prefix[:-1] for prefix in late}
+    comparison.added = {
+        path
+        for path in left
+        if path not in parents or any(other[: len(path)] == path and other != path for other in left)
+    }
+    return comparison
+
+
+def _are_default(pod: Object) -> bool:
+    """Tell whether a pod has only the tolerations that every pod is given (DefaultTolerationSeconds)."""
+    tolerations = pod.get("spec", {}).get("tolerations", ())
+    return all(toleration.get("tolerationSeconds") == 300 for toleration in tolerations)
 
 
 def compare(old: Object, new: Object) -> Comparison:
@@ -174,7 +120,7 @@ def updated(
     # The order of the real encoder (sortEncodedManagedFields).
     return sorted(
         kept,
-        key=lambda e: (e["operation"], e["time"], e["manager"], e["apiVersion"], e.get("subresource", "")),
+        key=lambda e: (e["operation"], e.get("time", ""), e["manager"], e["apiVersion"], e.get("subresource", "")),
     )
 
 
@@ -224,61 +170,50 @@ def _compare(name: str, old: Any, new: Any, path: Path, result: Comparison) -> N
         return  # a Go nil that prints as null: nobody's
     if old is None:
         in_list = any(element.startswith("k:") for element in path)
+        if new == "" and not in_list:
+            return  # Go's zero value without omitempty, as it was before
         result.added.update(_paths(name, new, path, skip_structs=not in_list))
     elif new is None:
         result.removed.update(_paths(name, old, path))
-    elif isinstance(old, dict) and isinstance(new, dict) and name not in _ATOMIC:
+    elif isinstance(old, dict) and isinstance(new, dict) and name not in ATOMIC:
         _compare_maps(old, new, path, result)
-    elif (items := _keyed(name, new)) is not None and (before := _keyed(name, old)) is not None:
-        _compare_items(before, items, path, result)
+    elif (items := keyed_items(name, new, path)) is not None and (before := keyed_items(name, old, path)) is not None:
+        _compare_items(name, before, items, path, result)
     elif old != new:
         result.modified.add(path)
 
 
-def _compare_items(old: Object, new: Object, path: Path, result: Comparison) -> None:
+def _compare_items(name: str, old: Object, new: Object, path: Path, result: Comparison) -> None:
     for key, value in new.items():
         if key not in old:
-            result.added.update(_paths("", value, (*path, key)))
+            result.added.update(_item_paths(name, value, (*path, key)))
+        elif name in ATOMIC_ITEMS and old[key] != value:
+            result.modified.add((*path, key))
         elif isinstance(value, dict):
             _compare_maps(old[key], value, (*path, key), result)
     for key, value in old.items():
         if key not in new:
-            result.removed.update(_paths("", value, (*path, key)))
+            result.removed.update(_item_paths(name, value, (*path, key)))
+
+
+def _item_paths(name: str, value: Any, path: Path) -> Iterator[Path]:
+    return iter((path,)) if name in ATOMIC_ITEMS else _paths("", value, path)
 
 
 def _paths(name: str, value: Any, path: Path, *, skip_structs: bool = False) -> Iterator[Path]:
     """Yield the paths of a value that was not there: its own, and those of everything in it."""
-    if isinstance(value, dict) and value and name not in _ATOMIC:
-        if not (skip_structs and name in _STRUCTS):
+    if isinstance(value, dict) and value and name not in ATOMIC:
+        if not (skip_structs and name in STRUCTS):
             yield path
         for key, item in value.items():
             yield from _paths(key, item, (*path, f"f:{key}"), skip_structs=skip_structs)
         return
-    items = _keyed(name, value)
+    items = keyed_items(name, value, path)
     if not items:
         if not (skip_structs and name in {"metadata", "spec", "status"}):
             yield path
         return
-    if not (skip_structs and name in _STRUCTS):
+    if not (skip_structs and name in STRUCTS):
         yield path
     for key, item in items.items():
-        yield from _paths("", item, (*path, key))
-
-
-def _keyed(name: str, value: Any) -> Object | None:
-    """Return the items of an associative list by their path element; None when the list is atomic."""
-    if not isinstance(value, list):
-        return None
-    if name == "finalizers":
-        return {f"v:{json.dumps(item)}": item for item in value}
-    keys = _LIST_KEYS.get(name)
-    if keys is None or not all(isinstance(item, dict) for item in value):
-        return None
-    if name == "ports" and value and "containerPort" not in value[0]:
-        keys = _SERVICE_PORT
-    if not all(keys[0] in item for item in value):
-        return None
-    return {
-        "k:" + json.dumps({key: item[key] for key in sorted(keys) if key in item}, separators=(",", ":")): item
-        for item in value
-    }
+        yield from _item_paths(name, item, (*path, key))
