@@ -7,6 +7,7 @@ The errors of the aggregator; each class answers what the caller should do.
     │   ├── StoreUnavailable    retry: the disk is full, read-only or failing; nothing of the commit was kept
     │   └── StoreUnusable       stop at start-up: not a journal, a newer one, of another cluster, damaged
     ├── LinkRefused             end this one connection, with a code
+    ├── RequestFailed           answer without it: an agent could not, is gone, or was too slow
     └── BadQuery                answer 400: names the parameter, the value and the expectation
 """
 
@@ -38,6 +39,10 @@ class LinkRefused(AggregatorError):
         super().__init__(message)
         self.code = code
         self.retry_after_seconds = retry_after_seconds
+
+
+class RequestFailed(AggregatorError):
+    """An agent did not answer a request: it said so, is gone, or was too slow."""
 
 
 class BadQuery(AggregatorError):
