@@ -12,7 +12,7 @@ import structlog
 
 from simulator.errors import StoreRefused
 from simulator.etcd import Etcd
-from simulator.versions import DELETED, Event
+from simulator.versions import ADDED, DELETED, Event
 from simulator.world.autoscaling import Autoscalers
 from simulator.world.background import Background
 from simulator.world.cluster import Cluster
@@ -45,7 +45,8 @@ class World:
     The controllers, kubelets and people of one pretend cluster, acting on *etcd*.
 
     *nodes* and *pods* are what `populate` makes; *pods* counts all, with at least one for each application. *pace* is
-    how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970). Not for several loops or threads.
+    how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970); *event_ttl_seconds*, the
+    API server's --event-ttl, and *story_pause_seconds*, least and most between two stories, are the cluster's. Not for several loops or threads.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class World:
         pods: int = 300,
         seed: int = 1,
         pace: float = 1.0,
+        event_ttl_seconds: float = 3600.0,
+        story_pause_seconds: tuple[float, float] = (3.0, 7.0),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._etcd = etcd
@@ -64,7 +67,7 @@ class World:
         self._is_stale = False
         self._has_scenario = True
         self.cluster = cluster = Cluster(etcd, seed=seed, pace=pace, now=clock())
-        self._recorder = recorder = Recorder(cluster)
+        self._recorder = recorder = Recorder(cluster, ttl_seconds=event_ttl_seconds)
         self.pods = Pods(cluster)
         self._scheduler = Scheduler(cluster, recorder)
         kubelet = Kubelet(cluster, recorder, self.pods)
@@ -86,7 +89,7 @@ class World:
             jobs=self._jobs,
             node_life=self._node_life,
         )
-        self.director = Director(stage)
+        self.director = Director(stage, pause_seconds=story_pause_seconds)
         self._connect(kubelet)
 
     def populate(self, *, scenario: bool = True) -> None:
@@ -175,7 +178,7 @@ class World:
         cluster.registry.clear()
         self._recorder.adopt()
         self._node_life.adopt()
-        for pod in self._etcd.list("pods"):
+        for pod in cluster.list_whole("pods"):
             cluster.registry.add(record_of(pod))
         for record in list(cluster.registry.pods.values()):
             self._take_up(record)
@@ -196,15 +199,30 @@ class World:
         self._is_stale = True
 
     def _observe(self, events: Sequence[Event], _: int) -> None:
-        """Notice what others wrote: a pod that somebody deleted, a Deployment that somebody changed."""
+        """Notice what others wrote: pods created or deleted, Deployments changed or deleted."""
         for event in events:
             version = event.version
-            if version.resource.plural == "pods" and event.type == DELETED:
-                record = self.cluster.registry.pods.get(version.key)
-                if record is not None and record.uid == version.uid:
-                    record.is_terminating = True
-                    record.life += 1
-                    self.cluster.registry.remove(record)
-                    self.pods.notify(record)
-            elif version.resource.plural == "deployments" and event.type != DELETED:
+            if version.resource.plural == "pods":
+                self._observe_pod(event)
+            elif version.resource.plural == "deployments" and event.type == DELETED:
+                self.deployments.collect(version.namespace, version.name)
+            elif version.resource.plural == "deployments":
                 self.deployments.enqueue(version.namespace, version.name)
+
+    def _observe_pod(self, event: Event) -> None:
+        key, uid = event.version.key, event.version.uid
+        if event.type == ADDED:
+            self.cluster.after(1, lambda: self._meet(key), ("meet", uid))
+        elif event.type == DELETED:
+            record = self.cluster.registry.pods.get(key)
+            if record is not None and record.uid == uid:
+                self.pods.forget(record)
+
+    def _meet(self, key: tuple[str, str]) -> None:
+        """Take up a pod that none of our controllers made."""
+        if key not in self.cluster.registry.pods:
+            pod = self.cluster.get("pods", *key)
+            if pod is not None:
+                record = record_of(pod)
+                self.cluster.registry.add(record)
+                self._take_up(record)

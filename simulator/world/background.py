@@ -19,7 +19,7 @@ class Background:
     def adopt(self) -> None:
         """Begin."""
         self._renew()
-        for item in self._cluster.store.list("horizontalpodautoscalers"):
+        for item in self._cluster.list_whole("horizontalpodautoscalers"):
             metadata = item["metadata"]
             self._watch_later(metadata["namespace"], metadata["name"])
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from simulator.world.agenda import Action, Agenda
 from simulator.world.naming import stamp
 from simulator.world.registry import Registry
+from simulator.world.wholeness import is_whole
 
 Object = dict[str, Any]
 
@@ -70,8 +71,13 @@ class Cluster:
         return self.rng.uniform(low, high)
 
     def get(self, resource: str, namespace: str, name: str) -> Object | None:
-        """Return a copy of an object, or None when it is gone."""
-        return self.store.get(resource, namespace, name)
+        """Return a copy of an object, or None when it is gone, or is nothing that controllers can work with."""
+        obj = self.store.get(resource, namespace, name)
+        return obj if obj is not None and is_whole(resource, obj) else None
+
+    def list_whole(self, resource: str, namespace: str = "") -> list[Object]:
+        """Return copies of those objects of a resource that controllers can work with, ordered by key."""
+        return [obj for obj in self.store.list(resource, namespace) if is_whole(resource, obj)]
 
     def create(self, resource: str, obj: Object, manager: str) -> Object:
         """Create *obj*; return it as stored."""

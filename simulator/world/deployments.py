@@ -1,6 +1,7 @@
 """The Deployment controller: a ReplicaSet for each template, a rolling update between them, a status that tells."""
 
 import math
+from functools import partial
 
 from simulator.world.cluster import Cluster, Object, copied, owner_reference
 from simulator.world.events import Recorder
@@ -27,12 +28,12 @@ class Deployments:
     def adopt(self) -> None:
         """Learn which ReplicaSets there are, and look at every Deployment."""
         self._owned.clear()
-        for replica_set in self._cluster.store.list("replicasets"):
+        for replica_set in self._cluster.list_whole("replicasets"):
             metadata = replica_set["metadata"]
             for owner in metadata.get("ownerReferences", ()):
                 self._note(metadata["namespace"], owner["name"], metadata["name"])
             self._replica_sets.enqueue(metadata["namespace"], metadata["name"])
-        for deployment in self._cluster.store.list("deployments"):
+        for deployment in self._cluster.list_whole("deployments"):
             self.enqueue(deployment["metadata"]["namespace"], deployment["metadata"]["name"])
 
     def enqueue(self, namespace: str, name: str) -> None:
@@ -45,6 +46,11 @@ class Deployments:
         names = self._owned.get((metadata["namespace"], metadata["name"]), {})
         found = [self._cluster.get("replicasets", metadata["namespace"], name) for name in names]
         return sorted((item for item in found if item is not None), key=revision_of)
+
+    def collect(self, namespace: str, name: str) -> None:
+        """Clear away what a deleted Deployment owned, as the garbage collector does in the background."""
+        for owned in self._owned.pop((namespace, name), {}):
+            self._cluster.after(0.1, partial(self._replica_sets.collect, namespace, owned))
 
     def new_replica_set(self, deployment: Object, *, replicas: int, revision: int) -> Object:
         """Create the ReplicaSet of the present template."""

@@ -10,7 +10,6 @@ from simulator.world.manifests import POOL_SIZE
 from simulator.world.stories import STORIES, Steps, mend
 
 _LOG = structlog.get_logger()
-_PAUSE_SECONDS = (3.0, 7.0)
 # Larger Deployments would turn one rollout into minutes of writes.
 _LARGEST_TARGET = 40
 _NODE_STORIES = frozenset({"node_lost", "node_returns"})
@@ -20,7 +19,8 @@ _NAMESPACES = frozenset({"shop", "payments", "data"})
 class Director:
     """Draws stories from a shuffled deck, so that each comes up, and never two on one target."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, *, pause_seconds: tuple[float, float]) -> None:
+        self._pause_seconds = pause_seconds
         self._stage = stage
         self._targets: list[Target] = []
         self._configured: list[Target] = []
@@ -35,19 +35,21 @@ class Director:
 
     def adopt(self) -> None:
         """Learn what there is to tell of, and mend what an earlier run left broken."""
-        store = self._stage.cluster.store
+        cluster = self._stage.cluster
         self._busy.clear()
-        self._targets = _keys(store.list("deployments"))
-        configured = {(obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in store.list("configmaps")}
+        self._targets = _keys(cluster.list_whole("deployments"))
+        configured = {
+            (obj["metadata"]["namespace"], obj["metadata"]["name"]) for obj in cluster.list_whole("configmaps")
+        }
         self._configured = [item for item in self._targets if (item.namespace, f"{item.name}-config") in configured]
-        self._autoscaled = _keys(store.list("horizontalpodautoscalers"))
+        self._autoscaled = _keys(cluster.list_whole("horizontalpodautoscalers"))
         for target in self._targets:
             if self._is_broken(target):
                 self._start("mend", target, mend(self._stage, target))
 
     def run_on(self) -> None:
         """Begin one story after the other, for ever."""
-        self._stage.cluster.after(self._stage.cluster.between(*_PAUSE_SECONDS), self._go_on, "director")
+        self._stage.cluster.after(self._stage.cluster.between(*self._pause_seconds), self._go_on, "director")
 
     def play(self, name: str) -> Target | None:
         """Begin the story called *name* now; return its target, None when none is free. KeyError: no such story."""

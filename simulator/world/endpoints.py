@@ -20,9 +20,9 @@ class Endpoints:
     def adopt(self) -> None:
         """Learn which slices there are, and look at each."""
         self._slices.clear()
-        for item in self._cluster.store.list("endpointslices"):
+        for item in self._cluster.list_whole("endpointslices"):
             metadata = item["metadata"]
-            service = metadata["labels"]["kubernetes.io/service-name"]
+            service = metadata["labels"].get("kubernetes.io/service-name", "")
             self._slices[metadata["namespace"], service] = metadata["name"]
             self._enqueue(metadata["namespace"], service)
 

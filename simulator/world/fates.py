@@ -45,7 +45,7 @@ def memory_bytes(quantity: str) -> int:
 
 
 def _is_starved(container: Object) -> bool:
-    resources = container["resources"]
+    resources = container.get("resources", {})
     limit, request = resources.get("limits", {}).get("memory"), resources.get("requests", {}).get("memory")
     # Our applications need more than they request; a limit at the request is one that somebody cut too far.
     return bool(limit and request) and memory_bytes(limit) <= memory_bytes(request)

@@ -22,10 +22,10 @@ class Jobs:
 
     def adopt(self) -> None:
         """Take up every CronJob's schedule and every Job."""
-        for cron_job in self._cluster.store.list("cronjobs"):
+        for cron_job in self._cluster.list_whole("cronjobs"):
             metadata = cron_job["metadata"]
             self._plan(metadata["namespace"], metadata["name"], cron_job["spec"]["schedule"])
-        for job in self._cluster.store.list("jobs"):
+        for job in self._cluster.list_whole("jobs"):
             self._enqueue(job["metadata"]["namespace"], job["metadata"]["name"])
 
     def pod_changed(self, record: PodRecord) -> None:
@@ -192,7 +192,7 @@ class Jobs:
         namespace, uid = cron_job["metadata"]["namespace"], cron_job["metadata"]["uid"]
         jobs = [
             job
-            for job in self._cluster.store.list("jobs", namespace)
+            for job in self._cluster.list_whole("jobs", namespace)
             if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences", ())) and _has(job, outcome)
         ]
         jobs.sort(key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))

@@ -87,8 +87,8 @@ class Kubelet:
         image = pod["spec"]["containers"][0]["image"]
         if record.restarts:
             self.say(record, "Pulled", f'Container image "{image}" already present on machine')
-        self.say(record, "Created", "Container created")
-        self.say(record, "Started", "Container started")
+        self.say(record, "Created", "Created container: app")
+        self.say(record, "Started", "Started container app")
         container = Container(
             state=running(self.cluster.stamp),
             last_state=last_state or {},

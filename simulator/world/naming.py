@@ -2,6 +2,7 @@
 
 import json
 import random
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,14 +23,11 @@ def safe_encoded(text: str) -> str:
 
 def template_hash(template: Mapping[str, Any]) -> str:
     """
-    Return a pod-template-hash: FNV-1a of the template, as decimal digits, safely encoded.
+    Return a pod-template-hash: a checksum of the template, as decimal digits, safely encoded.
 
-    The real one hashes a Go dump of the struct, so the digits differ; form and stability are the same.
+    The real one is an FNV hash of a Go dump of the struct, so the digits differ; form and stability are the same.
     """
-    value = 0x811C9DC5
-    for byte in json.dumps(template, sort_keys=True, separators=(",", ":")).encode():
-        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return safe_encoded(str(value))
+    return safe_encoded(str(zlib.crc32(json.dumps(template, sort_keys=True, separators=(",", ":")).encode())))
 
 
 def hexadecimal(rng: random.Random, digits: int) -> str:

@@ -35,7 +35,7 @@ class NodeLife:
     def adopt(self) -> None:
         """Enter the nodes that the store has and let their hearts beat, spread over the interval."""
         registry = self._cluster.registry
-        for node in self._cluster.store.list("nodes"):
+        for node in self._cluster.list_whole("nodes"):
             record = record_of_node(node)
             registry.nodes[record.name] = record
             self._beat_later(record, self._cluster.between(0, _HEARTBEAT_SECONDS))

@@ -59,10 +59,14 @@ class Pods:
             pod["metadata"]["deletionTimestamp"] = self._cluster.stamp
             pod["metadata"]["deletionGracePeriodSeconds"] = 0
 
-        record.is_terminating = True
-        record.life += 1
         if self._cluster.edit("pods", record.namespace, record.name, release, manager="", subresource="metadata"):
             self._cluster.store.delete("pods", record.namespace, record.name)
+        self.forget(record)
+
+    def forget(self, record: PodRecord) -> None:
+        """Strike out a pod that is gone from the store."""
+        record.is_terminating = True
+        record.life += 1
         self._cluster.registry.remove(record)
         self.notify(record)
 

@@ -62,6 +62,15 @@ class ReplicaSets:
         status["observedGeneration"] = replica_set["metadata"].get("generation", 1)
         return status
 
+    def collect(self, namespace: str, name: str) -> None:
+        """Delete a ReplicaSet whose owner is gone, and its pods."""
+        replica_set = self._cluster.get("replicasets", namespace, name)
+        if replica_set is None:
+            return
+        self._cluster.store.delete("replicasets", namespace, name)
+        for pod in self._cluster.registry.of_owner(replica_set["metadata"]["uid"]):
+            self._pods.delete(pod)
+
     def _create_pod(self, replica_set: Object) -> None:
         owner = owner_reference("apps/v1", "ReplicaSet", replica_set)
         namespace = replica_set["metadata"]["namespace"]

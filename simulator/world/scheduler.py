@@ -63,7 +63,7 @@ class Scheduler:
         pod["metadata"].setdefault("labels", {}).update(
             {"topology.kubernetes.io/region": REGION, "topology.kubernetes.io/zone": node.zone}
         )
-        pod["status"]["conditions"] = [_scheduled(pod, self._cluster.stamp)]
+        pod.setdefault("status", {"phase": "Pending"})["conditions"] = [_scheduled(pod, self._cluster.stamp)]
         self._cluster.store.update("pods", pod, manager="kube-scheduler", subresource="binding")
         self._cluster.registry.bind(record, node.name)
         for listener in self.bound:
@@ -90,10 +90,12 @@ class Scheduler:
             "reason": "Unschedulable",
             "message": message,
         }
-        old = pod["status"].get("conditions", [{}])[0]
+        old: Object = next(iter(pod.get("status", {}).get("conditions", ())), {})
         if old.get("reason") == "Unschedulable":
             condition["lastTransitionTime"] = old["lastTransitionTime"]
-        self._cluster.write_status("pods", pod, {**pod["status"], "conditions": [condition]}, "kube-scheduler")
+        self._cluster.write_status(
+            "pods", pod, {**pod.get("status", {"phase": "Pending"}), "conditions": [condition]}, "kube-scheduler"
+        )
         self._recorder.post_scheduling(pod, "FailedScheduling", message, action="Scheduling", warning=True)
 
 
@@ -114,7 +116,7 @@ def _complaint(node: NodeRecord, pod: Object) -> str | None:
     selector = pod["spec"].get("nodeSelector", {})
     if any(node.labels.get(key) != value for key, value in selector.items()):
         return "node(s) didn't match Pod's node affinity/selector"
-    request = pod["spec"]["containers"][0]["resources"].get("requests", {}).get("memory", "0")
+    request = pod["spec"]["containers"][0].get("resources", {}).get("requests", {}).get("memory", "0")
     if memory_bytes(request) > node.memory_bytes:
         return "Insufficient memory"
     if len(node.pods) >= node.slots:

@@ -20,10 +20,10 @@ class Sets:
 
     def adopt(self) -> None:
         """Look at all of them."""
-        listed = self._cluster.store.list("daemonsets")
+        listed = self._cluster.list_whole("daemonsets")
         self._daemon_sets = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in listed]
         self.nodes_changed()
-        for item in self._cluster.store.list("statefulsets"):
+        for item in self._cluster.list_whole("statefulsets"):
             self._enqueue("StatefulSet", item["metadata"]["namespace"], item["metadata"]["name"])
 
     def pod_changed(self, record: PodRecord) -> None:

@@ -1,6 +1,6 @@
 """A laboratory: a cluster in memory whose clock is moved by hand, second by second."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +18,12 @@ START = 1_795_000_000.0
 class Laboratory:
     """One store, one world, one clock."""
 
-    def __init__(self, *, nodes: int = 4, pods: int = 40, seed: int = 7, pace: float = 1.0, file: Path | None = None):
+    def __init__(
+        self, *, nodes: int = 4, pods: int = 40, seed: int = 7, pace: float = 1.0, file: Path | None = None, **more
+    ):
         self.now = START
         self.file = file
-        self.size = {"nodes": nodes, "pods": pods, "seed": seed, "pace": pace}
+        self.size = {"nodes": nodes, "pods": pods, "seed": seed, "pace": pace, **more}
         self.open()
 
     def open(self) -> None:
@@ -95,12 +97,20 @@ class Laboratory:
 
 
 @pytest.fixture
-def laboratory() -> Laboratory:
-    found = Laboratory()
+def laboratory(make_laboratory) -> Laboratory:
+    found = make_laboratory()
     found.world.populate(scenario=False)
     return found
 
 
 @pytest.fixture
-def make_laboratory() -> Callable[..., Laboratory]:
-    return Laboratory
+def make_laboratory() -> Iterator[Callable[..., Laboratory]]:
+    made = []
+
+    def make(**options) -> Laboratory:
+        made.append(Laboratory(**options))
+        return made[-1]
+
+    yield make
+    for laboratory in made:
+        laboratory.etcd.close()

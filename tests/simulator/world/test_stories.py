@@ -1,3 +1,5 @@
+"""Each story: the states it passes through, and that it heals."""
+
 import pytest
 
 from simulator.world.stories import STORIES
