@@ -34,7 +34,7 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False) if is_text else _iso_time(),
         structlog.processors.StackInfoRenderer(),
-        *([] if is_text else [structlog.processors.dict_tracebacks]),
+        *([] if is_text else [_exceptions()]),
         hide_secrets,
     ]
     structlog.configure(
@@ -49,7 +49,7 @@ def configure_logs(config: LogConfig, stream: TextIO | None = None) -> None:
             foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.dev.ConsoleRenderer(colors=out.isatty()) if is_text else structlog.processors.JSONRenderer(),
+                _text(colors=out.isatty()) if is_text else structlog.processors.JSONRenderer(),
             ],
         )
     )
@@ -70,6 +70,16 @@ def hide_secrets(_logger: Any, _method: str, entry: MutableMapping[str, Any]) ->
         elif isinstance(value, str) and key not in ("exception", "stack"):
             entry[key] = hide_password(value)[:_MAX_TEXT]
     return entry
+
+
+def _text(*, colors: bool) -> structlog.typing.Processor:
+    return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+
+
+def _exceptions() -> structlog.typing.Processor:
+    # Local variables, which structlog adds by default, hold tokens and whole objects.
+    transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=30)
+    return structlog.processors.ExceptionRenderer(transformer)
 
 
 def _iso_time() -> structlog.typing.Processor:

@@ -23,6 +23,12 @@ PREFIX = "KUBESCRIBE_"
 _METADATA = "kubescribe"
 
 
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    make: Callable[[], Any]
+    shown: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
     """What a field says about itself; see `setting`."""
@@ -33,6 +39,7 @@ class Declared:
     option: str | None
     has_variable: bool
     secret: bool
+    computed: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,11 @@ class Setting:
         if value is None:
             return ""
         return "***" if self.declared.secret else str(self.declared.kind.show(value))
+
+    @property
+    def default_text(self) -> str:
+        """Return the default as documentation shows it, "" for none."""
+        return self.declared.computed or self.show(self.default)
 
     def quote(self, text: str) -> str:
         """Return what the operator wrote, fit for a message: no secret, at most 256 characters."""
@@ -81,11 +93,31 @@ def setting(
     """
     Declare a field.
 
-    `help` is one sentence for the operator, `why` the reason for the default. `option` replaces the option (and with
-    it the variable) that follows from the key. `secret` keeps the value out of every output.
+    *default* is a value of *kind*, None for "not set", or `computed`. `help` is one sentence for the operator, `why`
+    the reason for the default. `option` replaces the option (and with it the variable) that follows from the key.
+    `secret` keeps the value out of every output.
     """
-    declared = Declared(kind=kind, help=help, why=why, option=option, has_variable=has_variable, secret=secret)
-    made: Any = field(default=default, metadata={_METADATA: declared})
+    declared = Declared(
+        kind=kind,
+        help=help,
+        why=why,
+        option=option,
+        has_variable=has_variable,
+        secret=secret,
+        computed=default.shown if isinstance(default, _Computed) else "",
+    )
+    metadata = {_METADATA: declared}
+    made: Any
+    if isinstance(default, _Computed):
+        made = field(default_factory=default.make, metadata=metadata)
+    else:
+        made = field(default=default, metadata=metadata)
+    return made  # type: ignore[no-any-return]
+
+
+def computed(make: Callable[[], D], shown: str) -> D:
+    """Return a default that depends on the machine: how to find it, and how it is written where no machine is meant."""
+    made: Any = _Computed(make, shown)
     return made  # type: ignore[no-any-return]
 
 

@@ -49,15 +49,21 @@ def is_injected(variable: str) -> bool:
 
 
 def load(
-    settings: type[T], *, file: Path | None, environ: Mapping[str, str], options: Sequence[tuple[str, str]]
+    settings: type[T],
+    *,
+    file: Path | None,
+    environ: Mapping[str, str],
+    options: Sequence[tuple[str, str]],
+    found: Sequence[str] = (),
 ) -> Loaded[T]:
     """
     Return the settings that *file*, *environ* and *options* (pairs of option and text) give together.
 
-    Raises ConfigError with every problem: each names its source, its value and what was expected.
+    Raises ConfigError with every problem, those that were *found* before included: each names its source, its value
+    and what was expected.
     """
     rows = table(settings)
-    problems: list[str] = []
+    problems = list(found)
     given = [
         *(_from_file(file, rows, problems) if file is not None else ()),
         *_from_environ(environ, rows, problems),
@@ -118,7 +124,10 @@ def _from_options(options: Sequence[tuple[str, str]], rows: Sequence[Setting], p
         else:
             texts[option] = text
     for option, text in texts.items():
-        yield Given(known[option], text, option)
+        if text:
+            yield Given(known[option], text, option)
+        else:
+            problems.append(f"{option}: a value is missing; expected {known[option].declared.kind.expects}")
 
 
 def _from_file(path: Path, rows: Sequence[Setting], problems: list[str]) -> list[Given]:
@@ -132,10 +141,10 @@ def _from_file(path: Path, rows: Sequence[Setting], problems: list[str]) -> list
     for key, value in _leaves(document, "", known):
         source = f"{path}: {key}"
         row = known.get(key)
+        if value is None and (row is not None or any(name.startswith(f"{key}.") for name in known)):
+            continue  # As in Kubernetes' own files, null is the same as not written.
         if row is None:
             problems.append(f"{source}: {_unknown(key, known)}")
-        elif value is None:
-            continue  # As in Kubernetes' own files, null is the same as not written.
         elif (text := _text(value, row)) is None:
             problems.append(f"{source}: {_shape_of(value)} is not {row.declared.kind.expects}")
         else:

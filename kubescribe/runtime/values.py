@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
@@ -273,6 +273,6 @@ BASE_PATH: Kind[str] = Kind(
 )
 HTTP_URL: Kind[str] = url_of("http", "https")
 GVKS: Kind[tuple[str, ...]] = listed(
-    Kind[Any](expects="", shape="GROUP/VERSION/KIND", parse=_parse_gvk),
+    Kind(expects="", shape="GROUP/VERSION/KIND", parse=_parse_gvk),
     "group/version/Kind such as argoproj.io/v1alpha1/Workflow, several separated by commas; never Secrets",
 )

@@ -1,0 +1,186 @@
+"""
+The settings of an aggregator, read once at its start. Its parts have values of their own; app.py converts.
+
+Not the reading: see kubescribe.runtime.sources.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from kubescribe.runtime.logsettings import LogConfig
+from kubescribe.runtime.settings import Check, group, setting
+from kubescribe.runtime.values import (
+    ADDRESS,
+    BASE_PATH,
+    DURATION,
+    FILE,
+    PATH,
+    SIZE,
+    WHOLE,
+    HostPort,
+    Kind,
+    between,
+    hide_password,
+)
+
+MIB = 2**20
+DAY = 86_400.0
+
+
+def _parse_store(text: str) -> str:
+    if text in ("sqlite", "memory") or (text.startswith("sqlite:///") and len(text) > len("sqlite:///")):
+        return text
+    raise ValueError
+
+
+STORE: Kind[str] = Kind(
+    expects="sqlite (a file below --data), sqlite:///path/to/file, or memory",
+    shape="URL",
+    parse=_parse_store,
+    show=hide_password,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """The front end, the REST API and the feed, for people."""
+
+    listen: HostPort = setting(
+        HostPort("127.0.0.1", 8080),
+        ADDRESS,
+        option="--http",
+        help="Where the front end, the API and the feed are served.",
+        why="without a credential only this machine may read; with --token-file any address is allowed",
+    )
+    base_path: str = setting(
+        "",
+        BASE_PATH,
+        option="--base-path",
+        help="The path below which all of it lies, when an ingress shares its host.",
+        why="its own host or port",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestConfig:
+    """What agents send, and how much of it goes into one transaction."""
+
+    listen: HostPort = setting(
+        HostPort("127.0.0.1", 8081),
+        ADDRESS,
+        option="--ingest",
+        help="Where agents connect.",
+        why="without a credential only this machine may write; with --token-file any address is allowed",
+    )
+    group_records: int = setting(
+        4096,
+        between(WHOLE, 1, 1_000_000),
+        help="The most records in one transaction.",
+        why="an fsync costs as much as a thousand rows; much more delays what came first",
+    )
+    waiting_records: int = setting(
+        65_536,
+        between(WHOLE, 1, 10_000_000),
+        help="The most records that wait for a transaction; then the links are not read from.",
+        why="3 s at 20,000 a second, ~100 MiB",
+    )
+    window_bytes: int = setting(
+        8 * MIB,
+        between(SIZE, 1 * MIB, 256 * MIB),
+        help="What one agent may send before it is acknowledged.",
+        why="keeps a link busy during a commit, and 100 agents below 1 GiB",
+    )
+    window_batches: int = setting(
+        32,
+        between(WHOLE, 1, 1024),
+        help="How many batches one agent may send before they are acknowledged.",
+        why="many small batches cost bookkeeping that bytes do not show",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """The journal."""
+
+    url: str = setting(
+        "sqlite",
+        STORE,
+        option="--store",
+        help="Which journal: sqlite, a file in the folder of --data or the one named; memory, which forgets.",
+        why="one file without a server, which a volume keeps",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedConfig:
+    """The live feed."""
+
+    batch_seconds: float = setting(
+        0.05,
+        between(DURATION, 0.001, 5.0),
+        help="Changes are sent to clients together, this long after the first of them.",
+        why="nobody sees 50 ms, and 5,000 clients need one frame instead of ten",
+    )
+    max_clients: int = setting(
+        10_000,
+        between(WHOLE, 1, 100_000),
+        help="The most connections; further ones are refused with 503.",
+        why="twice what one core serves without delay",
+    )
+    buffer_bytes: int = setting(
+        256 * MIB,
+        between(SIZE, MIB, 64 * 1024 * MIB),
+        help="What may wait in memory for slow clients, all together.",
+        why="1 MiB for each of 256 slow clients; who needs more goes back to reading the journal",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregatorConfig:
+    """Settings of an aggregator as a whole."""
+
+    data: Path = setting(
+        Path("/var/lib/kubescribe"),
+        PATH,
+        help="The folder of the journal; it must survive a restart, and be one aggregator's alone.",
+        why="where a daemon's state belongs",
+    )
+    metrics: HostPort = setting(
+        HostPort("", 9090),
+        ADDRESS,
+        help="Where /metrics, /livez and /readyz are served.",
+        why="Prometheus and the kubelet come from other addresses; nothing there needs a credential",
+    )
+    token_file: Path | None = setting(
+        None,
+        FILE,
+        help="A file with one token a line, each of which is accepted on --http and --ingest.",
+        why="without one, both listen on loopback only and ask for nothing",
+    )
+    log: LogConfig = group(LogConfig)
+    http: HttpConfig = group(HttpConfig)
+    ingest: IngestConfig = group(IngestConfig)
+    store: StoreConfig = group(StoreConfig)
+    feed: FeedConfig = group(FeedConfig)
+
+    CHECKS: ClassVar[tuple[Check, ...]] = (
+        Check(
+            ("http.listen", "tokenFile"),
+            lambda config: complain_without_credential("--http", config.http.listen, config.token_file),
+        ),
+        Check(
+            ("ingest.listen", "tokenFile"),
+            lambda config: complain_without_credential("--ingest", config.ingest.listen, config.token_file),
+        ),
+    )
+
+
+def complain_without_credential(option: str, listen: HostPort, token_file: Path | None) -> str | None:
+    """Return what is wrong when an address that others reach is served without a credential."""
+    if token_file is not None or listen.is_loopback:
+        return None
+    return (
+        f"{option} {listen}: other machines reach it and no credential is configured;"
+        f" give --token-file, or listen on 127.0.0.1:{listen.port}"
+    )
