@@ -1,0 +1,61 @@
+"""
+What ingest knows about the present moment, as web and gauges ask for it: agents, journal, trouble.
+
+Not the journal's Presence records: those tell of comings and goings. Ingest implements `Recorder`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from kubescribe.wire.records import Presence
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class AgentStatus:
+    """
+    One agent, connected or remembered as away.
+
+    `since` is the time of its connection or of its leaving, ns. `report` is its last Presence, None before the first
+    one. `lag_seconds` is how far what is committed of this agent lies behind, None when unknown; `spool_bytes` is what
+    its spool held at the last report.
+    """
+
+    agent: str
+    node: str
+    scope: str
+    connected: bool
+    since: int
+    report: Presence | None
+    lag_seconds: float | None
+    spool_bytes: int
+
+
+class Fleet(Protocol):
+    """Who reports to this aggregator."""
+
+    def agents(self) -> Sequence[AgentStatus]:
+        """Return every agent that is connected, or away and not forgotten; never blocks."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Identity:
+    """Which journal this is, of which cluster ("" until the first agent told), at which epoch."""
+
+    journal_id: str
+    cluster_uid: str
+    cluster: str
+    epoch: int
+
+
+class Recorder(Fleet, Protocol):
+    """Ingest, as its readers see it; every method answers at once."""
+
+    def identity(self) -> Identity:
+        """Return whose journal this is, now."""
+        ...
+
+    def trouble(self) -> str:
+        """Return why nothing can be committed now (disk full, read-only), "" when all is well."""
+        ...

@@ -1,0 +1,22 @@
+"""What the web side is made of: the values and services that `app.py` of the aggregator hands in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aggregator.outlets.fleet import Recorder
+from aggregator.outlets.hub import Hub
+from aggregator.store.base import Journal
+from aggregator.web.guarding import Guard
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class WebParts:
+    """`base_path` is "" or begins with a slash and does not end with one; `now_ns` is the wall clock."""
+
+    journal: Journal
+    hub: Hub
+    recorder: Recorder
+    guard: Guard
+    version: str
+    now_ns: Callable[[], int]
+    base_path: str = ""

@@ -1,0 +1,173 @@
+"""The schemas of what the API serves, for the OpenAPI; tests hold the renderings against them."""
+
+from typing import Any
+
+_TEXT = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_NUMBER = {"type": "integer"}
+_NUMBER_OR_NULL = {"type": ["integer", "null"]}
+_SECONDS_OR_NULL = {"type": ["number", "null"]}
+_FLAG = {"type": "boolean"}
+_TIME = {"type": "string", "format": "date-time", "description": "RFC 3339 with nine digits and Z"}
+_TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
+_OBJECT = {"type": "object"}
+_OBJECT_OR_NULL = {"type": ["object", "null"]}
+_VERB = {"type": "string", "enum": ["added", "modified", "deleted", "inferredDeleted"]}
+
+
+def _record(properties: dict[str, Any], optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in optional],
+    }
+
+
+_DIFF = {
+    "type": ["array", "null"],
+    "description": "null where no version below is known",
+    "items": {
+        "type": "object",
+        "properties": {"path": {"type": "array"}, "old": {}, "new": {}},
+        "required": ["path"],
+    },
+}
+
+_VERSION = {
+    "seq": _NUMBER,
+    "epoch": _NUMBER,
+    "cluster": _TEXT,
+    "kind": _TEXT,
+    "namespace": _TEXT_OR_NULL,
+    "name": _TEXT,
+    "uid": _TEXT,
+    "resourceVersion": _TEXT,
+}
+
+SCHEMAS: dict[str, Any] = {
+    "List": _record(
+        {
+            "items": {"type": "array"},
+            "next": {"type": ["string", "null"], "description": "the path of the next page"},
+            "complete": {"type": "boolean", "description": "false when open or lost gaps touch the range"},
+            "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/Gap"}},
+        }
+    ),
+    "Change": _record(
+        {
+            "type": {"const": "change"},
+            **_VERSION,
+            "generation": _NUMBER,
+            "verb": _VERB,
+            "actor": _OBJECT_OR_NULL,
+            "observedAt": _TIME,
+            "committedAt": _TIME,
+            "late": _FLAG,
+            "listed": _FLAG,
+            "interval": {
+                "type": "object",
+                "description": "of inferred deletes: when it happened",
+                "properties": {"after": _TIME_OR_NULL, "before": _TIME},
+            },
+            "diff": _DIFF,
+        },
+        frozenset({"interval"}),
+    ),
+    "Object": {"type": "object", "properties": {**_VERSION, "body": _OBJECT_OR_NULL, "uncertain": _FLAG}},
+    "Occurrence": _record(
+        {
+            "type": {"const": "occurrence"},
+            "seq": _NUMBER,
+            "epoch": _NUMBER,
+            "cluster": _TEXT,
+            "namespace": _TEXT_OR_NULL,
+            "name": _TEXT,
+            "uid": _TEXT,
+            "resourceVersion": _TEXT,
+            "reason": _TEXT,
+            "eventType": _TEXT,
+            "message": _TEXT,
+            "action": _TEXT_OR_NULL,
+            "count": _NUMBER,
+            "added": {"type": "integer", "description": "how often since the state before"},
+            "firstAt": _TIME_OR_NULL,
+            "lastAt": _TIME_OR_NULL,
+            "regarding": _OBJECT,
+            "reporter": _TEXT,
+            "reporterInstance": _TEXT_OR_NULL,
+            "deleted": _FLAG,
+            "observedAt": _TIME,
+            "committedAt": _TIME,
+        }
+    ),
+    "Gap": _record(
+        {
+            "type": {"const": "gap"},
+            "seq": _NUMBER,
+            "cluster": _TEXT,
+            "id": _TEXT,
+            "stream": _TEXT,
+            "cause": _TEXT,
+            "from": _TIME,
+            "to": _TIME_OR_NULL,
+            "outcome": {"type": "string", "enum": ["open", "recovered", "lost"]},
+            "count": _NUMBER_OR_NULL,
+            "bytes": _NUMBER_OR_NULL,
+            "detail": _TEXT_OR_NULL,
+            "committedAt": _TIME,
+        }
+    ),
+    "Agent": _record(
+        {
+            "type": {"const": "agent"},
+            "agent": _TEXT,
+            "node": _TEXT_OR_NULL,
+            "scope": _TEXT,
+            "connected": _FLAG,
+            "since": _TIME,
+            "version": _TEXT_OR_NULL,
+            "reportedAt": _TIME_OR_NULL,
+            "lagSeconds": _SECONDS_OR_NULL,
+            "spoolBytes": _NUMBER,
+            "spoolRecords": _NUMBER_OR_NULL,
+            "oldestUnsentAt": _TIME_OR_NULL,
+            "droppedRecords": _NUMBER_OR_NULL,
+            "apiServerRequests": _OBJECT,
+            "streams": {"type": "array", "items": _OBJECT},
+        }
+    ),
+    "Status": _record(
+        {
+            "type": {"const": "status"},
+            "state": {"type": "string", "enum": ["complete", "incomplete", "blind", "degraded"]},
+            "trouble": _TEXT_OR_NULL,
+            "time": _TIME,
+            "version": _TEXT,
+            "cluster": _TEXT_OR_NULL,
+            "clusterUid": _TEXT_OR_NULL,
+            "journal": _OBJECT,
+            "lagSeconds": _SECONDS_OR_NULL,
+            "reporting": _OBJECT,
+            "agents": {"type": "array", "items": {"$ref": "#/components/schemas/Agent"}},
+            "complete": _FLAG,
+            "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/Gap"}},
+            "feed": _OBJECT,
+            "apiServerRequests": _OBJECT,
+        }
+    ),
+    "Problem": _record(
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": _NUMBER,
+            "detail": _TEXT,
+            "instance": _TEXT,
+            "requestId": _TEXT,
+            "parameter": _TEXT,
+            "value": _TEXT,
+            "expected": _TEXT,
+        },
+        frozenset({"parameter", "value", "expected"}),
+    ),
+    "Document": _OBJECT,
+}

@@ -1,0 +1,92 @@
+"""
+The feed as server-sent events: one subscription, the same messages, for what cannot speak websocket.
+
+`id:` is the resume point, so that a browser's `Last-Event-ID` goes on without a hole; heartbeats are comments.
+"""
+
+import asyncio
+
+from aiohttp import hdrs, web
+
+from aggregator.errors import StoreError
+from aggregator.outlets.catchup import Subscription
+from aggregator.outlets.clients import ClientGone
+from aggregator.outlets.filters import Filter
+from aggregator.outlets.frames import EventStreamFraming, encode_text
+from aggregator.web.feed_messages import read_origin
+from aggregator.web.parameters import EVENT_STREAM, BadParameter
+from aggregator.web.parts import WebParts
+from aggregator.web.problems import Problem
+
+_NAME = "sse"
+
+
+class EventStreams:
+    """The handler, and the connections that it serves."""
+
+    def __init__(self, parts: WebParts) -> None:
+        self._parts = parts
+        self._framing = EventStreamFraming()
+        self._open: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        parts, hub = self._parts, self._parts.hub
+        if request.version < (1, 1):
+            raise Problem(505, "server-sent events need HTTP/1.1")
+        if self._stopping or hub.client_count >= hub.limits.max_clients:
+            raise Problem(503, "no more clients are taken now", {"Retry-After": "30"})
+        values = EVENT_STREAM.read(request.query.items())
+        topic = values.pop("topic", "changes")
+        snapshot = values.pop("snapshot", False)
+        origin = read_origin(_origin_text(request, values.pop("origin", None)))
+        response = web.StreamResponse(
+            headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
+        )
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        # aiohttp keeps the head until the first body bytes; from here on the frames go to the transport.
+        await response.write(b"retry: 2000\n\n")
+        transport = request.transport
+        client = hub.connect(transport, self._framing, hears=False) if transport is not None else None
+        if client is None:
+            return response
+        wanted = Filter(**values)
+        subscription = Subscription(hub, parts.journal, client, name=_NAME, topic=topic, wanted=wanted)
+        task = asyncio.create_task(subscription.run(origin, snapshot=snapshot), name="feed event stream")
+        self._open.add(task)
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            self._open.discard(task)
+            client.send(encode_text(_farewell(task)))
+            hub.disconnect(client)
+        return response
+
+    async def stop(self) -> None:
+        """End every stream; the clients come back with their Last-Event-ID."""
+        self._stopping = True
+        for task in self._open:
+            task.cancel()
+
+
+def _origin_text(request: web.Request, given: str | None) -> str | None:
+    last = request.headers.get("Last-Event-ID", "").strip()
+    if not last:
+        return given
+    if not (last.isascii() and last.isdigit()):
+        raise BadParameter("Last-Event-ID", last, "a seq")
+    return last
+
+
+def _farewell(task: asyncio.Task[None]) -> dict[str, object]:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, StoreError):
+        return {"type": "error", "id": _NAME, "code": "unavailable", "message": str(error)[:256], "retryable": True}
+    if error is not None and not isinstance(error, ClientGone):
+        raise error
+    reason = error.cause if isinstance(error, ClientGone) else "stopping"
+    return {"type": "bye", "reason": reason, "retryAfterMs": 1000}
