@@ -1,0 +1,54 @@
+# `make` alone lists the targets. Everything happens in .venv, which the first target that needs it sets up.
+# Paths are relative, so that the folder itself may have spaces in its name.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+# Which bench: `make bench ONLY=watch`. Which tests: `make tests TESTS=tests/agent`. More for the demo: `ARGS=…`.
+ONLY ?=
+TESTS ?= tests
+ARGS ?=
+
+.PHONY: help setup demo test lint types layers tests bench soak fmt docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## Make .venv and install everything; done once, and again when the dependencies change
+	@scripts/set-up
+
+demo: setup ## Run kubescribe against a pretend cluster; Ctrl-C ends it
+	@exec $(BIN)/kubescribe up --simulate $(ARGS)
+
+test: lint types layers tests ## Run every check
+
+lint: setup ## Check style and formatting
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+types: setup ## Check types
+	$(BIN)/python -m mypy
+
+layers: setup ## Check who imports whom
+	$(BIN)/lint-imports
+
+tests: setup ## Run the tests (TESTS=path for some of them)
+	$(BIN)/python -m pytest -q -m 'not soak' $(TESTS)
+
+bench: setup ## Measure; one JSON line a name (ONLY=name for one)
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+soak: setup ## Run the long tests
+	@$(BIN)/python -m pytest -q -m soak --timeout=3600 $(TESTS) || { code=$$?; \
+	    [ $$code = 5 ] && echo 'there is no soak test' && exit 0; exit $$code; }
+
+fmt: setup ## Format the code and mend what can be mended without thinking
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+docs: setup ## Write docs/configuration.md from the table of settings
+	$(BIN)/python -m kubescribe.cli.configpage docs/configuration.md
+
+clean: ## Remove .venv and what the tools remember
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
