@@ -31,6 +31,7 @@ from simulator.world.replicasets import ReplicaSets
 from simulator.world.restarts import Restarts
 from simulator.world.scheduler import Scheduler
 from simulator.world.sets import Sets
+from simulator.world.stories import STORIES
 
 _LOG = structlog.get_logger()
 # Below the 20 ms that a loop may stall, with room for the longest single action.
@@ -45,8 +46,9 @@ class World:
     The controllers, kubelets and people of one pretend cluster, acting on *etcd*.
 
     *nodes* and *pods* are what `populate` makes; *pods* counts all, with at least one for each application. *pace* is
-    how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970); *event_ttl_seconds*, the
-    API server's --event-ttl, and *story_pause_seconds*, least and most between two stories, are the cluster's. Not for several loops or threads.
+    how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970). In the cluster's seconds:
+    *event_ttl_seconds*, the API server's --event-ttl, and *story_pause_seconds*, least and most between two stories.
+    Not for several loops or threads.
     """
 
     def __init__(
@@ -119,6 +121,11 @@ class World:
     def play(self, story: str) -> Target | None:
         """Begin a story of `STORIES` now; return its target, None when none is free. KeyError: no such story."""
         return self.director.play(story)
+
+    @property
+    def stories(self) -> tuple[str, ...]:
+        """The names that `play` knows."""
+        return tuple(STORIES)
 
     async def run(self) -> None:
         """Live in real time until cancelled."""

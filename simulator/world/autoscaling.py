@@ -5,7 +5,6 @@ from simulator.world.deployments import Deployments
 from simulator.world.events import Recorder
 
 _MANAGER = "kube-controller-manager"
-TARGET_UTILIZATION = 70
 
 
 class Autoscalers:

@@ -44,8 +44,10 @@ class Deployments:
         """Return the ReplicaSets of a Deployment, by revision."""
         metadata = deployment["metadata"]
         names = self._owned.get((metadata["namespace"], metadata["name"]), {})
-        found = [self._cluster.get("replicasets", metadata["namespace"], name) for name in names]
-        return sorted((item for item in found if item is not None), key=revision_of)
+        found = [(name, self._cluster.get("replicasets", metadata["namespace"], name)) for name in names]
+        for name in [name for name, item in found if item is None]:
+            del names[name]
+        return sorted((item for _, item in found if item is not None), key=revision_of)
 
     def collect(self, namespace: str, name: str) -> None:
         """Clear away what a deleted Deployment owned, as the garbage collector does in the background."""

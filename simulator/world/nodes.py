@@ -2,7 +2,6 @@
 
 from simulator.world.cluster import Object
 from simulator.world.fates import memory_bytes
-from simulator.world.naming import parse_stamp
 from simulator.world.registry import NodeRecord
 
 REGION = "ap-northeast-2"
@@ -17,7 +16,6 @@ _HEALTHY = {
     "PIDPressure": ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     "Ready": ("KubeletReady", "kubelet is posting ready status"),
 }
-READY_MESSAGE = _HEALTHY["Ready"]
 STARTING_MESSAGE = (
     "KubeletNotReady",
     (
@@ -108,8 +106,3 @@ def record_of_node(node: Object) -> NodeRecord:
         is_alive=ready["status"] != "Unknown",
         is_schedulable=not node["spec"].get("taints"),
     )
-
-
-def heartbeat_age(node: Object, now: float) -> float:
-    """Return the seconds since the node's kubelet last reported."""
-    return now - parse_stamp(node["status"]["conditions"][-1]["lastHeartbeatTime"])

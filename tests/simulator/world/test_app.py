@@ -203,11 +203,13 @@ def test_an_object_that_is_not_whole_is_left_alone(laboratory, resource):
     laboratory.world.populate(scenario=False)
     laboratory.advance(5)
 
-    assert laboratory.etcd.get(resource, "shop", "odd") is not None
+    namespace = "" if resource == "nodes" else "shop"
+    assert laboratory.etcd.get(resource, namespace, "odd") is not None
     assert "odd" not in laboratory.world.cluster.registry.nodes
 
 
 def test_a_story_that_is_not_known_is_an_error(laboratory):
+    assert set(laboratory.world.stories) == set(STORIES)
     with pytest.raises(KeyError):
         laboratory.world.play("world_peace")
 
