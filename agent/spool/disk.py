@@ -19,7 +19,7 @@ from agent.spool.limits import RoomOf, SpoolLimits
 from agent.spool.segments import SegmentStore
 from kubescribe.wire.codec import join_records
 
-_MARGIN = 64 * 1024
+_MARGIN = 4096
 
 
 class Disk:
