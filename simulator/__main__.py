@@ -42,6 +42,8 @@ def settings_of(arguments: list[str] | None) -> SimulatorSettings:
     parser.add_argument("--die-with-parent", action="store_true")
     parser.add_argument("--window-events", type=int, default=defaults.window_events)
     parser.add_argument("--bookmark-seconds", type=float, default=defaults.bookmark_seconds)
+    parser.add_argument("--watcher-events", type=int, default=defaults.watcher_events)
+    parser.add_argument("--fresh-wait-seconds", type=float, default=defaults.fresh_wait_seconds)
     parser.add_argument("--custom-groups", nargs="*", default=())
     values = vars(parser.parse_args(arguments))
     values["custom_groups"] = tuple(values["custom_groups"])

@@ -101,6 +101,8 @@ def _application(
     watch_settings = WatchSettings(
         bookmark_period=settings.bookmark_seconds,
         first_bookmark=min(FIRST_BOOKMARK_SECONDS, settings.bookmark_seconds),
+        fresh_wait=settings.fresh_wait_seconds,
+        watcher_events=settings.watcher_events,
     )
     server = ApiServer(
         etcd=etcd,

@@ -36,5 +36,9 @@ class SimulatorSettings:
     """Events that a watch cache remembers for each resource."""
     bookmark_seconds: float = 60.0
     """Between bookmarks, as on the real server."""
+    watcher_events: int = 50_000
+    """Events that a watch may lie behind before it is ended."""
+    fresh_wait_seconds: float = 3.0
+    """How long a list waits for a watch cache that lags (the real cacher's blockTimeout)."""
     custom_groups: tuple[str, ...] = ()
     """Groups of custom resources that are served: argoproj.io, karpenter.sh."""

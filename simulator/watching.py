@@ -15,19 +15,18 @@ from simulator.versions import ADDED, Version
 from simulator.views import View
 from simulator.watchcache import Expired, WatchCache, Watcher
 
-WATCHER_EVENTS = 50_000
-"""Events a watch may lie behind before it is ended; they share their bytes with the other watches."""
-
 MIN_TIMEOUT_SECONDS = 1800.0
 """The server's MinRequestTimeout: without timeoutSeconds a watch lasts 30 to 60 minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSettings:
-    """Times of watches, in seconds."""
+    """Times of watches, in seconds, and how far one may lie behind."""
 
     bookmark_period: float = 60.0
     first_bookmark: float = 1.0
+    watcher_events: int = 50_000
+    """Events a watch may lie behind before it is ended; they share their bytes with the other watches."""
     fresh_wait: float = 3.0
     """How long a list or a WatchList waits for a lagging cache (cacher.go, blockTimeout)."""
 
@@ -87,7 +86,7 @@ class Watching:
             if mode is WatchListMode.NO_PROGRESS and options.initial_events:
                 return await self._ended(request, no_progress_requests().error_line)
         self._etcd.flush()
-        watcher = Watcher(WATCHER_EVENTS)
+        watcher = Watcher(self._settings.watcher_events)
         try:
             opening = self._opening(wanted, watcher)
         except Expired as error:

@@ -1,3 +1,5 @@
+"""The store: revisions, generations, ownership, restarts and restores."""
+
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +11,8 @@ from simulator.resources import ResourceTable
 
 
 class Clock:
+    """Stands still until a test moves it."""
+
     def __init__(self):
         self.second = 0
 

@@ -1,3 +1,5 @@
+"""Label and field selectors, and their refusals."""
+
 import pytest
 
 from simulator.resources import ResourceTable

@@ -1,0 +1,68 @@
+"""The pretend cluster as a process: starts, dies and goes on."""
+
+import os
+import time
+
+import pytest
+
+from simulator.process import SimulatorFailed, SimulatorProcess, simulator_process
+
+
+async def test_kill_9_under_load_repeats_no_version_and_loses_none_that_was_seen(tmp_path):
+    async with simulator_process(tmp_path, "--quiet", "--pods", "10", "--rate", "500") as simulator:
+        async with simulator.control() as control:
+            while (await control.state())["load"]["changes"] < 50:
+                pass
+            seen = await control.history("pods")
+            url = simulator.url
+
+        await simulator.restart()
+
+        assert url == simulator.url
+        async with simulator.control() as control:
+            while (await control.state())["load"]["changes"] < 50:
+                pass
+            history = await control.history("pods")
+    assert seen == history[: len(seen)]
+    revisions = [record.revision for record in history]
+    assert revisions == sorted(set(revisions))
+    created = [record.uid for record in history if record.type == "ADDED"]
+    assert len(created) == len(set(created)) == 10
+
+
+async def test_it_stops_within_a_second_with_watches_open(tmp_path):
+    async with simulator_process(tmp_path, "--quiet") as simulator:
+        import aiohttp
+
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {simulator.token}"}) as session,
+            session.get(f"{simulator.url}/api/v1/pods?watch=1"),
+        ):
+            began = time.monotonic()
+
+            assert await simulator.terminate() == 0
+            assert time.monotonic() - began < 2.0  # a second, on a machine that does nothing else
+
+
+async def test_the_kubeconfig_is_private(tmp_path):
+    async with simulator_process(tmp_path, "--quiet") as simulator:
+        assert os.stat(simulator.kubeconfig).st_mode & 0o777 == 0o600
+
+
+async def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path):
+    async with simulator_process(tmp_path / "a", "--quiet") as simulator:
+        port = simulator.url.rpartition(":")[2]
+        second = SimulatorProcess(tmp_path / "b", "--quiet", "--port", port)
+
+        with pytest.raises(SimulatorFailed, match=f"--port {port}: .*in use"):
+            await second.start()
+        assert await second.terminate() == 2
+        assert "Traceback" not in second.output
+
+
+async def test_the_living_cluster_lives(tmp_path):
+    async with simulator_process(tmp_path, "--nodes", "3", "--pods", "20") as simulator, simulator.control() as control:
+        state = await control.state()
+
+        assert state["objects"]["nodes"] == 3
+        assert state["objects"]["pods"] > 0
