@@ -92,4 +92,8 @@ class ServerSaid(RequestFailed):
 
 
 class NoAnswer(RequestFailed):
-    """The connection was refused, reset, or silent beyond its deadline."""
+    """The connection was refused, reset, or (`is_silence`) silent beyond its deadline."""
+
+    def __init__(self, message: str, *, is_silence: bool = False) -> None:
+        super().__init__(message)
+        self.is_silence = is_silence

@@ -89,7 +89,7 @@ def is_in_cluster(environ: Mapping[str, str] = os.environ, account: Path = SERVI
 
 
 def in_cluster_access(environ: Mapping[str, str] = os.environ, account: Path = SERVICE_ACCOUNT) -> Access:
-    """Return the access that a pod has. Raises AccessError when this is no pod or its service account is not mounted."""
+    """Return the access that a pod has. Raises AccessError when this is no pod, or one without its service account."""
     host, port = environ.get("KUBERNETES_SERVICE_HOST", ""), environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise AccessError("not in a cluster: KUBERNETES_SERVICE_HOST is not set; name a kubeconfig with --kubeconfig")

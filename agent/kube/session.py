@@ -106,7 +106,7 @@ class ApiSession:
                 yield response
         except TimeoutError as error:
             self.failures[0] += 1
-            raise NoAnswer(f"{verb} {resource}: silent for {silence_seconds:.0f} s") from error
+            raise NoAnswer(f"{verb} {resource}: silent for {silence_seconds:.0f} s", is_silence=True) from error
         except (aiohttp.ClientError, OSError) as error:
             self.failures[0] += 1
             raise NoAnswer(f"{verb} {resource}: {_line(error)}") from error

@@ -5,10 +5,11 @@ Times in managedFields are whole seconds, and an entry's time moves only with it
 second can leave every entry as it was. Then the newest entries are asked which of them owns the section that changed.
 """
 
-from kubescribe.wire.records import Actor
+from collections.abc import Sequence
 
 from agent.watch.decoding import ManagedEntry
 from agent.watch.times import parse_time
+from kubescribe.wire.records import Actor
 
 Signature = tuple[int, ...]
 """What is remembered of a version's managedFields: one hash an entry."""
@@ -27,7 +28,7 @@ def sign(entries: list[ManagedEntry]) -> Signature:
 
 
 def find_actor(
-    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: tuple[str, ...]
+    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: Sequence[str]
 ) -> Actor | None:
     """
     Return who wrote the version with *entries*; None when the object does not tell.
@@ -48,8 +49,10 @@ def find_actor(
     return _as_actor(owners[-1]) if owners else None
 
 
-def _newest(entries: list[ManagedEntry], changed: tuple[str, ...]) -> ManagedEntry:
+def _newest(entries: list[ManagedEntry], changed: Sequence[str]) -> ManagedEntry:
     latest = _latest(entries)
+    if len(latest) == 1:
+        return latest[0]
     owners = [entry for entry in latest if any(_owns(entry, section) for section in changed)]
     return (owners or latest)[-1]
 

@@ -19,6 +19,7 @@ TRUNCATED = "kubescribe.io/truncated"
 
 _NONE = msgspec.Raw(b"")
 _ENCODER = msgspec.json.Encoder()
+_SECTION_KEYS = {"spec": b',"spec":', "status": b',"status":'}
 
 # The order of fields is Go's, so it is the same for every object of every API server that is written in Go.
 _HEAD = re.compile(
@@ -65,20 +66,24 @@ def encode_meta(meta: ObjectMeta) -> bytes:
     return _ENCODER.encode(meta)
 
 
-def join_body(api_version: str, kind: str, meta: bytes, annotations: bytes, sections: dict[str, bytes]) -> bytes:
+def body_head(api_version: str, kind: str) -> bytes:
+    """Return the beginning of every body of a kind, for `join_body`."""
+    return b'{"apiVersion":' + _ENCODER.encode(api_version) + b',"kind":' + _ENCODER.encode(kind) + b',"metadata":'
+
+
+def join_body(head: bytes, meta: bytes, annotations: bytes, sections: dict[str, bytes]) -> bytes:
     """Return the body made of its parts; *meta* as `encode_meta` wrote it, *annotations* an object or empty."""
-    parts = ['{"apiVersion":"', api_version, '","kind":"', kind, '","metadata":']
-    pieces = ["".join(parts).encode(), meta]
+    pieces = [head, meta]
     if len(annotations) > 2:
-        pieces = [pieces[0], meta[:-1], b',"annotations":', annotations, b"}"]
+        pieces = [head, meta[:-1], b',"annotations":', annotations, b"}"]
     for name, section in sections.items():
-        pieces += (b"," + _ENCODER.encode(name) + b":", section)
+        pieces += (_SECTION_KEYS.get(name) or b"," + _ENCODER.encode(name) + b":", section)
     pieces.append(b"}")
     return b"".join(pieces)
 
 
 def truncated_body(api_version: str, kind: str, identity: Identity, size: int, token: str) -> bytes:
-    """Return the body of an object that is too large to be kept: who it is, its *size*, and a hash when there is one."""
+    """Return the body of an object that is too large to keep: who it is, its *size*, and a hash when there is one."""
     meta = {"name": identity.name, "namespace": identity.namespace, "uid": identity.uid}
     return _ENCODER.encode(
         {

@@ -6,14 +6,13 @@ before anything is redacted or encoded.
 """
 
 import msgspec
-from kubescribe.wire.records import Actor, Change, Departed, Interval
-from kubescribe.wire.streams import Selector, stream_name
 
 from agent.errors import Undecodable
-from agent.watch.actors import Signature, find_actor, sign
+from agent.watch.actors import find_actor, sign
 from agent.watch.bodies import (
     MAX_BODY_BYTES,
     Identity,
+    body_head,
     encode_meta,
     identify,
     join_body,
@@ -22,11 +21,17 @@ from agent.watch.bodies import (
 )
 from agent.watch.churn import section_digests
 from agent.watch.counters import WatchCounters
-from agent.watch.decoding import AnyObject, ManagedEntry, version_of
+from agent.watch.decoding import AnyObject, version_of
 from agent.watch.kinds import WatchedKind
 from agent.watch.known import Known, KnownObjects
 from agent.watch.lines import OversizedLine
 from agent.watch.redaction import Redactor
+from kubescribe.wire.records import Change, Departed, Interval
+from kubescribe.wire.streams import Selector, stream_name
+
+MAX_DEPARTING = 10_000
+"""Departures that wait for their confirmation, 5 s each: a scheduler binds a few hundred pods a second. What is over it
+is confirmed by the pod's own node, or found by the hourly check."""
 
 
 class _PodSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -55,12 +60,15 @@ class ChangeRecorder:
         self.stream = stream_name(kind.stream_resource, node)
         self.term = 0
         self.known = KnownObjects()
+        self.departing: list[Change] = []
+        """What left the watch of unscheduled pods, as the delete that it would be; the verifier takes and asks."""
         self._kind = kind
         self._name = kind.name
         self._selector = Selector(kind.resource, node)
         self._redactor = redactor
         self._counters = counters
         self._max_body_bytes = max_body_bytes
+        self._head = body_head(kind.api_version, kind.kind)
         self._is_pod = kind.group == "" and kind.kind == "Pod"
         self._is_endpoints = kind.kind == "EndpointSlice"
 
@@ -73,22 +81,22 @@ class ChangeRecorder:
         if event_type != "DELETED":
             return self._change(item, observed_at, is_gone=False, is_listed=False)
         meta = item.metadata
-        if self._selector.node != "":
-            change = self._change(item, observed_at, is_gone=True, is_listed=False)
-            self.known.drop(meta.uid)
+        change = self._change(item, observed_at, is_gone=True, is_listed=False)
+        self.known.drop(meta.uid)
+        if change is None or self._selector.node != "":
             return change
-        departed = Departed(
+        if len(self.departing) < MAX_DEPARTING:
+            self.departing.append(change)
+        return Departed(
             stream=self.stream,
             term=self.term,
             kind=self._name,
-            uid=meta.uid,
-            resource_version=version_of(meta),
+            uid=change.uid,
+            resource_version=change.resource_version,
             observed_at=observed_at,
-            namespace=meta.namespace,
-            name=meta.name,
+            namespace=change.namespace,
+            name=change.name,
         )
-        self.known.drop(meta.uid)
-        return departed
 
     def listed(self, item: AnyObject, observed_at: int) -> Change:
         """Return the record of an object of a list; never churn, a Snapshot needs each. Raises Undecodable."""
@@ -123,8 +131,8 @@ class ChangeRecorder:
             body=truncated_body(self._kind.api_version, self._kind.kind, identity, line.size, ""),
         )
 
-    def inferred_delete(self, uid: str, known: Known, observed_at: int, *, version: int | None = None) -> Change:
-        """Return the delete that nobody saw; *version* is a confirmed departure's own, else the last known one."""
+    def inferred_delete(self, uid: str, known: Known, observed_at: int) -> Change:
+        """Return the delete that nobody saw: it carries the last known version, and the time in which it happened."""
         self.known.drop(uid)
         return Change(
             stream=self.stream,
@@ -133,7 +141,7 @@ class ChangeRecorder:
             name=known.name,
             namespace=known.namespace,
             uid=uid,
-            resource_version=known.resource_version if version is None else version,
+            resource_version=known.resource_version,
             observed_at=observed_at,
             gone=True,
             node=known.node,
@@ -165,15 +173,33 @@ class ChangeRecorder:
             self._counters.churn_dropped += 1
             return None
 
-        actor = self._actor(
-            known, entries, signature, digest, digests, sections, is_leaving=is_leaving, is_gone=is_gone
-        )
-        node = self._node(known, digests, sections)
+        if known is None:
+            actor = None if is_gone else find_actor(entries, signature, None, ())
+        elif signature == known.entries and (is_gone or (is_leaving and not known.is_leaving)):
+            # A delete leaves no trace in managedFields, neither the request nor the end.
+            actor = None
+        else:
+            changed = [name for name, value in zip(sections, digests, strict=True) if value not in known.sections]
+            if digest != known.digest:
+                changed.append("metadata")
+            actor = find_actor(entries, signature, known.entries, changed)
+        node = self._node(known, sections) if self._is_pod else ""
         if not is_gone:
             self.known.put(
                 uid,
                 Known(meta.name, meta.namespace, version, observed_at, digest, digests, signature, node, is_leaving),
             )
+        size = len(encoded) + len(annotations.body) + sum(map(len, sections.values()))
+        if size <= self._max_body_bytes:
+            if self._is_endpoints:
+                sections = reduce_endpoints(sections)
+            sections = self._redactor.sections(self._kind.redaction, sections)
+            body = join_body(self._head, encoded, annotations.body, sections)
+        else:
+            self._counters.bodies_truncated += 1
+            token = self._redactor.token(b"".join([encoded, annotations.body, *sections.values()]))
+            identity = Identity("", meta.name, meta.namespace, uid, version)
+            body = truncated_body(self._kind.api_version, self._kind.kind, identity, size, token)
         return Change(
             stream=self.stream,
             term=self.term,
@@ -188,34 +214,10 @@ class ChangeRecorder:
             generation=generation,
             node=node,
             actor=actor,
-            body=self._body(meta.name, meta.namespace, uid, version, encoded, annotations.body, sections),
+            body=body,
         )
 
-    def _actor(
-        self,
-        known: Known | None,
-        entries: list[ManagedEntry],
-        signature: Signature,
-        digest: int,
-        digests: tuple[int, ...],
-        sections: dict[str, bytes],
-        *,
-        is_leaving: bool,
-        is_gone: bool,
-    ) -> Actor | None:
-        if known is None:
-            return None if is_gone else find_actor(entries, signature, None, ())
-        if signature == known.entries and (is_gone or (is_leaving and not known.is_leaving)):
-            # A delete leaves no trace in managedFields, neither the request nor the end.
-            return None
-        changed = [name for name, value in zip(sections, digests, strict=True) if value not in known.sections]
-        if digest != known.digest:
-            changed.append("metadata")
-        return find_actor(entries, signature, known.entries, tuple(changed))
-
-    def _node(self, known: Known | None, digests: tuple[int, ...], sections: dict[str, bytes]) -> str:
-        if not self._is_pod:
-            return ""
+    def _node(self, known: Known | None, sections: dict[str, bytes]) -> str:
         if self._selector.node is not None:
             return self._selector.node
         if known is not None and known.node:
@@ -224,24 +226,3 @@ class ChangeRecorder:
             return _POD_SPEC.decode(sections.get("spec", b"{}")).node_name
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return ""
-
-    def _body(
-        self,
-        name: str,
-        namespace: str,
-        uid: str,
-        version: int,
-        encoded: bytes,
-        annotations: bytes,
-        sections: dict[str, bytes],
-    ) -> bytes:
-        size = len(encoded) + len(annotations) + sum(map(len, sections.values()))
-        if size > self._max_body_bytes:
-            self._counters.bodies_truncated += 1
-            token = self._redactor.token(b"".join([encoded, annotations, *sections.values()]))
-            identity = Identity("", name, namespace, uid, version)
-            return truncated_body(self._kind.api_version, self._kind.kind, identity, size, token)
-        if self._is_endpoints:
-            sections = reduce_endpoints(sections)
-        sections = self._redactor.sections(self._kind.redaction, sections)
-        return join_body(self._kind.api_version, self._kind.kind, encoded, annotations, sections)

@@ -1,6 +1,6 @@
 """What one process counts about its watches: plain numbers that only grow. Exporting them is the metrics' work."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 
@@ -26,4 +26,4 @@ class WatchCounters:
     inferred_deletes: int = 0
     verified_objects: int = 0
     restarts: Counter[str] = field(default_factory=Counter)
-    blind_seconds: Counter[str] = field(default_factory=Counter)
+    blind_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))

@@ -71,7 +71,7 @@ class ApiObject(msgspec.Struct, gc=False, rename="camel", forbid_unknown_fields=
 
 
 class OpenObject(msgspec.Struct, gc=False):
-    """An object of any other shape: ConfigMap, Role, EndpointSlice, PartialObjectMetadata, …"""
+    """An object of any other shape: ConfigMap, Role, EndpointSlice, PartialObjectMetadata and more."""
 
     metadata: ObjectMeta
     kind: str

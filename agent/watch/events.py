@@ -6,11 +6,11 @@ known by its uid; what is new in it, +N, is ingest's to compute from the stored 
 """
 
 import msgspec
-from kubescribe.wire.records import ObjectReference, Occurrence
 
 from agent.errors import ServerSaid, Undecodable
 from agent.watch.decoding import decode_status
 from agent.watch.times import parse_time
+from kubescribe.wire.records import ObjectReference, Occurrence
 
 MAX_MESSAGE_CHARACTERS = 4096
 """The API allows 1 KiB in events.k8s.io; core/v1 does not check, and some emitters put stack traces there."""

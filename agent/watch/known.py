@@ -53,6 +53,11 @@ class KnownObjects:
         self._objects = {uid: known for uid, known in self._objects.items() if uid in uids}
         self.is_complete = True
 
-    def quiet_since(self, before: int) -> Iterator[tuple[str, Known]]:
-        """Yield uid and object of those that were last seen before *before*, oldest knowledge first come first."""
-        yield from [(uid, known) for uid, known in self._objects.items() if known.seen_at < before]
+    def items(self) -> Iterator[tuple[str, Known]]:
+        """Yield uid and object of all of them."""
+        yield from self._objects.items()
+
+    def quiet_since(self, before: int) -> list[tuple[str, Known]]:
+        """Return uid and object of those that were last seen before *before*, the longest unseen first."""
+        quiet = [(uid, known) for uid, known in self._objects.items() if known.seen_at < before]
+        return sorted(quiet, key=lambda pair: pair[1].seen_at)

@@ -27,7 +27,7 @@ SHORT_CHARACTERS = 256
 LARGE_CONFIG_MAP_BYTES = 64 * 1024
 
 CACHE_BYTES = 16 * 2**20
-"""A node has ~110 pods of ~3 KB; a whole cluster's specs fit too, since pods of one workload differ little in number."""
+"""A node has ~110 pods of ~3 KB; of a larger cluster, those in use fit."""
 
 _PLAIN = re.compile(r"(?:true|false|yes|no|on|off|[-+]?\d[\d.,:]{0,18}(?:[a-zA-Z%]{0,3}))?", re.IGNORECASE)
 _PAIR_LISTS = frozenset({"env", "httpHeaders", "parameters", "params", "fileParameters"})

@@ -9,7 +9,7 @@ _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d
 
 @lru_cache(maxsize=1024)
 def parse_time(text: str) -> int | None:
-    """Return *text* in nanoseconds, None when it is no time. The last ones are remembered: most writes share a second."""
+    """Return *text* in nanoseconds, None when it is no time. Remembers the last ones: writes share seconds."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None

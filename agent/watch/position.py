@@ -1,0 +1,49 @@
+"""Where a stream stands. A value that only the watcher changes; what of it survives a restart is its StreamMark."""
+
+import msgspec
+
+from agent.spool.marks import StreamMark
+from kubescribe.wire.link import Grant
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """
+    The version to watch on from (0: none, a list is needed), and when the stream was last known to be complete.
+
+    `is_listing` is true between begin and end of a Snapshot.
+    """
+
+    version: int = 0
+    seen_at: int = 0
+    is_listing: bool = False
+
+    def marked(self, stream: str, epoch: int, term: int) -> StreamMark:
+        """Return the mark of this position."""
+        return StreamMark(
+            stream=stream,
+            resource_version=self.version,
+            epoch=epoch,
+            term=term,
+            listing=self.is_listing,
+            seen_at=self.seen_at,
+        )
+
+
+def position_of(mark: StreamMark | None) -> Position:
+    """Return the position that *mark* keeps; an empty one without a mark."""
+    if mark is None:
+        return Position()
+    return Position(version=mark.resource_version, seen_at=mark.seen_at, is_listing=mark.listing)
+
+
+def start_from(grant: Grant, own: StreamMark | None) -> Position:
+    """
+    Return where a stream goes on: from its own mark when that is newer and of the same epoch, else from the journal's.
+
+    A mark from within a listing wins too: what it began must be begun again. The time of the own mark is kept in any
+    case: nobody knows a later moment at which this stream was complete.
+    """
+    mine = position_of(own)
+    if own is not None and own.epoch == grant.epoch and (own.listing or own.resource_version >= grant.resource_version):
+        return mine
+    return Position(version=grant.resource_version, seen_at=mine.seen_at)
