@@ -18,6 +18,7 @@ from simulator.world.background import Background
 from simulator.world.cluster import Cluster
 from simulator.world.deployments import Deployments
 from simulator.world.director import Director
+from simulator.world.disruption import Disruption
 from simulator.world.edits import Stage, Target
 from simulator.world.endpoints import Endpoints
 from simulator.world.events import Recorder
@@ -79,6 +80,7 @@ class World:
         self._sets = Sets(cluster, recorder, self.pods)
         self._jobs = Jobs(cluster, recorder, self.pods)
         self._endpoints = Endpoints(cluster)
+        self._disruption = Disruption(cluster)
         autoscalers = Autoscalers(cluster, recorder, self.deployments)
         self._background = Background(cluster, autoscalers)
         self._node_life = NodeLife(cluster, recorder, self.pods)
@@ -168,6 +170,7 @@ class World:
             self._sets.pod_changed,
             self._jobs.pod_changed,
             self._endpoints.pod_changed,
+            self._disruption.pod_changed,
             self._restarts.forget,
         ):
             self.pods.changed.append(listener)
@@ -189,8 +192,10 @@ class World:
             cluster.registry.add(record_of(pod))
         for record in list(cluster.registry.pods.values()):
             self._take_up(record)
-        for controller in (self.deployments, self._sets, self._jobs, self._endpoints, self._background, self.director):
+        for controller in (self.deployments, self._sets, self._jobs, self._endpoints, self._disruption):
             controller.adopt()
+        self._background.adopt()
+        self.director.adopt()
         if self._has_scenario:
             self.director.run_on()
 

@@ -25,6 +25,7 @@ _NEEDED: Mapping[str, Sequence[str]] = {
     "jobs": ("spec.backoffLimit", "spec.template.metadata", f"spec.template.{_IMAGE}"),
     "cronjobs": ("spec.schedule", "spec.successfulJobsHistoryLimit", "spec.failedJobsHistoryLimit"),
     "endpointslices": ("metadata.labels", "endpoints"),
+    "poddisruptionbudgets": ("spec.maxUnavailable",),
     "horizontalpodautoscalers": ("spec.minReplicas", "spec.maxReplicas"),
 }
 

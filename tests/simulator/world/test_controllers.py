@@ -125,6 +125,20 @@ def test_an_endpoint_slice_follows_its_pods(laboratory):
     assert len(addresses()) == 5
 
 
+def test_a_disruption_budget_counts_what_is_healthy(laboratory):
+    pod = laboratory.pods(Target(namespace="shop", name="cart"))[0]
+
+    laboratory.etcd.delete("pods", "shop", pod["metadata"]["name"])
+    laboratory.advance(1)
+    during = laboratory.etcd.get("poddisruptionbudgets", "shop", "cart")["status"]
+    laboratory.advance(20)
+    after = laboratory.etcd.get("poddisruptionbudgets", "shop", "cart")["status"]
+
+    assert during["disruptionsAllowed"] == 0
+    assert after["disruptionsAllowed"] == 1
+    assert after["currentHealthy"] == during["currentHealthy"] + 1 == after["expectedPods"]
+
+
 def test_a_stateful_set_gets_its_pod_back_under_the_same_name(laboratory):
     before = laboratory.etcd.get("pods", "data", "postgres-1")
 
