@@ -1,0 +1,1 @@
+"""The SQLite schema: numbered migrations, forward only. Never edit one that was released."""

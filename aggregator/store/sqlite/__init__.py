@@ -1,0 +1,1 @@
+"""The journal in an SQLite file. Only opening.py imports from here."""
