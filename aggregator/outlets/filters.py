@@ -19,10 +19,8 @@ UNFILTERED_TOPICS = frozenset({"gaps", "presence"})
 
 
 class _Told(msgspec.Struct, gc=False):
-    """The parts of a record's JSON that `q` and `reason` look at."""
+    """The parts of a record's JSON that `q` and `reason` look at, beside the facets."""
 
-    name: str = ""
-    kind: str = ""
     actor: msgspec.Raw = msgspec.Raw(b"")
     diff: msgspec.Raw = msgspec.Raw(b"")
     reason: str = ""
@@ -69,20 +67,17 @@ class Filter:
             or (self.to is not None and facets.observed_at > self.to)
         ):
             return False
-        return not (self.reason or self.q) or self._matches_text(item.json)
+        return not (self.reason or self.q) or self._matches_text(item)
 
-    def _matches_text(self, json: bytes) -> bool:
-        told = _TOLD.decode(json)
+    def _matches_text(self, item: Published) -> bool:
+        told = _TOLD.decode(item.json)
         if self.reason and told.reason != self.reason:
             return False
         if not self.q:
             return True
-        wanted = self.q.lower()
-        texts = (told.name, told.kind, told.reason, told.message)
-        raws = (bytes(told.actor), bytes(told.diff))
-        return any(wanted in text.lower() for text in texts) or any(
-            wanted in raw.decode(errors="replace").lower() for raw in raws
-        )
+        said = b"\n".join((bytes(told.actor), bytes(told.diff))).decode()
+        text = f"{item.facets.name}\n{item.facets.kind}\n{told.reason}\n{told.message}\n{said}"
+        return self.q.casefold() in text.casefold()
 
 
 EVERYTHING = Filter()

@@ -62,7 +62,7 @@ def state_of(json: bytes) -> tuple[str, bytes] | None:
 def _render(it: _Change) -> bytes:
     return (
         b'{"type":"object","seq":%d,"epoch":%d,"cluster":%b,"kind":%b,"namespace":%b,"name":%b,"uid":%b,'
-        b'"resourceVersion":%b,"generation":%b,"verb":"%b","deleted":%b,"actor":%b,"observedAt":%b,"committedAt":%b}'
+        b'"resourceVersion":%b,"generation":%b,"verb":"%b","gone":%b,"uncertain":false,"actor":%b,"observedAt":%b,"committedAt":%b}'
     ) % (
         it.seq,
         it.epoch,

@@ -64,8 +64,14 @@ def public_app(parts: WebParts) -> web.Application:
     return app
 
 
-def machines_app(guard: Guard, routes: Sequence[tuple[str, str, Handler]], *, max_body_bytes: int) -> web.Application:
-    """Return the application for 8081: *routes* as (method, path, handler), every one behind the guard."""
+def machines_app(
+    guard: Guard, routes: Sequence[tuple[str, str, Handler]] = (), *, max_body_bytes: int = MAX_BODY_BYTES
+) -> web.Application:
+    """
+    Return the application for 8081: *routes* as (method, path, handler), every one behind the guard.
+
+    What guards itself (the link) adds itself to the application.
+    """
     app = _application(max_body_bytes)
     for method, path, handler in routes:
         app.router.add_route(method, path, _guarded(guard, handler, asks=True))

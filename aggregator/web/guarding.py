@@ -18,6 +18,7 @@ MAX_BODY_BYTES = 64 * 1024
 """Of a request to the public listener, where nobody has anything to upload."""
 
 REQUEST_ID = "X-Request-Id"
+_ID = web.RequestKey("request_id", str)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -108,12 +109,12 @@ def unauthorized(detail: str) -> Problem:
 
 def request_id(request: web.Request) -> str:
     """Return the id of *request*: the proxy's where it is sane, else a new one; the same each time."""
-    known = request.get("request_id")
-    if isinstance(known, str):
+    known = request.get(_ID)
+    if known is not None:
         return known
     given = request.headers.get(REQUEST_ID, "")
     chosen = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-    request["request_id"] = chosen
+    request[_ID] = chosen
     return chosen
 
 

@@ -1,3 +1,5 @@
+"""A hub over a list of records, transports that can stall, and what tests do with them."""
+
 import asyncio
 import contextlib
 import json

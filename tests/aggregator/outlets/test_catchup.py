@@ -1,3 +1,5 @@
+"""The way from replay to live and back."""
+
 import asyncio
 import contextlib
 

@@ -1,3 +1,5 @@
+"""One frame for all, bookmarks, limits."""
+
 import asyncio
 
 from aggregator.outlets.filters import Filter

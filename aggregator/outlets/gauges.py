@@ -1,0 +1,201 @@
+"""
+The families about the cluster and the journal, for /metrics: an exact account that starts again where it stood.
+
+Counters live in the journal and are loaded with its state; each commit adds to them. A family has at most MAX_SERIES
+label sets: what comes later is folded into the label value `other` and counted, so that no name of a namespace or
+reason can make Prometheus pay.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aggregator.outlets.blindness import Blindness
+from aggregator.outlets.fleet import Recorder
+from aggregator.records import CounterKey, JournalState, Published
+from kubescribe.wire.times import NANOSECONDS
+
+MAX_SERIES = 2000
+
+LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+"""Seconds: one group commit at the low end, an aggregator that was away for 15 minutes at the high one."""
+
+_FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "changes_total": ("Versions of objects that the journal took, by kind and verb.", ("kind", "verb")),
+    "occurrences_total": (
+        "Kubernetes Events that happened, repetitions included.",
+        ("namespace", "reason", "type"),
+    ),
+    "gaps_total": ("Times in which something may have gone unseen, by cause.", ("cause",)),
+}
+
+_LAGGING = frozenset({"changes", "occurrences"})
+
+
+class GuardedCounter:
+    """A counter family with a limit of series; pure arithmetic."""
+
+    def __init__(self, name: str, help_text: str, labels: tuple[str, ...], *, max_series: int = MAX_SERIES) -> None:
+        self.name = name
+        self.help_text = help_text
+        self.labels = labels
+        self.folded = 0
+        self._max_series = max_series
+        self._values: dict[tuple[str, ...], int] = {}
+        self._other = ("other",) * len(labels)
+
+    def add(self, labels: tuple[str, ...], by: int) -> None:
+        """Count; label sets beyond the limit count as `other`."""
+        if labels not in self._values and len(self._values) >= self._max_series:
+            self.folded += by
+            labels = self._other
+        self._values[labels] = self._values.get(labels, 0) + by
+
+    def family(self) -> CounterMetricFamily:
+        """Return the family as it stands."""
+        family = CounterMetricFamily(f"kubescribe_{self.name}", self.help_text, labels=self.labels)
+        for labels, value in dict(self._values).items():
+            family.add_metric(labels, value)
+        return family
+
+
+class LagHistogram:
+    """Seconds from observed to committed; ~0.3 µs a record, where a thousand are counted in one commit."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(LAG_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one record; a clock that runs ahead counts as none behind."""
+        seconds = max(0.0, seconds)
+        self._counts[bisect_left(LAG_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def family(self) -> HistogramMetricFamily:
+        """Return the family as it stands."""
+        buckets: list[tuple[str, float]] = []
+        total = 0
+        for bound, count in zip((*map(str, LAG_BUCKETS), "+Inf"), list(self._counts), strict=True):
+            total += count
+            buckets.append((bound, total))
+        return HistogramMetricFamily(
+            "kubescribe_ingest_lag_seconds",
+            "From an agent's receipt to the commit, of changes and occurrences.",
+            buckets=buckets,
+            sum_value=self._sum,
+        )
+
+
+class ClusterGauges(Collector):
+    """
+    A prometheus_client collector over this aggregator's own state.
+
+    `collect` may run in any thread: it reads whole dicts and numbers. `set_facts` is called now and then with what
+    `Journal.facts` answers, since a scrape must not wait for the disk.
+    """
+
+    def __init__(
+        self,
+        state: JournalState,
+        recorder: Callable[[], Recorder | None],
+        *,
+        version: str,
+        now_ns: Callable[[], int],
+        max_series: int = MAX_SERIES,
+    ) -> None:
+        self._recorder = recorder
+        self._version = version
+        self._now_ns = now_ns
+        self._counters = {
+            name: GuardedCounter(name.removesuffix("_total"), text, labels, max_series=max_series)
+            for name, (text, labels) in _FAMILIES.items()
+        }
+        self._lag = LagHistogram()
+        self._blindness = Blindness(state.open_gaps.values())
+        self._facts: Mapping[str, int] = {}
+        self._last_seq = state.last_seq
+        self._count(state.counters)
+
+    def committed(self, published: Sequence[Published], counters: Mapping[CounterKey, int]) -> None:
+        """Take in what one transaction brought; call it after the commit."""
+        self._count(counters)
+        for item in published:
+            if item.topic in _LAGGING:
+                self._lag.observe((item.committed_at - item.facets.observed_at) / NANOSECONDS)
+            elif item.topic == "gaps":
+                self._blindness.take(item.json)
+        if published:
+            self._last_seq = published[-1].seq
+
+    def set_facts(self, facts: Mapping[str, int]) -> None:
+        """Take what the journal says of itself."""
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        for counter in self._counters.values():
+            yield counter.family()
+        folded = CounterMetricFamily(
+            "kubescribe_series_folded", "Counts that went into the label value `other`.", labels=("family",)
+        )
+        for name, counter in self._counters.items():
+            folded.add_metric((f"kubescribe_{name}",), counter.folded)
+        yield folded
+        yield self._lag.family()
+        yield from self._journal()
+        yield from self._agents()
+        blind = CounterMetricFamily(
+            "kubescribe_watch_blind_seconds",
+            "Time in which a stream could not be watched, open gaps included, since this process began.",
+            labels=("stream",),
+        )
+        for stream, seconds in self._blindness.seconds(self._now_ns()).items():
+            blind.add_metric((stream,), seconds)
+        yield blind
+        build = GaugeMetricFamily("kubescribe_build_info", "The version that runs; always 1.", labels=("version",))
+        build.add_metric((self._version,), 1)
+        yield build
+
+    def _journal(self) -> Iterator[Metric]:
+        facts = self._facts
+        yield GaugeMetricFamily("kubescribe_journal_seq", "The last seq that was committed.", value=self._last_seq)
+        yield GaugeMetricFamily("kubescribe_journal_bytes", "The journal's size.", value=facts.get("bytes", 0))
+        yield GaugeMetricFamily(
+            "kubescribe_journal_oldest_timestamp_seconds",
+            "When the oldest record was committed, 0 when there is none.",
+            value=facts.get("oldestCommittedAt", 0) / NANOSECONDS,
+        )
+        yield GaugeMetricFamily(
+            "kubescribe_journal_objects",
+            "Objects that the journal knows, alive or dead.",
+            value=facts.get("objects", 0),
+        )
+        recorder = self._recorder()
+        writable = recorder is not None and not recorder.trouble()
+        yield GaugeMetricFamily("kubescribe_journal_writable", "1 while commits succeed.", value=int(writable))
+
+    def _agents(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("kubescribe_agent_up", "1 while the agent is connected.", labels=("agent", "node"))
+        lag = GaugeMetricFamily(
+            "kubescribe_agent_lag_seconds", "How far the agent's records are behind.", labels=("agent", "node")
+        )
+        spool = GaugeMetricFamily(
+            "kubescribe_agent_spool_bytes", "What the agent's spool held at its last report.", labels=("agent", "node")
+        )
+        recorder = self._recorder()
+        for agent in recorder.agents() if recorder is not None else ():
+            labels = (agent.agent, agent.node)
+            up.add_metric(labels, int(agent.connected))
+            spool.add_metric(labels, agent.spool_bytes)
+            if agent.lag_seconds is not None:
+                lag.add_metric(labels, agent.lag_seconds)
+        yield from (up, lag, spool)
+
+    def _count(self, counters: Mapping[CounterKey, int]) -> None:
+        for (family, labels), by in counters.items():
+            counter = self._counters.get(family)
+            if counter is not None and len(labels) == len(counter.labels):
+                counter.add(labels, by)
