@@ -1,0 +1,30 @@
+"""
+Is a version news for the journal? Pure.
+
+The agent drops churn against the version that it saw before; after its restart, and for whole lists, only the journal
+still knows that version, so the same question is asked here of the patch.
+"""
+
+import msgspec
+
+_HEARTBEATS = frozenset({"lastHeartbeatTime", "lastProbeTime", "renewTime", "reconciledAt"})
+
+
+class _Step(msgspec.Struct, frozen=True, gc=False):
+    path: list[object]
+
+
+_STEPS = msgspec.json.Decoder(list[_Step])
+
+
+def is_churn(patch: bytes, *, listed: bool) -> bool:
+    """
+    Tell whether *patch* says nothing: only heartbeat times, or nothing at all of a listed object.
+
+    An empty patch of a watched version is kept: the agent saw a difference outside the body (a generation that moved).
+    """
+    if patch == b"[]":
+        return listed
+    if b"Time" not in patch and b"reconciledAt" not in patch:
+        return False
+    return all(step.path and step.path[-1] in _HEARTBEATS for step in _STEPS.decode(patch))

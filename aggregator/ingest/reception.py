@@ -1,0 +1,183 @@
+"""
+What a conversation with an agent means: who may talk, what a batch is, who is here. Implements the link's `Ingest`.
+
+Not the conversation itself (link.py), and not the writing (pipeline.py).
+"""
+
+import asyncio
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from aggregator.errors import LinkRefused, StoreError
+from aggregator.ingest.gaps import add_gap
+from aggregator.ingest.ledger import Draft
+from aggregator.ingest.link import Session
+from aggregator.ingest.pipeline import Pipeline
+from aggregator.ingest.presence import Roster, came, made_good, went
+from kubescribe.wire.codec import decode_records
+from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Welcome
+from kubescribe.wire.records import AnyRecord, Presence
+
+_log = structlog.get_logger(__name__)
+
+# Decompressing and decoding this much takes ~5 ms; more goes to a thread.
+_SMALL_BATCH_BYTES = 64 * 1024
+
+DEPARTURE_GRACE_SECONDS = 5.0
+"""An agent that is back within this time (a reconnect) was not away: nothing is written."""
+
+
+class Reception:
+    """Agents come, claim, send, report and go."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        roster: Roster,
+        *,
+        now_ns: Callable[[], int],
+        window_batches: int = 32,
+        window_bytes: int = 8 * 2**20,
+        credit: int = 64,
+        heartbeat_seconds: float = 15.0,
+    ) -> None:
+        self._pipeline = pipeline
+        self._roster = roster
+        self._now_ns = now_ns
+        self._window_batches = window_batches
+        self._window_bytes = window_bytes
+        self._credit = credit
+        self._heartbeat_seconds = heartbeat_seconds
+        self._sessions: dict[str, Session] = {}
+        self._departures: dict[str, tuple[int, asyncio.TimerHandle]] = {}
+        self._order: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Write that the agents of the life before are away until they return; call it once, before the first link."""
+        ledger = self._pipeline.ledger
+        if ledger.present:
+            agents, since = sorted(ledger.present), ledger.last_committed_at
+
+            def write(draft: Draft) -> None:
+                for agent in agents:
+                    went(draft, agent, since)
+
+            await self._pipeline.note(write)
+
+    async def welcome(self, session: Session, hello: Hello) -> Welcome:
+        """Accept an agent of this journal's cluster; the first one decides which cluster that is."""
+        ledger = self._pipeline.ledger
+        if not (hello.agent and hello.cluster_uid and hello.spool_id):
+            raise LinkRefused("malformed", "hello: agent, clusterUid and spoolId are required")
+        if ledger.cluster_uid and ledger.cluster_uid != hello.cluster_uid:
+            raise LinkRefused(
+                "cluster",
+                f"this journal belongs to cluster {ledger.cluster_uid} ({ledger.cluster or 'unnamed'}), the agent"
+                f" watches {hello.cluster_uid}: give each cluster an aggregator of its own",
+            )
+        now = self._now_ns()
+        departed = self._departures.pop(hello.agent, None)
+        if departed is not None:
+            departed[1].cancel()
+        present = ledger.present.get(hello.agent)
+        if present is None or present.instance != hello.instance or departed is None:
+            since = departed[0] if departed is not None else now
+            await self._pipeline.note(lambda draft: _arrive(draft, hello, since=since, now=now))
+        self._sessions[hello.agent] = session
+        self._roster.came(hello, now)
+        return Welcome(
+            protocol=PROTOCOL_VERSION,
+            journal_id=ledger.journal_id,
+            epoch=ledger.epoch,
+            redaction_key=ledger.redaction_key,
+            last_n=ledger.spools.get(hello.spool_id, 0),
+            window_batches=self._window_batches,
+            window_bytes=self._window_bytes,
+            credit=self._credit,
+            heartbeat_seconds=self._heartbeat_seconds,
+            server_time=now,
+        )
+
+    async def claim(self, session: Session, claim: Claim) -> Granted:
+        """Give the agent its streams."""
+        return await self._pipeline.claim(session.spool_id, claim)
+
+    async def submit(self, session: Session, batch: Batch) -> int:
+        """Return the batch's number once it is committed; batches of a session are taken in the order of the calls."""
+        order = self._order.setdefault(session, asyncio.Lock())
+        async with order:
+            done = await self._pipeline.submit(session.spool_id, batch.n, await _decode(batch))
+        return await done
+
+    async def report(self, session: Session, presence: Presence) -> None:
+        """Keep an agent's report, and close its absence gaps when it shows that everything arrived."""
+        if presence.agent != session.agent:
+            raise LinkRefused("malformed", f"report of {presence.agent!r} by {session.agent!r}")
+        self._roster.report(presence)
+        gaps = made_good(self._pipeline.ledger, presence)
+        if gaps:
+
+            def write(draft: Draft) -> None:
+                for gap in gaps:
+                    add_gap(draft, gap)
+
+            await self._pipeline.note(write)
+
+    async def gone(self, session: Session) -> None:
+        """Note that a conversation ended; the agent is written as gone unless it returns soon."""
+        agent = session.agent
+        if self._sessions.get(agent) is not session:
+            return  # superseded: the agent is here, on another connection
+        del self._sessions[agent]
+        now = self._now_ns()
+        self._roster.went(agent, now)
+        timer = asyncio.get_running_loop().call_later(DEPARTURE_GRACE_SECONDS, self._depart, agent, now)
+        self._departures[agent] = (now, timer)
+
+    async def relist(self, relist: Relist) -> None:
+        """Ask every connected agent for Snapshots of the streams that *relist* names."""
+        for session in list(self._sessions.values()):
+            await session.send(relist)
+
+    async def close(self) -> None:
+        """Forget pending departures: at a stop nobody knows yet who is gone."""
+        for _, timer in self._departures.values():
+            timer.cancel()
+        self._departures.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _depart(self, agent: str, since: int) -> None:
+        del self._departures[agent]
+        task = asyncio.get_running_loop().create_task(self._write_departure(agent, since), name=f"departure {agent}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write_departure(self, agent: str, since: int) -> None:
+        while agent not in self._sessions:
+            try:
+                await self._pipeline.note(lambda draft: went(draft, agent, since))
+            except StoreError as error:
+                _log.warning("ingest.departure_delayed", agent=agent, error=str(error))
+                await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
+            else:
+                return
+
+
+def _arrive(draft: Draft, hello: Hello, *, since: int, now: int) -> None:
+    if not draft.ledger.cluster_uid:
+        draft.plan.cluster_uid = hello.cluster_uid
+    if hello.cluster and hello.cluster != draft.ledger.cluster:
+        draft.plan.cluster = hello.cluster
+    went(draft, hello.agent, since)
+    came(draft, hello, now)
+
+
+async def _decode(batch: Batch) -> list[AnyRecord]:
+    if len(batch.records) > _SMALL_BATCH_BYTES:
+        return await asyncio.to_thread(decode_records, batch.records)
+    return decode_records(batch.records)

@@ -1,0 +1,70 @@
+"""
+Rows of the journal in the making, shared by what decides them: versions.py and absence.py.
+
+`Known` is what the journal answered for one transaction, and grows with what the transaction itself adds.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from aggregator.ingest.ledger import Draft
+from aggregator.records import ChangeRow, Facets, Head, ObjectKey, Published, Version
+from aggregator.rendering import render_change
+from aggregator.store.patches import render
+from kubescribe.wire.records import Actor
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class Known:
+    """What the journal answered for one transaction, and what the transaction itself adds to it."""
+
+    heads: dict[ObjectKey, Head] = field(default_factory=dict)
+    bodies: dict[int, bytes] = field(default_factory=dict)
+    versions: set[tuple[int, Version]] = field(default_factory=set)
+    below: dict[tuple[int, Version], int] = field(default_factory=dict)
+    living: dict[str, list[Head]] = field(default_factory=dict)
+    before: dict[ObjectKey, Head | None] = field(default_factory=dict)
+
+    def moved(self) -> Iterable[tuple[Head, Head | None]]:
+        """Return (head now, head before the transaction) of every object that the transaction touched."""
+        return ((self.heads[key], before) for key, before in self.before.items())
+
+
+def encode_actor(actor: Actor | None) -> bytes | None:
+    """Return *actor* as it is stored."""
+    return None if actor is None else _ENCODER.encode(actor)
+
+
+def add_head(
+    draft: Draft, known: Known, row: ChangeRow, head: Head, *, actor: Actor | None = None, body: bytes | None = None
+) -> None:
+    """Add *row*, which makes *head* the object's highest version; *body* is the object as of it."""
+    add_row(draft, row, head, actor)
+    known.before.setdefault(head.key, known.heads.get(head.key))
+    known.heads[head.key] = head
+    known.versions.add((head.id, head.version))
+    if body is not None:
+        known.bodies[head.seq] = body
+    draft.plan.heads[head.id] = head
+
+
+def add_row(draft: Draft, row: ChangeRow, head: Head, actor: Actor | None) -> None:
+    """Add *row* to the plan and to what will be published; *head* tells whose it is and is not moved."""
+    facets = Facets(
+        namespace=head.namespace,
+        kind=head.key.kind,
+        name=head.name,
+        uid=head.key.uid,
+        manager=actor.manager if actor else "",
+        observed_at=row.observed_at,
+    )
+    json = render_change(row, head, draft.ledger.cluster, None if row.patch is None else render(row.patch))
+    draft.published.append(
+        Published(seq=row.seq, topic="changes", committed_at=row.committed_at, facets=facets, json=json)
+    )
+    draft.plan.changes.append(row)
+    draft.count("changes_total", head.key.kind, row.verb.text)

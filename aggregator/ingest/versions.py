@@ -1,0 +1,236 @@
+"""
+Second pass over a transaction: Changes become rows of the journal.
+
+First everything that may have to be asked of the journal is asked at once (`prefetch`); then the rows are decided in
+order, without a wait, so that the work can run in a thread. A version is stored once; what is older than the
+object's head is `late` and a key version; what differs from the head in nothing but heartbeats is churn.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from aggregator.ingest.catalog import Catalog
+from aggregator.ingest.churn import is_churn
+from aggregator.ingest.gaps import add_gap
+from aggregator.ingest.ledger import Draft
+from aggregator.ingest.rows import Known, add_head, add_row, encode_actor
+from aggregator.ingest.streams import Absence, Located, LocatedChange
+from aggregator.records import ChangeRow, Head, ObjectKey, Verb, Version
+from aggregator.store.base import Journal
+from aggregator.store.patches import diff
+from kubescribe.wire.records import Change, Gap
+from kubescribe.wire.streams import selector_of
+
+_log = structlog.get_logger(__name__)
+_BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+async def prefetch(journal: Journal, catalog: Catalog, located: Sequence[Located]) -> Known:
+    """Ask the journal for everything that the second pass may need for *located*."""
+    changes = [item for item in located if isinstance(item, LocatedChange)]
+    known = Known()
+    known.heads = await catalog.heads({_key(item.change) for item in changes})
+    bases: set[int] = set()
+    older: set[tuple[int, Version]] = set()
+    for change in changes:
+        head = known.heads.get(_key(change.change))
+        if head is None:
+            continue
+        version = _version(change)
+        if version > head.version:
+            bases.add(head.seq)
+        elif version < head.version:
+            older.add((head.id, version))
+    if older:
+        known.versions = await journal.known(older)
+        for object_id, version in older - known.versions:
+            seq = await journal.below(object_id, version)
+            if seq is not None:
+                known.below[object_id, version] = seq
+                bases.add(seq)
+    known.bodies = await catalog.bodies(bases)
+    for item in located:
+        if isinstance(item, Absence):
+            known.living[item.stream] = await journal.living(item.kind, selector_of(item.stream).node)
+    return known
+
+
+def store_change(draft: Draft, known: Known, item: LocatedChange, *, key_version_every: int) -> None:
+    """Decide the row of one Change; one that cannot be stored is counted and becomes a Gap, alone."""
+    try:
+        _change(draft, known, item, key_version_every)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        _malformed(draft, item.change, error)
+    except Exception as error:  # noqa: BLE001 - one object that trips a defect of ours must not stop all the others
+        _log.exception("ingest.change_failed", kind=item.change.kind, uid=item.change.uid)
+        _malformed(draft, item.change, error)
+
+
+def _key(change: Change) -> ObjectKey:
+    return ObjectKey(change.kind, change.uid)
+
+
+def _version(item: LocatedChange) -> Version:
+    return Version(item.epoch, item.change.resource_version, item.change.gone)
+
+
+def _change(draft: Draft, known: Known, item: LocatedChange, key_version_every: int) -> None:
+    change, version = item.change, _version(item)
+    if not (change.kind and change.uid and change.name and 0 < change.resource_version < 2**63):
+        raise ValueError("kind, uid, name and a positive resourceVersion are required")
+    if change.body or not change.gone:
+        _BODY.decode(change.body)
+    head = known.heads.get(_key(change))
+    if head is None:
+        if not change.body:
+            draft.tally["delete_of_unknown"] += 1
+            return
+        _first(draft, known, change, version)
+    elif version == head.version or (head.id, version) in known.versions:
+        draft.tally["duplicate"] += 1
+    elif version < head.version:
+        _late(draft, known, change, version, head)
+    else:
+        _next(draft, known, change, version, head, key_version_every=key_version_every)
+
+
+def _first(draft: Draft, known: Known, change: Change, version: Version) -> None:
+    head = Head(
+        id=draft.next_object_id(),
+        key=_key(change),
+        namespace=change.namespace,
+        name=change.name,
+        node=change.node,
+        version=version,
+        seq=draft.next_seq(),
+        depth=0,
+        observed_at=change.observed_at,
+    )
+    verb = Verb.ADDED if not change.gone else _delete_verb(change)
+    row = _row(draft, change, head, verb=verb, base=None, patch=None, body=change.body)
+    add_head(draft, known, row, head, actor=change.actor, body=change.body)
+
+
+def _next(draft: Draft, known: Known, change: Change, version: Version, head: Head, *, key_version_every: int) -> None:
+    old = known.bodies.get(head.seq)
+    if old is None:
+        raise ValueError(f"the journal holds no body for change {head.seq}")
+    body = change.body or old
+    patch = diff(old, body)
+    if change.gone:
+        verb = _delete_verb(change)
+    elif head.version.gone:
+        verb = Verb.ADDED
+    elif is_churn(patch, listed=change.listed):
+        draft.tally["churn"] += 1
+        return
+    else:
+        verb = Verb.MODIFIED
+    depth = head.depth + 1
+    is_key_version = depth >= key_version_every
+    new = Head(
+        id=head.id,
+        key=head.key,
+        namespace=change.namespace,
+        name=change.name,
+        node=change.node or head.node,
+        version=version,
+        seq=draft.next_seq(),
+        depth=0 if is_key_version else depth,
+        observed_at=max(change.observed_at, head.observed_at),
+    )
+    row = _row(draft, change, new, verb=verb, base=head.seq, patch=patch, body=body if is_key_version else None)
+    add_head(draft, known, row, new, actor=change.actor, body=body)
+
+
+def _late(draft: Draft, known: Known, change: Change, version: Version, head: Head) -> None:
+    below = _below(draft, known, head.id, version)
+    old = known.bodies.get(below) if below is not None else None
+    body = change.body or old
+    if not body:
+        draft.tally["delete_of_unknown"] += 1
+        return
+    if below is None or old is None:
+        base, patch, verb = None, None, Verb.ADDED
+    else:
+        base, patch, verb = below, diff(old, body), Verb.MODIFIED
+        if is_churn(patch, listed=change.listed) and not change.gone:
+            draft.tally["churn"] += 1
+            return
+    if change.gone:
+        verb = _delete_verb(change)
+    row = ChangeRow(
+        seq=draft.next_seq(),
+        object_id=head.id,
+        version=version,
+        verb=verb,
+        observed_at=change.observed_at,
+        committed_at=draft.committed_at,
+        late=True,
+        listed=change.listed,
+        generation=change.generation,
+        base=base,
+        patch=patch,
+        body=body,
+        actor=encode_actor(change.actor),
+        after=change.inferred.after if change.inferred else None,
+    )
+    known.versions.add((head.id, version))
+    known.bodies[row.seq] = body
+    draft.tally["late"] += 1
+    add_row(draft, row, head, change.actor)
+
+
+def _below(draft: Draft, known: Known, object_id: int, version: Version) -> int | None:
+    """Return the seq of the highest version below, of the journal or of this transaction."""
+    best: tuple[Version, int] | None = None
+    for row in draft.plan.changes:
+        if row.object_id == object_id and row.version < version and (best is None or row.version > best[0]):
+            best = (row.version, row.seq)
+    stored = known.below.get((object_id, version))
+    if best is None or stored is None:
+        return stored if best is None else best[1]
+    # A version of this transaction is higher than what was stored below, or it would have been found there.
+    return best[1]
+
+
+def _delete_verb(change: Change) -> Verb:
+    return Verb.INFERRED_DELETED if change.inferred else Verb.DELETED
+
+
+def _row(
+    draft: Draft, change: Change, head: Head, *, verb: Verb, base: int | None, patch: bytes | None, body: bytes | None
+) -> ChangeRow:
+    return ChangeRow(
+        seq=head.seq,
+        object_id=head.id,
+        version=head.version,
+        verb=verb,
+        observed_at=change.observed_at,
+        committed_at=draft.committed_at,
+        late=False,
+        listed=change.listed,
+        generation=change.generation,
+        base=base,
+        patch=patch,
+        body=body,
+        actor=encode_actor(change.actor),
+        after=change.inferred.after if change.inferred else None,
+    )
+
+
+def _malformed(draft: Draft, change: Change, error: Exception) -> None:
+    draft.tally["malformed"] += 1
+    gap = Gap(
+        id=f"malformed/{change.kind}/{change.uid}/{change.resource_version}"[:256],
+        stream=change.stream,
+        cause="malformed",
+        start=change.observed_at,
+        to=change.observed_at,
+        outcome="lost",
+        count=1,
+        detail=f"{change.kind} {change.namespace}/{change.name}: {error}"[:256],
+    )
+    add_gap(draft, gap)
