@@ -44,31 +44,60 @@ class LinkMetrics:
         )
 
 
+INGEST_OUTCOMES = (
+    "duplicate",
+    "late",
+    "churn",
+    "malformed",
+    "delete_of_unknown",
+    "batch_repeated",
+    "snapshot_of_no_holder",
+    "snapshot_below_resume_point",
+    "snapshot_void",
+)
+"""What ingest decides about a record besides storing it; each has its comment where it is counted."""
+
+
 class IngestMetrics:
-    """Ingest: what came twice or late, and how commits go."""
+    """Ingest: what was decided besides storing, and how commits go."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.records = Counter(
-            "kubescribe_ingest_records", "Records decided, repeats included, by type.", ["type"], registry=registry
-        )
-        self.duplicates = Counter(
-            "kubescribe_ingest_duplicates",
-            "Records that the journal held already, by type.",
-            ["type"],
+        self.outcomes = Counter(
+            "kubescribe_ingest_outcomes",
+            "Records, batches and Snapshots that were not simply stored, by what became of them.",
+            ["outcome"],
             registry=registry,
         )
-        self.late = Counter(
-            "kubescribe_ingest_late", "Changes that arrived after a newer version of their object.", registry=registry
-        )
+        for outcome in INGEST_OUTCOMES:
+            self.outcomes.labels(outcome)
         self.commits = Counter(
             "kubescribe_ingest_commits", "Transactions, by result (ok, failed).", ["result"], registry=registry
         )
+        for result in ("ok", "failed"):
+            self.commits.labels(result)
         self.commit_seconds = Histogram(
             "kubescribe_ingest_commit_seconds",
-            "Time of a committed transaction.",
+            "Time of a committed transaction, from its first record decided to the sync's end.",
             buckets=COMMIT_BUCKETS,
             registry=registry,
         )
+
+
+class LoopMetrics:
+    """The event loop: how often, and how long, it answered nobody."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.stalls = Counter(
+            "kubescribe_loop_stalls", "Times that the event loop was held for more than 20 ms.", registry=registry
+        )
+        self.stalled_seconds = Counter(
+            "kubescribe_loop_stalled_seconds", "How long it was held in these, together.", registry=registry
+        )
+
+    def stalled(self, seconds: float) -> None:
+        """Count one stall."""
+        self.stalls.inc()
+        self.stalled_seconds.inc(seconds)
 
 
 class AggregatorMetrics:
@@ -79,3 +108,4 @@ class AggregatorMetrics:
         self.feed = FeedMetrics(registry)
         self.link = LinkMetrics(registry)
         self.ingest = IngestMetrics(registry)
+        self.loop = LoopMetrics(registry)

@@ -122,11 +122,13 @@ class Connection:
         metrics: LinkMetrics,
         hello_seconds: float = HELLO_SECONDS,
         send_seconds: float = 30.0,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self._socket = socket
         self._ingest = ingest
         self._metrics = metrics
         self._hello_seconds = hello_seconds
+        self._busy_seconds = busy_seconds
         self._refusal: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
         self._outgoing = Outgoing(socket, transport, send_seconds=send_seconds)
         self._claims: asyncio.Queue[Claim] = asyncio.Queue(MAX_CLAIMS)
@@ -172,7 +174,7 @@ class Connection:
             self.refuse(error.code, str(error), error.retry_after_seconds)
             return
         except StoreError as error:
-            self.refuse("stopping", f"the journal is not available: {error}", BUSY_SECONDS)
+            self.refuse("stopping", f"the journal is not available: {error}", self._busy_seconds)
             return
         try:
             requests.open(welcome.credit)
@@ -227,7 +229,7 @@ class Connection:
         elif isinstance(error, LinkRefused):
             self.refuse(error.code, str(error), error.retry_after_seconds)
         elif isinstance(error, StoreError):
-            self.refuse("stopping", f"the journal is not available: {error}", BUSY_SECONDS)
+            self.refuse("stopping", f"the journal is not available: {error}", self._busy_seconds)
         elif not isinstance(error, OSError | TimeoutError):
             raise error
 
@@ -270,7 +272,7 @@ class Connection:
                 try:
                     granted = await self._ingest.claim(session, claim)
                 except StoreUnavailable:
-                    await asyncio.sleep(BUSY_SECONDS)
+                    await asyncio.sleep(self._busy_seconds)
                     continue
                 break
             self._outgoing.put(granted)
@@ -287,12 +289,12 @@ class Connection:
 
     def _batch_failed(self, error: Exception) -> None:
         if isinstance(error, StoreUnavailable):
-            self._outgoing.put(Busy(retry_after_seconds=BUSY_SECONDS, reason=str(error)[:256]))
+            self._outgoing.put(Busy(retry_after_seconds=self._busy_seconds, reason=str(error)[:256]))
         elif isinstance(error, WireError | LinkRefused | StoreError):
             self._part_failed(error)
         else:
             _LOG.error("link.batch_failed", error=repr(error)[:256], agent=self.hello.agent if self.hello else "")
-            self.refuse("stopping", "internal error", BUSY_SECONDS)
+            self.refuse("stopping", "internal error", self._busy_seconds)
 
     def _refuse_wire(self, error: WireError) -> None:
         codes: dict[type[WireError], str] = {FrameTooLarge: "tooLarge", ProtocolMismatch: "protocol"}

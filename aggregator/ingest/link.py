@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 
-from aggregator.ingest.connection import Connection, Ingest, Session
+from aggregator.ingest.connection import BUSY_SECONDS, HELLO_SECONDS, Connection, Ingest, Session
 from aggregator.metrics import LinkMetrics
 from kubescribe.wire.link import MAX_MESSAGE_BYTES, Hello
 
@@ -40,7 +40,8 @@ class LinkServer:
         *,
         is_authorized: Callable[[str], bool] | None = None,
         heartbeat_seconds: float = 15.0,
-        hello_seconds: float = 10.0,
+        hello_seconds: float = HELLO_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
         now_ns: Callable[[], int] = time.time_ns,
         draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -49,6 +50,7 @@ class LinkServer:
         self._is_authorized = is_authorized
         self._heartbeat_seconds = heartbeat_seconds
         self._hello_seconds = hello_seconds
+        self.busy_seconds = busy_seconds
         self._now_ns = now_ns
         self._draw = draw
         self._all: dict[Connection, asyncio.Event] = {}
@@ -81,7 +83,12 @@ class LinkServer:
         await socket.prepare(request)
         transport = request.transport
         connection = Connection(
-            socket, transport, ingest=self._ingest, metrics=self._metrics, hello_seconds=self._hello_seconds
+            socket,
+            transport,
+            ingest=self._ingest,
+            metrics=self._metrics,
+            hello_seconds=self._hello_seconds,
+            busy_seconds=self.busy_seconds,
         )
         ended = self._all[connection] = asyncio.Event()
         try:

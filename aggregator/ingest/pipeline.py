@@ -94,17 +94,20 @@ class Pipeline:
         *,
         now_ns: Callable[[], int],
         on_committed: Callable[[Committed], None],
+        on_failed: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
     ) -> None:
         self._journal = journal
         self._catalog = Catalog(journal)
         self._now_ns = now_ns
         self._on_committed = on_committed
+        self._on_failed = on_failed
         self._limits = limits or Limits()
         self._waiting: deque[_Work] = deque()
         self._waiting_records = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Condition()
+        self._is_stopping = False
         self.ledger = Ledger.of(state)
         self.failure: str | None = None
         """Why the last commit failed; None while the journal takes what it is given."""
@@ -140,13 +143,18 @@ class Pipeline:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Write, for ever. On cancellation the group under way is finished or fails as a whole."""
-        while True:
-            await self._arrived.wait()
+        """Write until `stop`, and then what was still waiting. Cancelled, it fails the group under way as a whole."""
+        while not self._is_stopping or self._waiting:
+            if not self._waiting:
+                await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                group = await self._next_group()
-                await self._write(group)
+                await self._write(await self._next_group())
+
+    async def stop(self) -> None:
+        """Let `run` end once everything that waits is written; call it when nothing more is submitted."""
+        self._is_stopping = True
+        self._arrived.set()
 
     async def _next_group(self) -> list[_Work]:
         group: list[_Work] = []
@@ -223,6 +231,7 @@ class Pipeline:
         if self.failure is None:
             _log.warning("ingest.commit_failed", error=str(error))
         self.failure = str(error)
+        self._on_failed()
         for work in group:
             if not work.done.done():
                 work.done.set_exception(error)

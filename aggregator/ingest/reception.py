@@ -5,7 +5,7 @@ Not the conversation itself (link.py), and not the writing (pipeline.py).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -137,8 +137,11 @@ class Reception:
         timer = asyncio.get_running_loop().call_later(DEPARTURE_GRACE_SECONDS, self._depart, agent, now)
         self._departures[agent] = (now, timer)
 
-    async def relist(self, relist: Relist) -> None:
-        """Ask every connected agent for Snapshots of the streams that *relist* names."""
+    def ask_relist(self, relist: Relist) -> None:
+        """Ask the connected agents for Snapshots of the streams named; who holds none of them ignores it."""
+        self._spawn(self._send_relist(relist), "relist")
+
+    async def _send_relist(self, relist: Relist) -> None:
         for session in list(self._sessions.values()):
             await session.send(relist)
 
@@ -153,7 +156,10 @@ class Reception:
 
     def _depart(self, agent: str, since: int) -> None:
         del self._departures[agent]
-        task = asyncio.get_running_loop().create_task(self._write_departure(agent, since), name=f"departure {agent}")
+        self._spawn(self._write_departure(agent, since), f"departure {agent}")
+
+    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -1,0 +1,199 @@
+"""
+The composition of an aggregator: builds every part, connects them, owns their start and stop. Nothing else does.
+
+    links ─▶ reception ─▶ pipeline ─▶ journal
+                             └ after the commit ─▶ hub ─▶ feed
+                                              └──▶ gauges ─▶ /metrics
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from aggregator.config import AggregatorConfig
+from aggregator.errors import StoreError, StoreUnusable
+from aggregator.ingest.link import LinkServer
+from aggregator.ingest.pipeline import Committed, Limits, Pipeline
+from aggregator.ingest.presence import Roster
+from aggregator.ingest.reception import Reception
+from aggregator.ingest.recorder import IngestRecorder
+from aggregator.metrics import AggregatorMetrics
+from aggregator.outlets.gauges import ClusterGauges
+from aggregator.outlets.hub import FeedLimits, Hub
+from aggregator.records import JournalState
+from aggregator.store.base import Journal
+from aggregator.store.opening import open_journal
+from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
+from aggregator.web.credentials import TokenFileUnusable, Tokens
+from aggregator.web.guarding import Guard
+from aggregator.web.parts import WebParts
+from kubescribe.runtime.errors import StartupError
+from kubescribe.runtime.loops import watch_stalls
+from kubescribe.runtime.process import version_string
+from kubescribe.runtime.serving import serving
+from kubescribe.runtime.tasks import Part, run_parts
+
+_log = structlog.get_logger()
+
+_FACTS_SECONDS = 10.0
+"""How old what /metrics says of the journal's size may be; a scrape never waits for the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningAggregator:
+    """An aggregator that listens; its `parts` have yet to be run, in this order of stopping."""
+
+    parts: Sequence[Part]
+    http_url: str
+    ingest_url: str
+    metrics_url: str
+
+
+async def run(config: AggregatorConfig, stop: asyncio.Event) -> None:
+    """Run an aggregator until *stop*. Raises StoreUnusable or a StartupError when it cannot start."""
+    async with assembled(config, CollectorRegistry()) as aggregator:
+        _log.info(
+            "aggregator.listening",
+            http=aggregator.http_url + config.http.base_path,
+            ingest=aggregator.ingest_url,
+            metrics=aggregator.metrics_url,
+        )
+        await run_parts(stop, aggregator.parts)
+
+
+@asynccontextmanager
+async def assembled(
+    config: AggregatorConfig, registry: CollectorRegistry, *, cluster_uid: str = ""
+) -> AsyncIterator[RunningAggregator]:
+    """
+    Build an aggregator and listen while the block runs.
+
+    With *cluster_uid* the journal must be that cluster's. *registry* takes the metrics, so that others can share it.
+    """
+    async with AsyncExitStack() as stack:
+        guard = _guard(config)
+        journal = open_journal(_store_url(config), cluster_uid=cluster_uid)
+        stack.push_async_callback(journal.close)
+        state = await journal.open()
+        parts, reception, link, web = _connect(config, registry, journal, state, guard)
+        machines = machines_app(guard)
+        link.add_to(machines)
+        observability = observability_app(registry, web.recorder)
+        ingest = await stack.enter_async_context(
+            serving(machines, config.ingest.listen, option="--ingest", shutdown_seconds=SHUTDOWN_SECONDS)
+        )
+        http = await stack.enter_async_context(
+            serving(public_app(web), config.http.listen, option="--http", shutdown_seconds=SHUTDOWN_SECONDS)
+        )
+        metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
+        stack.push_async_callback(reception.close)
+        yield RunningAggregator(parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url)
+
+
+def _store_url(config: AggregatorConfig) -> str:
+    if config.store.url == "memory":
+        return "memory:"
+    if config.store.url != "sqlite":
+        return config.store.url
+    return str(Path(config.data).absolute() / "journal.db")
+
+
+def _guard(config: AggregatorConfig) -> Guard:
+    if config.token_file is None:
+        return Guard(None)
+    try:
+        return Guard(Tokens(config.token_file, clock=time.monotonic))
+    except TokenFileUnusable as error:
+        raise StartupError(f"--token-file: {error}") from error
+
+
+def _connect(
+    config: AggregatorConfig, registry: CollectorRegistry, journal: Journal, state: JournalState, guard: Guard
+) -> tuple[list[Part], Reception, LinkServer, WebParts]:
+    metrics = AggregatorMetrics(registry)
+    roster = Roster(time.time_ns, state.present.values())
+    hub = Hub(
+        journal_id=state.journal_id,
+        last_seq=state.last_seq,
+        metrics=metrics.feed,
+        now_ns=time.time_ns,
+        limits=FeedLimits(
+            batch_seconds=config.feed.batch_seconds,
+            max_clients=config.feed.max_clients,
+            buffer_bytes=config.feed.buffer_bytes,
+        ),
+    )
+    gauges = ClusterGauges(state, lambda: recorder, version=version_string(), now_ns=time.time_ns)
+
+    def committed(done: Committed) -> None:
+        hub.publish(done.published)
+        gauges.committed(done.published, done.counters)
+        metrics.ingest.commits.labels("ok").inc()
+        metrics.ingest.commit_seconds.observe(done.seconds)
+        for outcome, count in done.tally.items():
+            metrics.ingest.outcomes.labels(outcome).inc(count)
+        for relist in done.relists:
+            reception.ask_relist(relist)
+
+    pipeline = Pipeline(
+        journal,
+        state,
+        now_ns=time.time_ns,
+        on_committed=committed,
+        on_failed=lambda: metrics.ingest.commits.labels("failed").inc(),
+        limits=Limits(group_records=config.ingest.group_records, waiting_records=config.ingest.waiting_records),
+    )
+    reception = Reception(
+        pipeline,
+        roster,
+        now_ns=time.time_ns,
+        window_batches=config.ingest.window_batches,
+        window_bytes=config.ingest.window_bytes,
+    )
+    recorder = IngestRecorder(pipeline, roster)
+    registry.register(gauges)
+    link = LinkServer(reception, metrics.link, is_authorized=guard.admits if guard.asks else None)
+    web = WebParts(
+        journal=journal,
+        hub=hub,
+        recorder=recorder,
+        guard=guard,
+        version=version_string(),
+        now_ns=time.time_ns,
+        base_path=config.http.base_path,
+    )
+    ended = asyncio.Event()
+
+    async def stop_links() -> None:
+        await link.stop()
+        ended.set()
+
+    async def keep_links() -> None:
+        await reception.begin()
+        await ended.wait()
+
+    parts = [
+        Part(name="links", run=keep_links, stop=stop_links),
+        Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
+        Part(name="feed", run=hub.run),
+        Part(name="facts", run=lambda: _refresh_facts(journal, gauges)),
+        Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
+    ]
+    return parts, reception, link, web
+
+
+async def _refresh_facts(journal: Journal, gauges: ClusterGauges) -> None:
+    while True:
+        try:
+            gauges.set_facts(await journal.facts())
+        except StoreError as error:
+            if isinstance(error, StoreUnusable):
+                raise
+            _log.warning("journal.facts_failed", error=str(error))
+        await asyncio.sleep(_FACTS_SECONDS)
