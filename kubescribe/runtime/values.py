@@ -71,7 +71,7 @@ def one_of(*words: str) -> Kind[str]:
     )
 
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -94,7 +94,7 @@ def show_duration(seconds: float) -> str:
     return f"{milliseconds}ms" if milliseconds else "0s"
 
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti)?")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti)?")
 _BYTES = {
     unit: base ** (power + 1)
     for base, units in ((1024, ("KiB", "MiB", "GiB", "TiB")), (1000, ("kB", "MB", "GB", "TB")))
@@ -109,7 +109,8 @@ def parse_size(text: str) -> int:
         raise ValueError
     number, unit = match.groups()
     factor = 1 if unit in (None, "B") else _BYTES[unit if unit.endswith("B") else f"{unit}B"]
-    return round(float(number) * factor)
+    # A float holds whole numbers up to 2^53 only.
+    return int(number) * factor if number.isdigit() else round(float(number) * factor)
 
 
 def show_size(size: int) -> str:
@@ -228,7 +229,7 @@ def _parse_whole(text: str) -> int:
 
 
 def _parse_number(text: str) -> float:
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?%?", text) is None:
+    if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?%?", text) is None:
         raise ValueError
     return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
