@@ -21,7 +21,7 @@ from simulator.listing import page, source_of
 from simulator.options import list_options
 from simulator.replay import Replay
 from simulator.requests import ApiPath, RequestCounts, api_path
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.selectors import BadSelector, selector
 from simulator.statuses import ApiError
 from simulator.versions import Object

@@ -1,5 +1,7 @@
 """The client of the simulator's verbs, for tests and benches. One method a verb; `verbs.py` is the other end."""
 
+import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +13,7 @@ from simulator.history import Record
 
 Object = dict[str, Any]
 
+_POLL_SECONDS = 0.005
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
@@ -156,6 +159,15 @@ class Control:
         """Return revision, era, counts of objects, open watches."""
         async with self._get("state", {}) as response:
             return dict(await response.json())
+
+    async def until(self, condition: Callable[[Object], bool], *, timeout_seconds: float = 20.0) -> Object:
+        """Wait until the state meets *condition*, and return it; TimeoutError when it does not in time."""
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                state = await self.state()
+                if condition(state):
+                    return state
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def requests(self) -> list[Object]:
         """Return how many requests came, by resource, verb and query shape."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from simulator.resources import Resource
+from simulator.resource import Resource
 
 Document = dict[str, Any]
 

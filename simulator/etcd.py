@@ -11,24 +11,20 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from simulator.errors import StoreRefused
 from simulator.history import CLUSTER, COMPACTED, RESTORED, TOUCHED, History, Record, surviving
-from simulator.managedfields import compare, creation, owned_part, updated
-from simulator.resources import Resource, ResourceTable
+from simulator.registering import created, named, namespace_object, updated
+from simulator.resource import Resource
+from simulator.resources import ResourceTable
 from simulator.versions import ADDED, DELETED, MODIFIED, Event, Object, Version, rendered
 
 Key = tuple[str, str]
 Announcement = Callable[[Sequence[Event], int], None]
 """Called with the new events and the revision that the store has reached."""
-
-BINDING = "binding"
-
-_SERVER_METADATA = ("uid", "creationTimestamp")
 
 
 class Etcd:
@@ -65,7 +61,7 @@ class Etcd:
         if not self._created:
             self._lines.append(self._marker(CLUSTER, identity=self._identity))
             for name in ("kube-system", "kube-public", "kube-node-lease", "default"):
-                self.create("namespaces", _namespace(name), manager="kube-apiserver")
+                self.create("namespaces", namespace_object(name), manager="kube-apiserver")
             self.flush()
             return
         self._load(None)
@@ -81,13 +77,13 @@ class Etcd:
         """Return a copy of an object with kind and apiVersion, or None."""
         found = self.table.find(resource)
         version = self.version(found, namespace, name)
-        return None if version is None else _named(found, version.object())
+        return None if version is None else named(found, version.object())
 
     def list(self, resource: str | Resource, namespace: str = "") -> list[Object]:
         """Return copies of all objects of a resource, of one namespace if given, in the order of keys."""
         found = self.table.find(resource)
         state = self.state(found)
-        return [_named(found, state[key].object()) for key in sorted(state) if not namespace or key[0] == namespace]
+        return [named(found, state[key].object()) for key in sorted(state) if not namespace or key[0] == namespace]
 
     def version(self, resource: Resource, namespace: str, name: str) -> Version | None:
         """Return the present version of an object; what is returned is on disk."""
@@ -107,28 +103,15 @@ class Etcd:
         Raises StoreRefused if the name is taken. `generateName` gets five letters.
         """
         found = self.table.find(resource)
-        new = {key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}}
-        metadata = new["metadata"] = dict(obj.get("metadata", {}))
-        namespace = metadata.get("namespace", "") if found.namespaced else ""
+        metadata = dict(obj.get("metadata", {}))
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"] + self._uid()[:5]
-        if (namespace, metadata["name"]) in self.state(found):
+        key = metadata.get("namespace", "") if found.namespaced else "", metadata["name"]
+        if key in self.state(found):
             raise StoreRefused(f"{found.name} {metadata['name']!r} already exists", is_missing=False)
         metadata["uid"] = self._uid()
         self._created += 1
-        metadata["creationTimestamp"] = time = self._time()
-        if found.has_generation:
-            metadata["generation"] = 1
-        spec = {key: value for key, value in new.items() if not (found.has_status and key == "status")}
-        metadata["managedFields"] = updated(
-            [],
-            creation(found.plural, spec),
-            manager=manager,
-            api_version=found.api_version,
-            subresource="",
-            time=time,
-        )
-        return self._store(found, new, None)
+        return self._store(found, created(found, {**obj, "metadata": metadata}, manager, self._time()), None)
 
     def update(self, resource: str | Resource, obj: Object, *, manager: str, subresource: str = "") -> Object:
         """
@@ -145,24 +128,8 @@ class Etcd:
         if previous is None:
             raise StoreRefused(f"{found.name} {metadata['name']!r} not found", is_missing=True)
         old = previous.object()
-        new = _merged(old, obj, found, subresource)
-        if rendered(new) == previous.body:
-            return _named(found, old)
-        if found.has_generation and (
-            new.get("spec") != old.get("spec")
-            or ("deletionTimestamp" in new["metadata"] and "deletionTimestamp" not in old["metadata"])
-        ):
-            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-        if subresource != BINDING:
-            new["metadata"]["managedFields"] = updated(
-                old["metadata"].get("managedFields", []),
-                compare(owned_part(old), owned_part(new)),
-                manager=manager,
-                api_version=found.api_version,
-                subresource=subresource,
-                time=self._time(),
-            )
-        return self._store(found, new, previous)
+        new = updated(found, old, obj, manager=manager, subresource=subresource, time=self._time())
+        return named(found, old) if new is None else self._store(found, new, previous)
 
     def put_rendered(self, previous: Version, head: bytes, tail: bytes) -> Version:
         """
@@ -191,7 +158,7 @@ class Etcd:
             raise StoreRefused(f"{found.name} {name!r} not found", is_missing=True)
         self.revision += 1
         self._write(Event(self.revision, DELETED, previous.at(self.revision), previous))
-        return _named(found, previous.object())
+        return named(found, previous.object())
 
     def touch(self) -> int:
         """Raise the revision without a change of a served object, as a Lease of another system does; return it."""
@@ -264,7 +231,7 @@ class Etcd:
             rendered(obj),
         )
         self._write(Event(self.revision, ADDED if previous is None else MODIFIED, version, previous))
-        return _named(resource, version.object())
+        return named(resource, version.object())
 
     def _write(self, event: Event) -> None:
         version = event.version
@@ -340,35 +307,3 @@ class Etcd:
 
     def _time(self) -> str:
         return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _merged(old: Object, obj: Object, resource: Resource, subresource: str) -> Object:
-    """Return the object to store: what this endpoint may write from *obj*, the rest from *old*."""
-    if subresource == "status":
-        new = {**old, "status": obj.get("status", {})}
-    else:
-        new = {key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}}
-        if resource.has_status and "status" in old and subresource != BINDING:
-            new["status"] = old["status"]
-    before: dict[str, Any] = old["metadata"]
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    metadata.update((key, before[key]) for key in (*_SERVER_METADATA, "resourceVersion") if key in before)
-    if "generation" in before:
-        metadata["generation"] = before["generation"]
-    if "managedFields" in before:
-        metadata["managedFields"] = before["managedFields"]
-    # Keys keep the order of the object before, or a mere re-ordering would read as a write.
-    new["metadata"] = metadata
-    return {key: new[key] for key in (*(key for key in old if key in new), *(key for key in new if key not in old))}
-
-
-def _named(resource: Resource, obj: Object) -> Object:
-    return {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
-
-
-def _namespace(name: str) -> Object:
-    return {
-        "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        "spec": {"finalizers": ["kubernetes"]},
-        "status": {"phase": "Active"},
-    }

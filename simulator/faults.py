@@ -8,7 +8,7 @@ Faults on coming requests are rules with a count; faults on open watches are act
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.statuses import ApiError, internal_error, too_many_requests
 
 

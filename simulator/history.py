@@ -9,7 +9,7 @@ the same frames are kept in memory. It is also the oracle of tests: what a watch
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 import zstandard
@@ -35,6 +35,10 @@ class Record(msgspec.Struct, frozen=True):
     uid: str = ""
     identity: str = ""
     object: msgspec.Raw = msgspec.Raw(b"null")
+
+    def body(self) -> Any:
+        """Return the object decoded, without kind and apiVersion; None where the line is about no object."""
+        return msgspec.json.decode(self.object)
 
 
 class History:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from simulator.etcd import Etcd
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.versions import Object, rendered, split_at_revision
 
 NAMESPACE = "load"
@@ -131,11 +131,9 @@ def _pod(name: str, number: int) -> Object:
             "annotations": {
                 "prometheus.io/scrape": "true",
                 "prometheus.io/port": "8080",
-                "checksum/config": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             },
         },
         "spec": {
-            "volumes": [{"name": "config", "configMap": {"name": "load-config", "defaultMode": 420}}],
             "containers": [
                 {
                     "name": "load",
@@ -146,14 +144,6 @@ def _pod(name: str, number: int) -> Object:
                         "limits": {"cpu": "500m", "memory": "256Mi"},
                         "requests": {"cpu": "100m", "memory": "128Mi"},
                     },
-                    "volumeMounts": [{"name": "config", "readOnly": True, "mountPath": "/etc/load"}],
-                    "readinessProbe": {
-                        "httpGet": {"path": "/ready", "port": 8080, "scheme": "HTTP"},
-                        "timeoutSeconds": 1,
-                        "periodSeconds": 10,
-                        "successThreshold": 1,
-                        "failureThreshold": 3,
-                    },
                     "terminationMessagePath": "/dev/termination-log",
                     "terminationMessagePolicy": "File",
                     "imagePullPolicy": "IfNotPresent",
@@ -163,7 +153,6 @@ def _pod(name: str, number: int) -> Object:
             "terminationGracePeriodSeconds": 30,
             "dnsPolicy": "ClusterFirst",
             "serviceAccountName": "default",
-            "serviceAccount": "default",
             "nodeName": f"node-{number % 5:04d}",
             "securityContext": {},
             "schedulerName": "default-scheduler",

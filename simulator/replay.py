@@ -15,7 +15,7 @@ from aiohttp import web
 from simulator.errors import BadSettings
 from simulator.options import ListOptions
 from simulator.requests import ApiPath
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.statuses import not_found
 
 FILE_NAMES: Mapping[str, str] = {"horizontalpodautoscalers": "hpas"}

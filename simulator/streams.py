@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.selectors import Selector, everything
 from simulator.versions import ADDED, DELETED, Event
 from simulator.views import View
@@ -117,13 +117,15 @@ class Stream:
                     await self._act(action)
                     if action.doing is Doing.SEND_AND_END:
                         return
-            await self._send(self.watcher.take(), cut_first=cut_next)
+            # Together: a bookmark must not overtake an event that came while the ones before it were sent.
+            events, revision = self.watcher.take(), self.revision()
+            await self._send(events, cut_first=cut_next)
             if self.watcher.overflowed:
                 self.connection.abort()
                 raise StreamCut("the client is too slow")
             now = loop.time()
             if now >= next_bookmark:
-                await self.connection.write(self.view.bookmark(self.revision()))
+                await self.connection.write(self.view.bookmark(revision))
                 next_bookmark = next(bookmarks)
             if now >= end:
                 return
@@ -169,13 +171,13 @@ class Stream:
         if self.namespace and version.namespace != self.namespace:
             return None
         if self.matches is everything:
-            return self.view.line(event)
+            return self.view.line(event.type, version)
         is_in = event.type != DELETED and self.matches(version.facts)
         was_in = event.previous is not None and self.matches(event.previous.facts)
         if is_in and was_in:
-            return self.view.line(event)
+            return self.view.line(event.type, version)
         if is_in:
-            return self.view.line_of(ADDED, version)
+            return self.view.line(ADDED, version)
         return self.view.departure(event) if was_in else None
 
     def _bookmark_times(self, now: float, end: float) -> Iterator[float]:

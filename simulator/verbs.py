@@ -17,7 +17,7 @@ from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Failure, Faults, WatchListMode
 from simulator.load import Load
 from simulator.requests import RequestCounts
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.statuses import status
 from simulator.streams import Action, Doing, Streams
 from simulator.versions import Object

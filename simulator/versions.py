@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.resources import Resource
+from simulator.resource import Resource
 
 Object = dict[str, Any]
 
@@ -101,8 +101,6 @@ class Event:
     type: str
     version: Version
     previous: Version | None
-    lines: dict[str, bytes] = field(default_factory=dict)
-    """Rendered watch lines by view and type, shared by all watchers."""
 
 
 def rendered(obj: Object) -> bytes:

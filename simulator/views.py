@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.resources import EVENT_V1_FIELDS, Resource
+from simulator.kinds import EVENT_V1_FIELDS
+from simulator.resource import Resource
 from simulator.versions import DELETED, Event, Object, Version
 
 METADATA_KIND = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",'
@@ -33,11 +34,6 @@ class View:
     fields: Mapping[str, str]
     """The field labels that this endpoint offers."""
     metadata_only: bool = False
-
-    @property
-    def key(self) -> str:
-        """Where renderings of this view are kept."""
-        return f"{self.api_version}/metadata" if self.metadata_only else self.api_version
 
     @property
     def list_head(self) -> bytes:
@@ -67,16 +63,11 @@ class View:
             return shown
         return self._head + self.item(version)[1:]
 
-    def line(self, event: Event) -> bytes:
-        """Return the watch line of an event as it happened."""
-        line = event.lines.get(self.key)
-        if line is None:
-            line = event.lines[self.key] = self.line_of(event.type, event.version)
-        return line
-
-    def line_of(self, kind: str, version: Version) -> bytes:
-        """Return a watch line of *kind* about a version."""
-        return b'{"type":"%b","object":%b}\n' % (kind.encode(), self.object(version))
+    def line(self, kind: str, version: Version) -> bytes:
+        """Return a watch line of *kind* about a version; put together each time, or a window would hold all twice."""
+        if self.metadata_only or self.api_version != self.resource.api_version:
+            return b'{"type":"%b","object":%b}\n' % (kind.encode(), self.object(version))
+        return b"".join((b'{"type":"', kind.encode(), b'","object":', self._head, memoryview(version.body)[1:], b"}\n"))
 
     def departure(self, event: Event) -> bytes:
         """
@@ -86,11 +77,7 @@ class View:
         """
         if event.previous is None:
             raise ValueError("nothing stood there before")
-        key = f"{self.key}/departure"
-        line = event.lines.get(key)
-        if line is None:
-            line = event.lines[key] = self.line_of(DELETED, event.previous.at(event.revision))
-        return line
+        return self.line(DELETED, event.previous.at(event.revision))
 
     def bookmark(self, revision: int, *, ends_initial_events: bool = False) -> bytes:
         """Return the line of a bookmark: a zero object that carries a resourceVersion."""

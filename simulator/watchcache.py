@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from simulator.errors import SimulatorError
 from simulator.etcd import Etcd, Key
-from simulator.resources import BUILT_IN, CUSTOM, Resource
+from simulator.kinds import BUILT_IN, CUSTOM
+from simulator.resource import Resource
 from simulator.versions import ADDED, DELETED, MODIFIED, Event, Version
 
 

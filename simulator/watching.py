@@ -9,7 +9,14 @@ from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Faults, WatchListMode
 from simulator.options import ListOptions
 from simulator.selectors import Selector, everything
-from simulator.statuses import ApiError, no_progress_requests, too_old, watch_expired, watchlist_gate_off
+from simulator.statuses import (
+    ApiError,
+    no_progress_requests,
+    too_large_version,
+    too_old,
+    watch_expired,
+    watchlist_gate_off,
+)
 from simulator.streams import Stream, Streams, Timing
 from simulator.versions import ADDED, Version
 from simulator.views import View
@@ -87,37 +94,54 @@ class Watching:
                 return await self._ended(request, no_progress_requests().error_line)
         self._etcd.flush()
         watcher = Watcher(self._settings.watcher_events)
+        if options.initial_events:
+            return await self._watch_list(request, wanted, watcher)
         try:
             opening = self._opening(wanted, watcher)
         except Expired as error:
             return await self._expired(request, wanted, error)
+        return await self._serve(request, wanted, watcher, opening)
+
+    async def _watch_list(self, request: web.Request, wanted: WatchRequest, watcher: Watcher) -> web.StreamResponse:
+        """Serve a watch that begins with a list: the state once the cache is fresh enough, and its end."""
+        cache, options = wanted.cache, wanted.options
+        target = options.version or self._etcd.revision
+        if not await cache.reached(target, options.timeout_seconds or self._settings.fresh_wait):
+            raise too_large_version(target, cache.revision)
+        opening = self._state(wanted, watcher)
+        if options.bookmarks:
+            opening += wanted.view.bookmark(cache.revision, ends_initial_events=True)
+        return await self._serve(request, wanted, watcher, opening)
+
+    def _opening(self, wanted: WatchRequest, watcher: Watcher) -> bytes:
+        """Enter the watcher and return what the watch begins with; Expired if its version is too old."""
+        cache, options = wanted.cache, wanted.options
+        if not options.version and options.initial_events is None:
+            return self._state(wanted, watcher)
+        # A version in the future waits silently: the cache has nothing after it yet.
+        watcher.offer(cache.since(options.version or cache.revision))
+        cache.watchers.add(watcher)
+        return b""
+
+    def _state(self, wanted: WatchRequest, watcher: Watcher) -> bytes:
+        """Enter the watcher and return the state as ADDED lines, in one step: nothing can come between."""
+        cache = wanted.cache
+        versions = [cache.state[key] for key in sorted(cache.state) if _wants(wanted, cache.state[key])]
+        cache.watchers.add(watcher)
+        return b"".join(wanted.view.line(ADDED, version) for version in versions)
+
+    async def _serve(
+        self, request: web.Request, wanted: WatchRequest, watcher: Watcher, opening: bytes
+    ) -> web.StreamResponse:
         try:
             response = await _begun(request)
             if opening:
                 await response.write(opening)
-            if options.initial_events and options.version is None:
-                await cache.reached(self._etcd.revision, self._settings.fresh_wait)
-            if options.initial_events and options.bookmarks:
-                # The list is part of the watch: what came meanwhile follows as events.
-                await response.write(wanted.view.bookmark(cache.revision, ends_initial_events=True))
             await self._stream(request, response, wanted, watcher)
             await response.write_eof()
         finally:
-            cache.watchers.discard(watcher)
+            wanted.cache.watchers.discard(watcher)
         return response
-
-    def _opening(self, wanted: WatchRequest, watcher: Watcher) -> bytes:
-        """Enter the watcher and return the initial events, in one step: nothing can come between. May raise Expired."""
-        cache, options = wanted.cache, wanted.options
-        if options.initial_events or (options.initial_events is None and not options.version):
-            versions = [cache.state[key] for key in sorted(cache.state) if _wants(wanted, cache.state[key])]
-            opening = b"".join(wanted.view.line_of(ADDED, version) for version in versions)
-        else:
-            opening = b""
-            # A version in the future waits silently: the cache has nothing after it yet.
-            watcher.offer(cache.since(cache.revision if options.version is None else options.version))
-        cache.watchers.add(watcher)
-        return opening
 
     async def _stream(
         self, request: web.Request, response: web.StreamResponse, wanted: WatchRequest, watcher: Watcher

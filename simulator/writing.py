@@ -9,7 +9,7 @@ from simulator import statuses
 from simulator.errors import StoreRefused
 from simulator.etcd import Etcd
 from simulator.requests import ApiPath
-from simulator.resources import Resource
+from simulator.resource import Resource
 from simulator.versions import Object
 
 
@@ -37,6 +37,8 @@ def write(
     except StoreRefused as error:
         refusal = statuses.not_found if error.is_missing else statuses.already_exists
         raise refusal(path.group, path.plural, path.name) from error
+    finally:
+        etcd.flush()  # what is answered is on disk
 
 
 def merged(present: Any, patch: Any) -> Any:

@@ -84,6 +84,19 @@ def test_the_status_is_written_only_through_its_subresource(pod):
     )
 
 
+def test_a_binding_moves_no_generation_and_is_owned_by_nobody(pod):
+    etcd = opened()
+    obj = etcd.create("pods", pod("a"), manager="m")
+
+    obj["spec"]["nodeName"] = "n1"
+    obj["status"]["conditions"] = [{"type": "PodScheduled", "status": "True"}]
+    bound = etcd.update("pods", obj, manager="scheduler", subresource="binding")
+
+    assert bound["metadata"]["generation"] == 1
+    assert bound["metadata"]["managedFields"] == obj["metadata"]["managedFields"]
+    assert bound["status"]["conditions"]
+
+
 def test_a_write_that_changes_nothing_is_none(pod):
     etcd = opened()
     obj = etcd.create("pods", pod("a"), manager="m")

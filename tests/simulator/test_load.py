@@ -46,9 +46,7 @@ async def test_the_rate_is_kept_and_can_be_changed_while_it_runs(cluster):
     load = cluster.simulator.load
     task = asyncio.create_task(load.run())
     await cluster.control.load(1000)
-    async with asyncio.timeout(20):
-        while load.changes < 100:
-            await asyncio.sleep(0.01)
+    await cluster.control.until(lambda state: state["load"]["changes"] >= 100)
     await cluster.control.load(0)
     await asyncio.sleep(0.06)
     stopped = load.changes

@@ -1,8 +1,8 @@
 """The pretend cluster as a process: starts, dies and goes on."""
 
-import os
 import time
 
+import aiohttp
 import pytest
 
 from simulator.process import SimulatorFailed, SimulatorProcess, simulator_process
@@ -11,8 +11,7 @@ from simulator.process import SimulatorFailed, SimulatorProcess, simulator_proce
 async def test_kill_9_under_load_repeats_no_version_and_loses_none_that_was_seen(tmp_path):
     async with simulator_process(tmp_path, "--quiet", "--pods", "10", "--rate", "500") as simulator:
         async with simulator.control() as control:
-            while (await control.state())["load"]["changes"] < 50:
-                pass
+            await control.until(lambda state: state["load"]["changes"] >= 50)
             seen = await control.history("pods")
             url = simulator.url
 
@@ -20,8 +19,7 @@ async def test_kill_9_under_load_repeats_no_version_and_loses_none_that_was_seen
 
         assert url == simulator.url
         async with simulator.control() as control:
-            while (await control.state())["load"]["changes"] < 50:
-                pass
+            await control.until(lambda state: state["load"]["changes"] >= 50)
             history = await control.history("pods")
     assert seen == history[: len(seen)]
     revisions = [record.revision for record in history]
@@ -31,22 +29,20 @@ async def test_kill_9_under_load_repeats_no_version_and_loses_none_that_was_seen
 
 
 async def test_it_stops_within_a_second_with_watches_open(tmp_path):
-    async with simulator_process(tmp_path, "--quiet") as simulator:
-        import aiohttp
+    async with (
+        simulator_process(tmp_path, "--quiet") as simulator,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {simulator.token}"}) as session,
+        session.get(f"{simulator.url}/api/v1/pods?watch=1"),
+    ):
+        began = time.monotonic()
 
-        async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {simulator.token}"}) as session,
-            session.get(f"{simulator.url}/api/v1/pods?watch=1"),
-        ):
-            began = time.monotonic()
-
-            assert await simulator.terminate() == 0
-            assert time.monotonic() - began < 2.0  # a second, on a machine that does nothing else
+        assert await simulator.terminate() == 0
+        assert time.monotonic() - began < 2.0  # a second, on a machine that does nothing else
 
 
 async def test_the_kubeconfig_is_private(tmp_path):
     async with simulator_process(tmp_path, "--quiet") as simulator:
-        assert os.stat(simulator.kubeconfig).st_mode & 0o777 == 0o600
+        assert simulator.kubeconfig.stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path):

@@ -31,9 +31,7 @@ def from_now(cluster, resource="pods"):
 
 async def streams(cluster, count):
     """Wait until so many watches are open."""
-    async with asyncio.timeout(20):
-        while len((await cluster.control.state())["watches"]) != count:
-            await asyncio.sleep(0.005)
+    await cluster.control.until(lambda state: len(state["watches"]) == count)
 
 
 async def test_a_dropped_watch_ends_without_ending_its_body(cluster, edit):
@@ -297,7 +295,7 @@ async def test_objects_are_written_from_a_test_and_the_history_tells_it(cluster,
 
     uid = created["metadata"]["uid"]
     assert [("ADDED", uid), ("MODIFIED", uid), ("DELETED", uid)] == [(record.type, record.uid) for record in history]
-    assert json.loads(history[1].object)["status"] == {"phase": "Running"}
+    assert history[1].body()["status"] == {"phase": "Running"}
 
 
 @pytest.mark.parametrize(

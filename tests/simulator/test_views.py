@@ -58,7 +58,7 @@ def test_a_watch_line_of_a_recorded_version_is_the_recorded_line(recordings):
             if event["type"] != "BOOKMARK":
                 version = version_of(resource, event["object"])
 
-                shown = view.line(Event(version.revision, event["type"], version, None))
+                shown = view.line(event["type"], version)
 
                 assert json.loads(line) == json.loads(shown)
                 assert list(event["object"]["metadata"]) == list(json.loads(shown)["object"]["metadata"])
@@ -96,13 +96,13 @@ def test_metadata_only_shows_nothing_else(recorded):
     assert {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]} == shown
 
 
-def test_a_line_is_rendered_once_for_all_watchers(recorded):
-    resource = TABLE.find("pods")
-    view = view_of(resource, "v1", metadata_only=False)
-    version = version_of(resource, recorded("pods.list.json")[0]["items"][0])
-    event = Event(version.revision, MODIFIED, version, version)
+def test_an_event_is_converted_once_for_all_watchers(recorded):
+    resource = TABLE.find("events")
+    version = version_of(resource, recorded("events.list.json")[0]["items"][0])
 
-    assert view.line(event) is view_of(resource, "v1", metadata_only=False).line(event)
+    first, second = (view_of(resource, "events.k8s.io/v1", metadata_only=False) for _ in range(2))
+
+    assert first.item(version) is second.item(version)
 
 
 def test_a_departure_shows_the_old_object_with_the_new_resource_version(recorded):
