@@ -352,6 +352,8 @@ class Spool:
     def _recent_after(self, n: int) -> list[Frame]:
         if not self._recent or not self._recent[0].n <= n + 1 <= self._recent[-1].n:
             return []
+        if n < self._disk.store.state.deleted_through:
+            return []  # dropped meanwhile: a Gap will say so, and must not be wrong
         taken: list[Frame] = []
         size = 0
         for frame in islice(self._recent, n + 1 - self._recent[0].n, None):
