@@ -4,6 +4,7 @@ The table of settings in words: the text of `--help`, what `--check-config` prin
 Pure; none of it reads a setting.
 """
 
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,8 +80,9 @@ def _wrapped(text: str, indent: int) -> str:
 
 
 def _scalar(text: str) -> str:
-    # Plain YAML would read "10:30", "1e3" or "no" as something else; a quoted text is always the text.
-    return text if re.fullmatch(r"[a-z/][A-Za-z0-9_./-]*|[0-9]+[A-Za-z%]*", text) and text != "no" else f'"{text}"'
+    # Plain YAML would read "10:30", "1e3" or "no" as something else; JSON's text is YAML's, and always text.
+    is_plain = re.fullmatch(r"/[A-Za-z0-9_./-]*|[a-z]{4,}|true|[0-9]+([A-Za-z]+|%)?", text) is not None
+    return text if is_plain else json.dumps(text, ensure_ascii=False)
 
 
 def _cells(row: Setting) -> str:

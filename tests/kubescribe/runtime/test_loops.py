@@ -1,0 +1,37 @@
+"""Stalls are seen and measured; the loop is uvloop."""
+
+import asyncio
+import time
+
+from kubescribe.runtime.loops import run, watch_stalls
+
+
+async def test_a_stall_is_told_with_its_length() -> None:
+    stalls: list[float] = []
+    watching = asyncio.create_task(watch_stalls(stalls.append, stall_seconds=0.02, tick_seconds=0.005))
+    await asyncio.sleep(0.02)
+
+    time.sleep(0.08)  # noqa: ASYNC251 - the stall itself
+    await asyncio.sleep(0.02)
+    watching.cancel()
+
+    assert max(stalls) > 0.07
+    await asyncio.wait([watching])
+
+
+async def test_an_idle_loop_has_no_stall_of_a_second() -> None:
+    stalls: list[float] = []
+    watching = asyncio.create_task(watch_stalls(stalls.append, stall_seconds=1.0, tick_seconds=0.001))
+
+    await asyncio.sleep(0.03)
+    watching.cancel()
+
+    assert stalls == []
+    await asyncio.wait([watching])
+
+
+def test_a_role_runs_on_uvloop() -> None:
+    async def main() -> str:
+        return type(asyncio.get_running_loop()).__module__
+
+    assert run(main()).startswith("uvloop")
