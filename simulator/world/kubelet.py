@@ -36,12 +36,15 @@ class Kubelet:
         life = record.life
 
         def act() -> None:
-            node = self.cluster.registry.nodes.get(record.node)
-            is_current = self.cluster.registry.pods.get(record.key) is record and record.life == life
-            if is_current and node is not None and node.is_alive:
+            if record.life == life and self.can_act(record):
                 stage(record)
 
         self.cluster.after(self.cluster.between(*delay), act)
+
+    def can_act(self, record: PodRecord) -> bool:
+        """Tell whether the pod is there and its kubelet alive."""
+        node = self.cluster.registry.nodes.get(record.node)
+        return self.cluster.registry.pods.get(record.key) is record and node is not None and node.is_alive
 
     def say(self, record: PodRecord, reason: str, message: str, *, warning: bool = False) -> None:
         """Post an Event about the pod's container."""

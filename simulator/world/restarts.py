@@ -22,7 +22,7 @@ class Restarts:
     def kill(self, record: PodRecord, *, exit_code: int = 1, reason: str = "Error") -> None:
         """Let the running container end; it is restarted with the kubelet's back-off."""
         kubelet = self._kubelet
-        container = kubelet.container(record)
+        container = kubelet.container(record) if kubelet.can_act(record) else None
         if container is None or "running" not in container.state:
             return
         record.life += 1
@@ -50,7 +50,7 @@ class Restarts:
     def fail_probe(self, record: PodRecord) -> None:
         """Let the readiness probe fail for a while."""
         kubelet = self._kubelet
-        if not record.is_ready:
+        if not record.is_ready or not kubelet.can_act(record):
             return
         kubelet.say(record, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503", warning=True)
         kubelet.set_ready(record, is_ready=False)

@@ -231,3 +231,14 @@ def test_a_request_larger_than_any_node_is_insufficient_memory(laboratory, memor
     laboratory.advance(5)
 
     assert "4 Insufficient memory" in laboratory.events(reason="FailedScheduling")[0]["message"]
+
+
+def test_nothing_happens_to_a_container_whose_node_is_away(laboratory):
+    target = laboratory.play("node_lost")
+    record = laboratory.world.cluster.registry.on_node(target.name)[0]
+    before = laboratory.etcd.get("pods", *record.key)
+
+    laboratory.world._restarts.kill(record)
+    laboratory.world._restarts.fail_probe(record)
+
+    assert laboratory.etcd.get("pods", *record.key) == before
