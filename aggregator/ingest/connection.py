@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
 from aggregator.errors import LinkRefused, StoreError, StoreUnavailable
 from aggregator.ingest.conversing import Batches, Outgoing, Requests
@@ -259,7 +259,7 @@ class Connection:
             return decode_from_agent(frame.data)
         if frame.type is WSMsgType.TEXT:
             raise WireError("a text frame; the link is binary")
-        if self._socket.close_code == WSCloseCode.MESSAGE_TOO_BIG and frame.type is WSMsgType.ERROR:
+        if isinstance(frame.data, WebSocketError) and frame.data.code == WSCloseCode.MESSAGE_TOO_BIG:
             raise FrameTooLarge(f"a frame over the limit of {MAX_MESSAGE_BYTES} bytes")
         if self._socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
             self._metrics.errors.labels("lost").inc()
