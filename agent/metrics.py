@@ -1,0 +1,95 @@
+"""
+What an agent exports about itself; nothing about the cluster, which is the aggregator's (design section 9).
+
+The parts keep plain numbers; they are read when Prometheus asks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentNumbers:
+    """
+    One look at the agent. Mappings are by label value: requests by `verb resource`, failures by HTTP status.
+
+    `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name.
+    """
+
+    counts: Mapping[str, int]
+    requests: Mapping[str, int]
+    failures: Mapping[str, int]
+    restarts: Mapping[str, int]
+    blind_seconds: Mapping[str, float]
+    streams: Mapping[str, int]
+    spool_bytes: int
+    spool_records: int
+    link_connected: bool
+
+
+_HELP = {
+    "watch_events": "Events received from watches.",
+    "watch_bookmarks": "Bookmarks received.",
+    "watch_bytes": "Bytes received from lists and watches.",
+    "watch_listed": "Objects received in lists.",
+    "watch_churn_dropped": "Versions that differed in nothing but heartbeats and managedFields.",
+    "watch_oversized": "Lines that were too long to read.",
+    "watch_undecodable": "Lines and objects that were not what the API promises.",
+    "watch_bodies_truncated": "Objects that were too large to be kept whole.",
+    "watch_relists": "Lists that were needed because a watch could not go on.",
+    "watch_inferred_deletes": "Deletes found by asking for objects that had not changed for long.",
+    "watch_verified_objects": "Objects that were asked for because they had not changed for long.",
+    "spool_dropped_records": "Records dropped because the spool was full.",
+    "spool_write_failures": "Writes to the spool that failed.",
+}
+
+
+class AgentCollector(Collector):
+    """Turns numbers into families; *look* must be quick and safe from another thread."""
+
+    def __init__(self, look: Callable[[], AgentNumbers]) -> None:
+        self._look = look
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        numbers = self._look()
+        for name, text in _HELP.items():
+            yield CounterMetricFamily(f"kubescribe_{name}", text, value=numbers.counts.get(name, 0))
+        requests = CounterMetricFamily(
+            "kubescribe_api_requests", "Requests to the API server.", labels=("verb", "resource")
+        )
+        for request, count in numbers.requests.items():
+            verb, _, resource = request.partition(" ")
+            requests.add_metric((verb, resource), count)
+        yield requests
+        yield _by(
+            "kubescribe_api_failures", "Answers of the API server that were errors; 0: none.", "code", numbers.failures
+        )
+        yield _by("kubescribe_watch_restarts", "Watches that ended, by cause.", "cause", numbers.restarts)
+        yield _by(
+            "kubescribe_agent_watch_blind_seconds",
+            "Time in which a stream could not see.",
+            "stream",
+            numbers.blind_seconds,
+        )
+        streams = GaugeMetricFamily("kubescribe_watch_streams", "Streams, by state.", labels=("state",))
+        for state, count in numbers.streams.items():
+            streams.add_metric((state,), count)
+        yield streams
+        yield GaugeMetricFamily("kubescribe_spool_bytes", "What the spool takes on disk.", value=numbers.spool_bytes)
+        yield GaugeMetricFamily(
+            "kubescribe_spool_records", "Records that are not acknowledged yet.", value=numbers.spool_records
+        )
+        yield GaugeMetricFamily(
+            "kubescribe_link_connected", "1 while the aggregator is connected.", value=int(numbers.link_connected)
+        )
+
+
+def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for value, count in values.items():
+        family.add_metric((value,), count)
+    return family
