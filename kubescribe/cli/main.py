@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code; it is what `kubescribe` calls."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _command(words, os.environ)
+        code = _command(words, os.environ)
+        sys.stdout.flush()  # Here a closed pipe can still be answered.
     except ConfigError as error:
         name = words[0]
         for problem in error.problems:
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `kubescribe up --help | head`: nobody reads any more; stdout must not be flushed again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    return code
 
 
 def _command(words: Sequence[str], environ: Mapping[str, str]) -> int:

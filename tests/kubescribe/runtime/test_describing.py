@@ -29,7 +29,7 @@ class Config:
     other: str = setting("1:30", TEXT, help="Other.", why="odd YAML")
     quote: str = setting('a "b" \\ #c', TEXT, help="Quote.", why="odd YAML")
     path: str = setting("", BASE_PATH, help="Path.", why="root")
-    on: bool = setting(False, FLAG, help="On.", why="off")
+    active: bool = setting(False, FLAG, help="On.", why="off")
     floor: float = setting(0.15, SHARE, help="Floor.", why="low")
     listen: HostPort = setting(HostPort("::1", 80), ADDRESS, help="Listen.", why="here")
     token: str = setting("hunter2", TEXT, help="Token.", why="secret", secret=True)
@@ -47,9 +47,9 @@ def test_the_effective_settings_are_a_file_that_gives_the_same_again(tmp_path: P
 
 
 def test_the_effective_settings_name_sources_and_hide_secrets() -> None:
-    said = effective(Config(), {"on": "--on"})
+    said = effective(Config(), {"active": "--active"})
 
-    assert "on: false  # --on" in said
+    assert "active: false  # --active" in said
     assert "hunter2" not in said
     assert "# nothing is not set" in said
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from kubescribe.runtime.process import version_string
 
-
 ROOT = Path(__file__).parents[3]
 
 
