@@ -1,20 +1,22 @@
 """
 The feed's hub: committed records in, frames out, to however many subscribers, none of whom waits for another.
 
-Ingest calls `publish` after each commit. One task (`run`) gathers what came within 50 ms and writes it to every live
-seat. Whoever is not up to date (new, or too slow) has no seat: it replays from ring and journal at its own pace
-(`catchup.py`) and takes a seat when it has reached the present. Nothing is kept for a slow subscriber but its position.
+Ingest calls `publish` after each commit. One task (`run`) goes round all live seats, at most once in 50 ms, and writes
+to each what came since its last frame. Whoever is not up to date (new, or too slow) has no seat: it replays from ring
+and journal at its own pace (`catchup.py`) and takes a seat when it has reached the present. Nothing is kept for a slow
+subscriber but its position.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aggregator.metrics import FeedMetrics
 from aggregator.outlets.clients import Client, Outgoing
 from aggregator.outlets.filters import Filter
 from aggregator.outlets.frames import Framing, encode_text
-from aggregator.outlets.lanes import Job, Lane, Seat
+from aggregator.outlets.lanes import ROW_SEATS, Lane, Row, Seat, cut_tails
 from aggregator.outlets.ring import Ring
 from aggregator.outlets.states import latest_states
 from aggregator.records import Published
@@ -41,8 +43,8 @@ class FeedLimits:
     """Replays that read at the same time; the API's own reads must find a free reader."""
 
 
-_SLICE = 200
-"""Writes before other tasks get a turn: on loopback one write costs the kernel ~10 µs, and the loop must not stall."""
+_TURN_SECONDS = 0.005
+"""Filters of many lanes, and nothing written: others get their turn all the same."""
 
 _SILENT_HEARTBEATS = 2.5
 
@@ -65,11 +67,13 @@ class Hub:
         self.journal_reads = asyncio.Semaphore(self.limits.journal_reads)
         self.metrics = metrics
         self._now_ns = now_ns
-        self._flushed = last_seq
         self._lanes: dict[tuple[str, Filter], Lane] = {}
         self._clients: set[Client] = set()
         self._news = asyncio.Event()
         self._beat_at = 0.0
+        self._tails_at = last_seq
+        self._items_of: dict[tuple[str, int], list[Published]] = {}
+        self._tails_of: dict[tuple[str, Filter, int], list[tuple[int, bytes]]] = {}
 
     @property
     def last_seq(self) -> int:
@@ -146,77 +150,117 @@ class Hub:
         limits = self.limits
         self._beat_at = loop.time()
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limits.heartbeat_seconds / 8):
                     await self._news.wait()
-            except TimeoutError:
-                pass
             started = loop.time()
             if self._news.is_set():
                 self._news.clear()
-                await self._deliver_news(started)
+                await self._round()
             await self._beat(loop.time())
             if self._lanes:
                 await asyncio.sleep(max(0.0, started + limits.batch_seconds - loop.time()))
 
-    async def _deliver_news(self, now: float) -> None:
-        if self._flushed < self.ring.floor:
-            # More came within one batch than the ring holds: the seats go back to the journal for it.
-            for lane in list(self._lanes.values()):
-                for seat in lane.seats():
-                    self._fall_behind(seat)
-            self._flushed = self.ring.last_seq
-            return
-        batch = self.ring.after(self._flushed)
-        self._flushed = self.ring.last_seq
-        topics: dict[str, list[Published]] = {}
-        for item in batch:
-            topics.setdefault(item.topic, []).append(item)
-        if any(topic == "objects" for topic, _ in self._lanes):
-            topics["objects"] = latest_states(topics.get("changes", ()))
-        # A seat that is taken while this goes on holds a position beyond the batch, so each lane may have its own turn.
+    async def _round(self) -> None:
+        turn = _Turn()
         for lane in list(self._lanes.values()):
-            items = topics.get(lane.topic)
-            if items:
-                await self._write(lane.deltas(items, now))
+            for row in lane.take_rows():
+                # Between two awaits nothing is published and no seat changes hands: what is written here is whole.
+                if row.covered < self.last_seq:
+                    self._serve(lane, row, turn.loop.time())
+                    turn.count += len(row.seats)
+                lane.put_back(row)
+                await turn.next()
+
+    def _serve(self, lane: Lane, row: Row, now: float) -> None:
+        if row.covered < self.ring.floor:
+            # More came within one round than the ring holds: its seats go back to the journal for it.
+            for seat in row.seats:
+                self._fall_behind(seat)
+            return
+        tails = self._tails(lane, row.covered)
+        if tails:
+            lane.spoke_at = now
+        for frame, seq in row.deltas(tails, self.last_seq):
+            self._write(row, frame, seq)
+
+    def _tails(self, lane: Lane, covered: int) -> list[tuple[int, bytes]]:
+        """Return what is new for a lane above *covered*, cut into tails; remembered until something is published."""
+        if self._tails_at != self.last_seq:
+            self._tails_at = self.last_seq
+            self._items_of.clear()
+            self._tails_of.clear()
+        key = (lane.topic, lane.wanted, covered)
+        tails = self._tails_of.get(key)
+        if tails is None:
+            wanted = lane.wanted
+            items = self._items(lane.topic, covered)
+            mine = items if wanted.is_open else [item for item in items if wanted.matches(item)]
+            tails = self._tails_of[key] = list(cut_tails(mine))
+        return tails
+
+    def _items(self, topic: str, covered: int) -> list[Published]:
+        items = self._items_of.get((topic, covered))
+        if items is None:
+            if topic == "objects":
+                items = latest_states(self._items("changes", covered))
+            else:
+                items = [item for item in self.ring.after(covered) if item.topic == topic]
+            self._items_of[topic, covered] = items
+        return items
+
+    def _write(self, row: Row, frame: bytes, seq: int) -> None:
+        limit = self.max_buffered()
+        for seat in row.seats:
+            if not seat.alive:
+                continue
+            transport = seat.client.transport
+            if transport.get_write_buffer_size() > limit or transport.is_closing():
+                self._fall_behind(seat)
+                continue
+            transport.write(frame)
+            seat.position = seq
 
     async def _beat(self, now: float) -> None:
         heartbeat = self.limits.heartbeat_seconds
+        turn, time = _Turn(), self.time()
         for lane in list(self._lanes.values()):
             if now - lane.spoke_at >= heartbeat:
-                await self._write(lane.bookmarks(self._flushed, self.time(), now))
+                lane.spoke_at = now
+                for row in lane.take_rows():
+                    self._write(row, row.bookmark(time), row.covered)
+                    turn.count += len(row.seats)
+                    lane.put_back(row)
+                    await turn.next()
         if now - self._beat_at < heartbeat:
             return
         self._beat_at = now
-        time = self.time()
-        for count, client in enumerate(list(self._clients), 1):
+        for client in list(self._clients):
             if client.heard_at is not None and now - client.heard_at > heartbeat * _SILENT_HEARTBEATS:
                 self.drop(client, "silent")
             elif not client.is_full:
                 client.write(client.framing.beat(time))
-            if count % _SLICE == 0:
-                await asyncio.sleep(0)
-
-    async def _write(self, jobs: Iterable[Job]) -> None:
-        count = 0
-        for job in jobs:
-            frame, seq = job.frame, job.seq
-            limit = self.max_buffered()
-            for seat in job.seats:
-                if not seat.alive:
-                    continue
-                transport = seat.client.transport
-                if transport.get_write_buffer_size() > limit or transport.is_closing():
-                    self._fall_behind(seat)
-                    continue
-                transport.write(frame)
-                seat.position = seq
-                count += 1
-                if count % _SLICE == 0:
-                    await asyncio.sleep(0)
+            turn.count += 1
+            await turn.next()
 
     def _fall_behind(self, seat: Seat) -> None:
         if seat.alive:
             self.metrics.fell_behind.inc()
             self.leave_seat(seat)
             seat.left()
+
+
+class _Turn:
+    """Gives the other tasks of the loop their turn, by writes made and by time taken."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.count = 0
+        self._until = self.loop.time() + _TURN_SECONDS
+
+    async def next(self) -> None:
+        """Let others run when this turn was long enough."""
+        if self.count >= ROW_SEATS or self.loop.time() > self._until:
+            await asyncio.sleep(0)
+            self.count = 0
+            self._until = self.loop.time() + _TURN_SECONDS

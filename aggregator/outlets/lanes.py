@@ -2,10 +2,9 @@
 Lanes and seats: who hears the same thing at the same time, and the frames that they share.
 
 A lane is one question (topic and filter). A seat is a subscriber in it that is up to date. Seats with the same framing,
-id and position form a cohort: one frame, built once, goes to all of them. Pure; the hub does the writing.
+id and position sit in one row: one frame, built once, goes to all of them. Pure; the hub does the writing.
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,10 @@ from aggregator.records import Published
 
 MAX_FRAME_BYTES = 256 * 1024
 """Where a delta is cut in two; a single record may be larger."""
+
+ROW_SEATS = 200
+"""Seats that are served in one go. A write to loopback costs the kernel ~10 µs, and the loop must not stall; what is
+committed while the first rows are served is in the frames of the last ones, so that nobody waits for two rounds."""
 
 
 class Seat:
@@ -38,89 +41,81 @@ class Seat:
         self.left = left
 
 
-@dataclass(slots=True, frozen=True)
-class Job:
-    """One frame for many seats, all at the same position before; afterwards they are at `seq`."""
+@dataclass(slots=True)
+class Row:
+    """
+    Seats that hear the same frame: same framing, same id, same position.
 
-    frame: bytes
+    `covered` is the seq up to which nothing more is for them: beyond the position, when what lies between was filtered
+    out. A row holds at most ROW_SEATS, or the seats of one client's turn.
+    """
+
+    framing: Framing
+    subscription: str
+    position: int
+    covered: int
     seats: list[Seat]
-    seq: int
 
+    def deltas(self, tails: Sequence[tuple[int, bytes]], covered: int) -> Iterator[tuple[bytes, int]]:
+        """Yield (frame, seq) for each of *tails*, and move the row to *covered*; write each before the next."""
+        framing = self.framing
+        for seq, tail in tails:
+            head = delta_head(self.subscription, self.position)
+            yield framing.opening(head, tail, seq) + tail + framing.closing, seq
+            self.position = seq
+        self.covered = covered
 
-_Cohort = tuple[Framing, str, int, int]
-"""Framing, id, position, and the seq up to which nothing more is for these seats: beyond the position at first, when
-what lies between was filtered out."""
+    def bookmark(self, time: str) -> bytes:
+        """Return a bookmark at what is covered, and move the position there."""
+        self.position = self.covered
+        return self.framing.message(bookmark(self.subscription, self.covered, time), self.covered)
 
 
 class Lane:
-    """The seats of one question."""
+    """The seats of one question. A row that is served is taken out and put back; two that became equal are one."""
 
     def __init__(self, topic: str, wanted: Filter, now: float) -> None:
         self.topic = topic
         self.wanted = wanted
         self.spoke_at = now
         self.count = 0
-        self._cohorts: dict[_Cohort, list[Seat]] = {}
+        self._rows: list[Row] = []
+        self._last: dict[tuple[Framing, str], Row] = {}
 
     def add(self, seat: Seat, covered: int) -> None:
         """Seat a subscriber that was sent everything up to *covered*."""
-        self._cohorts.setdefault((seat.client.framing, seat.subscription, seat.position, covered), []).append(seat)
         self.count += 1
+        self.put_back(Row(seat.client.framing, seat.subscription, seat.position, covered, [seat]))
 
     def remove(self, seat: Seat) -> None:
-        """Free a seat; its slot is swept with the next frame."""
+        """Free a seat; its slot is swept when its row is taken."""
         seat.alive = False
         self.count -= 1
 
-    def seats(self) -> list[Seat]:
-        """Return every seat that is taken."""
-        return [seat for seats in self._cohorts.values() for seat in seats if seat.alive]
+    def take_rows(self) -> list[Row]:
+        """Take every row out, to be put back one by one."""
+        rows, self._rows = self._rows, []
+        self._last.clear()
+        return rows
 
-    def deltas(self, items: Sequence[Published], now: float) -> list[Job]:
-        """Return the frames that bring every seat up to the last of *items* (ascending, of this lane's topic)."""
-        mine = list(items) if self.wanted.is_open else [item for item in items if self.wanted.matches(item)]
-        if not mine:
-            return []
-        self.spoke_at = now
-        seqs = [item.seq for item in mine]
-        tails: dict[int, list[tuple[int, bytes]]] = {}
-        jobs: list[Job] = []
-        cohorts: dict[_Cohort, list[Seat]] = {}
-        for (framing, subscription, position, covered), seats in self._cohorts.items():
-            taken = [seat for seat in seats if seat.alive]
-            if not taken:
-                continue
-            first = bisect_right(seqs, covered)
-            if first not in tails:
-                tails[first] = list(cut_tails(mine[first:]))
-            prev = position
-            for seq, tail in tails[first]:
-                frame = framing.opening(delta_head(subscription, prev), tail, seq) + tail + framing.closing
-                jobs.append(Job(frame, taken, seq))
-                prev = seq
-            _merge(cohorts, (framing, subscription, prev, max(prev, covered)), taken)
-        self._cohorts = cohorts
-        return jobs
-
-    def bookmarks(self, seq: int, time: str, now: float) -> list[Job]:
-        """Return a bookmark at *seq* for every seat, at its own position where that is further."""
-        self.spoke_at = now
-        jobs: list[Job] = []
-        cohorts: dict[_Cohort, list[Seat]] = {}
-        for (framing, subscription, _, covered), seats in self._cohorts.items():
-            taken = [seat for seat in seats if seat.alive]
-            if not taken:
-                continue
-            reached = max(covered, seq)
-            jobs.append(Job(framing.message(bookmark(subscription, reached, time), reached), taken, reached))
-            _merge(cohorts, (framing, subscription, reached, reached), taken)
-        self._cohorts = cohorts
-        return jobs
-
-
-def _merge(cohorts: dict[_Cohort, list[Seat]], key: _Cohort, seats: list[Seat]) -> None:
-    # A new list: the jobs keep theirs while they are written, and `add` may extend the lane's meanwhile.
-    cohorts[key] = cohorts[key] + seats if key in cohorts else list(seats)
+    def put_back(self, row: Row) -> None:
+        """Put *row* among the others, into the last one like it where there is room."""
+        seats = [seat for seat in row.seats if seat.alive]
+        if not seats:
+            return
+        key = (row.framing, row.subscription)
+        last = self._last.get(key)
+        if (
+            last is not None
+            and last.position == row.position
+            and last.covered == row.covered
+            and len(last.seats) + len(seats) <= ROW_SEATS
+        ):
+            last.seats += seats
+            return
+        row.seats = seats
+        self._last[key] = row
+        self._rows.append(row)
 
 
 def cut_tails(items: Sequence[Published]) -> Iterator[tuple[int, bytes]]:

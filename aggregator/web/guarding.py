@@ -109,7 +109,7 @@ def unauthorized(detail: str) -> Problem:
 
 def request_id(request: web.Request) -> str:
     """Return the id of *request*: the proxy's where it is sane, else a new one; the same each time."""
-    known = request.get(_ID)
+    known: str | None = request.get(_ID)
     if known is not None:
         return known
     given = request.headers.get(REQUEST_ID, "")
