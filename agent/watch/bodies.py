@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from agent.watch.decoding import ObjectMeta
+from agent.watch.decoding import NOTHING, ObjectMeta
 from agent.watch.lines import OversizedLine
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -17,7 +17,6 @@ MAX_BODY_BYTES = 1024 * 1024
 
 TRUNCATED = "kubescribe.io/truncated"
 
-_NONE = msgspec.Raw(b"")
 _ENCODER = msgspec.json.Encoder()
 _SECTION_KEYS = {"spec": b',"spec":', "status": b',"status":'}
 
@@ -61,8 +60,8 @@ def encode_meta(meta: ObjectMeta) -> bytes:
     meta.managed_fields = None
     meta.resource_version = ""
     meta.generation = 0
-    meta.self_link = _NONE
-    meta.annotations = _NONE
+    meta.self_link = NOTHING
+    meta.annotations = NOTHING
     return _ENCODER.encode(meta)
 
 

@@ -12,7 +12,8 @@ import msgspec
 from agent.errors import ServerSaid, Undecodable
 from agent.kube.statuses import Status, decode_refusal
 
-_NOTHING = msgspec.Raw(b"")
+NOTHING = msgspec.Raw(b"")
+"""An absent field. msgspec leaves a default out when it is this very object, not one that is equal to it."""
 
 
 class ManagedEntry(msgspec.Struct, gc=False):
@@ -22,7 +23,7 @@ class ManagedEntry(msgspec.Struct, gc=False):
     operation: str = ""
     time: str | None = None
     subresource: str = ""
-    fields: msgspec.Raw = msgspec.field(default=_NOTHING, name="fieldsV1")
+    fields: msgspec.Raw = msgspec.field(default=NOTHING, name="fieldsV1")
 
 
 class ObjectMeta(msgspec.Struct, gc=False, omit_defaults=True, rename="camel"):
@@ -34,19 +35,19 @@ class ObjectMeta(msgspec.Struct, gc=False, omit_defaults=True, rename="camel"):
     """
 
     name: str = ""
-    generate_name: msgspec.Raw = _NOTHING
+    generate_name: msgspec.Raw = NOTHING
     namespace: str = ""
-    self_link: msgspec.Raw = _NOTHING
+    self_link: msgspec.Raw = NOTHING
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
-    creation_timestamp: msgspec.Raw = _NOTHING
-    deletion_timestamp: msgspec.Raw = _NOTHING
-    deletion_grace_period_seconds: msgspec.Raw = _NOTHING
-    labels: msgspec.Raw = _NOTHING
-    annotations: msgspec.Raw = _NOTHING
-    owner_references: msgspec.Raw = _NOTHING
-    finalizers: msgspec.Raw = _NOTHING
+    creation_timestamp: msgspec.Raw = NOTHING
+    deletion_timestamp: msgspec.Raw = NOTHING
+    deletion_grace_period_seconds: msgspec.Raw = NOTHING
+    labels: msgspec.Raw = NOTHING
+    annotations: msgspec.Raw = NOTHING
+    owner_references: msgspec.Raw = NOTHING
+    finalizers: msgspec.Raw = NOTHING
     managed_fields: list[ManagedEntry] | None = None
 
 
@@ -56,8 +57,8 @@ class ApiObject(msgspec.Struct, gc=False, rename="camel", forbid_unknown_fields=
     metadata: ObjectMeta
     kind: str = ""
     api_version: str = ""
-    spec: msgspec.Raw = _NOTHING
-    status: msgspec.Raw = _NOTHING
+    spec: msgspec.Raw = NOTHING
+    status: msgspec.Raw = NOTHING
 
     def sections(self) -> dict[str, bytes]:
         """Return the sections that the object has, in the order of the API, as bytes."""
@@ -207,8 +208,8 @@ def _decode_open_object(data: bytes | msgspec.Raw) -> OpenObject:
     try:
         fields = _FIELDS.decode(data)
         meta = _META.decode(fields.pop("metadata"))
-        kind = text_of(fields.pop("kind", _NOTHING))
-        version = text_of(fields.pop("apiVersion", _NOTHING))
+        kind = text_of(fields.pop("kind", NOTHING))
+        version = text_of(fields.pop("apiVersion", NOTHING))
     except KeyError:
         raise Undecodable("object: it has no metadata") from None
     except _BAD_JSON as error:
