@@ -27,4 +27,9 @@ def is_churn(patch: bytes, *, listed: bool) -> bool:
         return listed
     if b"Time" not in patch and b"reconciledAt" not in patch:
         return False
-    return all(step.path and step.path[-1] in _HEARTBEATS for step in _STEPS.decode(patch))
+    return all(_is_heartbeat(step.path) for step in _STEPS.decode(patch))
+
+
+def _is_heartbeat(path: list[object]) -> bool:
+    # An element of a list stands in a path as its merge key, an object.
+    return bool(path) and isinstance(path[-1], str) and path[-1] in _HEARTBEATS
