@@ -96,18 +96,6 @@ class SpoolConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkConfig:
-    """The way to the aggregator."""
-
-    window_bytes: int = setting(
-        8 * MIB,
-        between(SIZE, 1 * MIB, 256 * MIB),
-        help="What may be on the way unacknowledged; the aggregator may allow less, never more.",
-        why="20,000 records a second for the 50 ms that a busy commit takes, several times over",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """Settings of an agent as a whole."""
 
@@ -156,4 +144,3 @@ class AgentConfig:
     log: LogConfig = group(LogConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
-    link: LinkConfig = group(LinkConfig)

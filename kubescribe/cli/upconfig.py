@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from agent.config import AgentConfig, LinkConfig, SpoolConfig, WatchConfig
+from agent.config import AgentConfig, SpoolConfig, WatchConfig
 from aggregator.config import AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
@@ -91,7 +91,6 @@ class UpConfig:
     feed: FeedConfig = group(FeedConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
-    link: LinkConfig = group(LinkConfig)
     simulator: PretendConfig = group(PretendConfig)
 
     CHECKS: ClassVar[tuple[Check, ...]] = (
@@ -131,5 +130,4 @@ class UpConfig:
             log=self.log,
             watch=self.watch,
             spool=self.spool,
-            link=self.link,
         )
