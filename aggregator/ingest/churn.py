@@ -33,3 +33,9 @@ def is_churn(patch: bytes, *, listed: bool) -> bool:
 def _is_heartbeat(path: list[object]) -> bool:
     # An element of a list stands in a path as its merge key, an object.
     return bool(path) and isinstance(path[-1], str) and path[-1] in _HEARTBEATS
+
+
+def _last_field(path: list[object]) -> str:
+    """Return the field that a step ends in, "" when it ends in an item of a list."""
+    last = path[-1] if path else ""
+    return last if isinstance(last, str) else ""

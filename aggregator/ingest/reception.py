@@ -59,7 +59,9 @@ class Reception:
         """Write that the agents of the life before are away until they return; call it once, before the first link."""
         ledger = self._pipeline.ledger
         if ledger.present:
-            agents, since = sorted(ledger.present), ledger.last_committed_at
+            # Bookmarks are no rows: a quiet cluster was seen whole later than its last change was committed.
+            since = max(ledger.last_committed_at, *(row.complete_at for row in ledger.streams.values()), 0)
+            agents = sorted(ledger.present)
 
             def write(draft: Draft) -> None:
                 for agent in agents:

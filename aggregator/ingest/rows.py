@@ -14,6 +14,7 @@ from aggregator.records import ChangeRow, Facets, Head, ObjectKey, Published, Ve
 from aggregator.rendering import render_change
 from aggregator.store.patches import render
 from kubescribe.wire.records import Actor
+from kubescribe.wire.times import to_rfc3339
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -35,8 +36,13 @@ class Known:
 
 
 def encode_actor(actor: Actor | None) -> bytes | None:
-    """Return *actor* as it is stored."""
-    return None if actor is None else _ENCODER.encode(actor)
+    """Return *actor* as it is stored and served: JSON with its time as RFC 3339."""
+    if actor is None:
+        return None
+    fields = msgspec.to_builtins(actor)
+    if actor.time is not None:
+        fields["time"] = to_rfc3339(actor.time)
+    return _ENCODER.encode(fields)
 
 
 def add_head(

@@ -45,6 +45,7 @@ def read_state(connection: sqlite3.Connection, unpacker: Unpacker) -> JournalSta
         },
         open_gaps={gap.id: gap for gap in gaps},
         present={it.agent: it for it in presences if it.state == "came"},
+        last_committed_at=connection.execute("SELECT coalesce(max(last_committed_at), 0) FROM spans").fetchone()[0],
     )
 
 

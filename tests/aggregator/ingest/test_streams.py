@@ -177,9 +177,7 @@ def test_a_snapshot_that_ends_whole_proves_what_is_absent():
     located = writer.send("a", *a_snapshot(20, ["u"], snapshot_id="t"))
 
     assert absences(located) == [
-        Absence(
-            stream=STREAM, kind="Pod", epoch=1, resource_version=20, uids=frozenset({"u"}), after=10, before=20
-        )
+        Absence(stream=STREAM, kind="Pod", epoch=1, resource_version=20, uids=frozenset({"u"}), after=10, before=20)
     ]
 
 
