@@ -15,8 +15,10 @@ from aggregator.ingest.churn import is_churn
         (b'[{"path":["status","conditions",{"type":"Ready"}],"new":{"lastHeartbeatTime":"b"}}]', True, False),
         (b'[{"path":["spec","replicas"],"old":1,"new":2}]', True, False),
         (
-            b'[{"path":["status","conditions",0,"lastHeartbeatTime"],"old":"a","new":"b"},'
-            b'{"path":["status","phase"],"old":"a","new":"b"}]',
+            (
+                b'[{"path":["status","conditions",0,"lastHeartbeatTime"],"old":"a","new":"b"},'
+                b'{"path":["status","phase"],"old":"a","new":"b"}]'
+            ),
             False,
             False,
         ),

@@ -260,7 +260,7 @@ async def test_a_journal_that_is_opened_again_goes_on_where_it_was(tmp_path, reo
     async with reopen(url) as scribe:
         await scribe.claim("pods")
         begin, change, part, _ = a_snapshot(10, a_change(1, listed=True))
-        await scribe.send(begin, change, part, a_change(11, uid="other"))
+        await scribe.send(begin, change, part, a_change(11, uid="other", stream="nodes"))
         last_seq = scribe.pipeline.ledger.last_seq
 
     async with reopen(url) as scribe:
@@ -269,7 +269,7 @@ async def test_a_journal_that_is_opened_again_goes_on_where_it_was(tmp_path, reo
         assert ledger.spools == {"spool-a": 1}
         assert ledger.last_committed_at > 0
         scribe.n = 1
-        await scribe.send(a_change(1), a_change(12, uid="other"), a_snapshot(10, change)[-1])
+        await scribe.send(a_change(1), a_change(12, uid="other", stream="nodes"), a_snapshot(10, change)[-1])
 
         assert ledger.streams["pods"].resource_version == 10
         assert ledger.stages == {}
