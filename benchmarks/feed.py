@@ -105,59 +105,65 @@ def _pin(core: int) -> None:
 # The clients.
 
 
+class _Ears:
+    """Reads whatever comes on many sockets; keeps the bytes of a few whole, to see that no record is missing."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self._poller = select.epoll()
+        self._sockets = {one.fileno(): one for one in sockets}
+        for number, one in self._sockets.items():
+            one.setblocking(False)
+            self._poller.register(number, select.EPOLLIN)
+        self.heard = dict.fromkeys(self._sockets, 0)
+        self.watched = {number: bytearray() for number in list(self._sockets)[:: max(1, len(sockets) // 20)]}
+        self.latencies = array("d")
+        self._buffer = bytearray(_TAKE)
+
+    def take(self, *, measure: bool) -> bool:
+        """Read once from every socket that has something; False when none had for a while."""
+        buffer = self._buffer
+        view = memoryview(buffer)
+        ready = self._poller.poll(0.3)
+        for number, _ in ready:
+            size = self._sockets[number].recv_into(view)
+            if not size:
+                raise SystemExit("feed: the server closed a connection that kept up")
+            self.heard[number] += size
+            if number in self.watched:
+                self.watched[number] += view[:size]
+            at = buffer.find(_STAMP, 0, size) if measure else -1
+            if at >= 0 and at + len(_STAMP) + 19 <= size:
+                start = at + len(_STAMP)
+                self.latencies.append((time.monotonic_ns() - int(buffer[start : start + 19])) / 1e6)
+        return bool(ready)
+
+
 def _listen(server: Connection, port: int, count: int, *, subscribe: bool, stuck: int) -> Outcome:
     _pin(1)
     sockets = [_connect(port, subscribe=subscribe) for _ in range(count)]
-    poller = select.epoll()
-    by_number = {}
-    for one in sockets[stuck:]:  # the first ones are never read
-        one.setblocking(False)
-        poller.register(one.fileno(), select.EPOLLIN)
-        by_number[one.fileno()] = one
-    heard = dict.fromkeys(by_number, 0)
-    watched = {number: bytearray() for number in list(by_number)[:: max(1, count // 20)]}
-    latencies = array("d")
-    buffer = bytearray(_TAKE)
-    view = memoryview(buffer)
+    ears = _Ears(sockets[stuck:])  # the first ones are never read
     server.send("start")
     measured_from = time.monotonic() + WARM_UP_SECONDS
     stop = measured_from + SECONDS
-    finished_at: float | None = None
-    while True:
-        now = time.monotonic()
-        if finished_at is None and now > stop:
-            server.send("stop")
-            finished_at = now
-        ready = poller.poll(0.3)
-        if finished_at is not None and (not ready or now > finished_at + 10):
-            break
-        for number, _ in ready:
-            size = by_number[number].recv_into(view)
-            if not size:
-                raise SystemExit("feed: the server closed a connection that kept up")
-            heard[number] += size
-            if number in watched:
-                watched[number] += view[:size]
-            if now < measured_from or finished_at is not None:
-                continue
-            at = buffer.find(_STAMP, 0, size)
-            if at >= 0 and at + 34 <= size:
-                start = at + len(_STAMP)
-                stamp = int(buffer[start : start + 19])
-                latencies.append((time.monotonic_ns() - stamp) / 1e6)
+    while time.monotonic() < stop:
+        ears.take(measure=time.monotonic() > measured_from)
+    server.send("stop")
+    until = time.monotonic() + 10
+    while time.monotonic() < until and ears.take(measure=False):
+        pass
     cores = server.recv() if server.poll(10) else 0.0
     for one in sockets:
         one.close()
     if subscribe:
-        for data in watched.values():
-            _check_whole(data, min(heard.values()))
-    ordered = sorted(latencies)
+        for data in ears.watched.values():
+            _check_whole(data, min(ears.heard.values()))
+    ordered = sorted(ears.latencies)
     return Outcome(
         p50=ordered[len(ordered) // 2],
         p99=ordered[int(len(ordered) * 0.99)],
         pieces=len(ordered),
-        least_bytes=min(heard.values()),
-        most_bytes=max(heard.values()),
+        least_bytes=min(ears.heard.values()),
+        most_bytes=max(ears.heard.values()),
         server_cores=cores,
     )
 

@@ -25,6 +25,8 @@ REPLAY_ROWS = 500
 """Rows of one journal read: a few hundred kilobytes, a few milliseconds."""
 
 _NO_FACETS = Facets()
+_IN_JOURNAL = {"presence": "presences"}
+"""Topics that the journal names in the plural of its rows."""
 
 
 class Replayable(Snapshotable, Protocol):
@@ -138,7 +140,7 @@ class Subscription:
                 async with hub.journal_reads:
                     published = hub.last_seq
                     query = self._wanted.query(after=covered, limit=REPLAY_ROWS)
-                    rows = await self._journal.replay(source, query)
+                    rows = await self._journal.replay(_IN_JOURNAL.get(source, source), query)
                 full = len(rows) >= REPLAY_ROWS
                 covered = rows[-1][0] if full else max(covered, published, rows[-1][0] if rows else 0)
                 frames = self._frames([_replayed(seq, source, json) for seq, json in rows])

@@ -10,7 +10,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import WSMsgType, web
 
-from aggregator.errors import StoreClosed, StoreError
+from aggregator.errors import BadQuery, StoreClosed, StoreError
 from aggregator.outlets.catchup import Origin, Subscription
 from aggregator.outlets.clients import Client, ClientGone
 from aggregator.outlets.frames import encode_text
@@ -189,6 +189,8 @@ class Conversation:
         except ClientGone as gone:
             if gone.cause != "closed":
                 self._hub.drop(self._client, gone.cause)
+        except BadQuery as error:
+            self._error("badFilter", str(error), subscription.id)
         except StoreClosed:
             self._error("stopping", "the aggregator is stopping", subscription.id, retryable=True)
         except StoreError as error:

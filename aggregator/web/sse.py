@@ -19,6 +19,7 @@ from aggregator.web.parts import WebParts
 from aggregator.web.problems import Problem
 
 _NAME = "sse"
+_LOOK_SECONDS = 1.0
 
 
 class EventStreams:
@@ -57,7 +58,9 @@ class EventStreams:
         task = asyncio.create_task(subscription.run(origin, snapshot=snapshot), name="feed event stream")
         self._open.add(task)
         try:
-            await asyncio.wait([task])
+            # aiohttp tells nobody that the peer went, so the transport is asked now and then.
+            while not task.done() and not client.transport.is_closing():
+                await asyncio.wait([task], timeout=_LOOK_SECONDS)
         finally:
             task.cancel()
             await asyncio.wait([task])

@@ -50,6 +50,7 @@ class ReplayJournal:
 
     async def replay(self, topic, query: RecordQuery):
         self.reads += 1
+        topic = {"presences": "presence"}.get(topic, topic)
         if self.pause:
             await self.pause()
         wanted = Filter(namespace=query.namespace, kind=query.kind, uid=query.uid, start=query.start, to=query.to)
@@ -73,7 +74,7 @@ class ReplayJournal:
 
     occurrences = gaps = changes
 
-    async def objects(self, query):
+    async def objects(self, _):
         latest = {r.facets.uid: r.json for r in self.records if r.topic == "changes"}
         return Page(items=list(latest.values()), last=None)
 
@@ -210,7 +211,7 @@ def subscribe(feed):
 def until():
     async def wait(condition, seconds=10.0):
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - conditions are about other people's state
                 await asyncio.sleep(0.002)
 
     return wait

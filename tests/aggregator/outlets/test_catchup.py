@@ -33,7 +33,7 @@ STEP = st.one_of(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, min_size=3, max_size=25), ring=st.integers(1, 40), reads=st.integers(0, 3))
 def test_replay_goes_over_into_live_without_a_hole_or_a_repeat(bench_of, steps, ring, reads):
-    async def scenario():
+    async def scenario():  # noqa: PLR0912 - one step of the story for each verb
         bench = bench_of(ring_items=ring, min_client_bytes=2000, max_client_bytes=2000, batch_seconds=0.0)
 
         async def pause():
@@ -79,7 +79,7 @@ def test_replay_goes_over_into_live_without_a_hole_or_a_repeat(bench_of, steps, 
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
-                while any(wire.seqs() != want for (_, wire, *_), want in zip(listeners, expected, strict=True)):
+                while any(wire.seqs() != want for (_, wire, *_), want in zip(listeners, expected, strict=True)):  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
         for (_, wire, start, _), want in zip(listeners, expected, strict=True):
             assert wire.seqs() == want

@@ -1,0 +1,134 @@
+"""The families about the cluster: exact, continued, bounded."""
+
+import json
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from aggregator.outlets.fleet import AgentStatus
+from aggregator.outlets.gauges import ClusterGauges
+from aggregator.records import CounterKey, Facets, JournalState, Published
+from kubescribe.wire.records import Gap
+from kubescribe.wire.times import to_rfc3339
+
+SECOND = 10**9
+
+
+class Recording:
+    """Ingest, as far as gauges ask it."""
+
+    def agents(self):
+        return [
+            AgentStatus(
+                agent="a1",
+                node="n1",
+                scope="node",
+                connected=True,
+                since=0,
+                report=None,
+                lag_seconds=1.5,
+                spool_bytes=7,
+            )
+        ]
+
+    def trouble(self):
+        return ""
+
+
+def state(counters=None, open_gaps=None):
+    return JournalState(
+        journal_id="j",
+        redaction_key=b"",
+        cluster_uid="",
+        cluster="",
+        epoch=1,
+        last_seq=41,
+        last_object_id=0,
+        streams={},
+        terms={},
+        spools={},
+        stages={},
+        counters=counters or {},
+        open_gaps=open_gaps or {},
+        present={},
+    )
+
+
+def gauges_of(now=lambda: 100 * SECOND, max_series=2000, **about):
+    gauges = ClusterGauges(state(**about), Recording, version="0.1.0", now_ns=now, max_series=max_series)
+    registry = CollectorRegistry()
+    registry.register(gauges)
+    return gauges, lambda: generate_latest(registry).decode()
+
+
+def test_counters_go_on_from_what_the_journal_held():
+    key = CounterKey("changes_total", ("Pod", "modified"))
+    gauges, scrape = gauges_of(counters={key: 40})
+
+    gauges.committed([], {key: 2, CounterKey("gaps_total", ("expired",)): 1})
+
+    assert 'kubescribe_changes_total{kind="Pod",verb="modified"} 42.0' in scrape()
+    assert 'kubescribe_gaps_total{cause="expired"} 1.0' in scrape()
+
+
+def test_a_family_is_bounded_and_what_was_folded_is_counted():
+    gauges, scrape = gauges_of(max_series=3)
+
+    for number in range(10):
+        gauges.committed([], {CounterKey("occurrences_total", ("ns", f"reason-{number}", "Warning")): 2})
+
+    text = scrape()
+    assert text.count("kubescribe_occurrences_total{") == 4
+    assert 'kubescribe_occurrences_total{namespace="other",reason="other",type="other"} 14.0' in text
+    assert 'kubescribe_series_folded_total{family="kubescribe_occurrences_total"} 14.0' in text
+
+
+def test_lag_is_from_observed_to_committed():
+    gauges, scrape = gauges_of()
+
+    for lag in (0.02, 0.2, -5, 2000):
+        item = Published(
+            seq=42,
+            topic="changes",
+            committed_at=10_000 * SECOND,
+            facets=Facets(observed_at=int((10_000 - lag) * SECOND)),
+            json=b"{}",
+        )
+        gauges.committed([item], {})
+
+    text = scrape()
+    assert 'kubescribe_ingest_lag_seconds_bucket{le="0.025"} 2.0' in text
+    assert 'kubescribe_ingest_lag_seconds_bucket{le="0.25"} 3.0' in text
+    assert 'kubescribe_ingest_lag_seconds_bucket{le="+Inf"} 4.0' in text
+    assert "kubescribe_journal_seq 42.0" in text
+
+
+def test_a_stream_is_blind_while_its_gap_is_open_and_the_time_never_falls():
+    now = [100 * SECOND]
+    gap = Gap(id="g1", stream="pods", cause="expired", start=90 * SECOND)
+    gauges, scrape = gauges_of(now=lambda: now[0], open_gaps={"g1": gap})
+    assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 10.0' in scrape()
+
+    closed = {
+        "id": "g1",
+        "stream": "pods",
+        "from": to_rfc3339(90 * SECOND),
+        "to": to_rfc3339(95 * SECOND),
+        "outcome": "lost",
+    }
+    published = Published(seq=43, topic="gaps", committed_at=0, facets=Facets(), json=json.dumps(closed).encode())
+    gauges.committed([published], {})
+    now[0] = 200 * SECOND
+
+    assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 10.0' in scrape()
+
+
+def test_agents_and_facts_are_told():
+    gauges, scrape = gauges_of()
+
+    gauges.set_facts({"bytes": 5, "oldestCommittedAt": 3 * SECOND, "objects": 2})
+
+    text = scrape()
+    assert 'kubescribe_agent_up{agent="a1",node="n1"} 1.0' in text
+    assert "kubescribe_journal_bytes 5.0" in text
+    assert "kubescribe_journal_oldest_timestamp_seconds 3.0" in text
+    assert 'kubescribe_build_info{version="0.1.0"} 1.0' in text
