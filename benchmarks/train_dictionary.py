@@ -6,55 +6,55 @@ never replaced: journals were written with it. A better one is the next number i
 """
 
 import argparse
-import json
+import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import zstandard
 
 from aggregator.store import patches
+from benchmarks.pod_lives import another_life, templates
 
-_RECORDINGS = Path(__file__).parents[1] / "tests" / "data" / "recordings"
+_ACTOR = b'{"manager":"kubelet","operation":"Update","subresource":"status","time":%d}\n'
+_TIMES = {
+    "pods": 240,
+    "replicasets": 40,
+    "deployments": 40,
+    "events": 60,
+    "nodes": 10,
+    "statefulsets": 10,
+    "daemonsets": 10,
+    "jobs": 10,
+    "cronjobs": 4,
+    "endpointslices": 10,
+    "hpas": 4,
+    "configmaps": 4,
+    "services": 4,
+}
+"""How many lives of each resource are shown to the trainer: about as often as they change in a cluster."""
+
 _BYTES = 48 * 1024
 
 
-def reported(item: dict[str, Any]) -> bytes:
-    """Return the body that an agent reports of the API object *item*, which is changed."""
-    for field in ("managedFields", "resourceVersion", "generation"):
-        item["metadata"].pop(field, None)
-    return msgspec.json.encode(item)
-
-
-def recorded_lives(path: Path) -> dict[str, list[bytes]]:
-    """Return the versions of each object in a recorded watch, by uid."""
-    lives: dict[str, list[bytes]] = {}
-    for line in path.read_bytes().splitlines():
-        event = json.loads(line)
-        if event["type"] in {"ADDED", "MODIFIED", "DELETED"}:
-            item = event["object"]
-            lives.setdefault(item["metadata"]["uid"], []).append(reported(item))
-    return lives
-
-
 def samples() -> Iterator[bytes]:
-    """Give what a journal would keep of the recordings."""
-    for path in sorted(_RECORDINGS.glob("*.watch.ndjson")):
-        if path.name.startswith("410"):
-            continue
-        for life in recorded_lives(path).values():
+    """Give what a journal would keep of objects like the recorded ones, none of which exists."""
+    rng = random.Random(0)
+    for resource, times in _TIMES.items():
+        lives = templates(resource)
+        for _ in range(times if lives else 0):
+            _, _, life = another_life(rng, lives)
             yield life[0]
-            for old, new in zip(life, life[1:], strict=False):
-                actor = b'{"manager":"kubelet","operation":"Update","subresource":"status"}\n'
-                yield actor + patches.diff(old, new)
+            for old, new in pairwise(life):
+                time = 1_790_000_000_000_000_000 + rng.randrange(10**6) * 1_000_000_000
+                yield _ACTOR % time + patches.diff(old, new)
 
 
 def main() -> None:
     """Train and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    found = list(samples())
+    found: list[bytes | bytearray | memoryview[int]] = list(samples())
     dictionary = zstandard.train_dictionary(_BYTES, found)
     path: Path = parser.parse_args().out
     path.write_bytes(dictionary.as_bytes())

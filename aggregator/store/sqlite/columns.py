@@ -12,7 +12,7 @@ from aggregator.records import ChangeRow, Head, ObjectKey, OccurrenceRow, Verb, 
 from aggregator.store.bodies import Packer, Unpacker
 from kubescribe.wire.records import Occurrence
 
-SPAN = 4096
+SPAN_SEQS = 4096
 """Seqs in one row of `spans`."""
 
 CHANGE = (

@@ -1,6 +1,6 @@
 """Small answers about the whole journal, none of which walks its rows."""
 
-from aggregator.store.sqlite.columns import SPAN
+from aggregator.store.sqlite.columns import SPAN_SEQS
 from aggregator.store.sqlite.pool import Reading
 
 _COMMITTED = """SELECT max(seq) FROM (
@@ -17,8 +17,8 @@ def seq_at(reading: Reading, committed_at: int) -> int:
     ).fetchone()
     if row[0] is None:
         return 0
-    first = row[0] * SPAN
-    (seq,) = reading.connection.execute(_COMMITTED, (first, first + SPAN - 1, committed_at)).fetchone()
+    first = row[0] * SPAN_SEQS
+    (seq,) = reading.connection.execute(_COMMITTED, (first, first + SPAN_SEQS - 1, committed_at)).fetchone()
     return 0 if seq is None else int(seq)
 
 

@@ -23,7 +23,7 @@ from aggregator.store.sqlite import facts, lookups, objects, records
 from aggregator.store.sqlite.pool import ReaderPool, Reading
 from aggregator.store.sqlite.preparing import BUSY_MILLISECONDS, Prepared, prepare, release
 from aggregator.store.sqlite.rebuilding import rebuild
-from aggregator.store.sqlite.writing import Writer
+from aggregator.store.sqlite.writing import TransactionConnection, Writer
 
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -47,7 +47,7 @@ _IDLE_SECONDS = 2.0
 _WAL_BYTES = 64 * 2**20
 """Over this, readers have kept the WAL from starting again; the next commit waits for them (≤ 1 s, pool.py)."""
 
-_WRITER_PRAGMAS = (
+WRITER_PRAGMAS = (
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
     f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
@@ -77,15 +77,15 @@ class SqliteJournal:
         """Open or create it. Raises StoreUnusable."""
         prepared = self._prepared = await asyncio.to_thread(prepare, self._path, self._cluster_uid)
         try:
-            self._connection = await aiosqlite.connect(self._path, isolation_level=None)
-            for pragma in _WRITER_PRAGMAS:
+            self._connection = await aiosqlite.connect(self._path, isolation_level=None, factory=TransactionConnection)
+            for pragma in WRITER_PRAGMAS:
                 await self._connection.execute(pragma)
         except sqlite3.Error as error:
             await self.close()
             raise StoreUnusable(f"the journal {self._path} cannot be opened: {error}") from error
         number = SHIPPED[-1]
         packer = Packer(number, prepared.dictionaries[number])
-        self._writer = Writer(self._connection, packer, prepared.words, prepared.state.last_object_id, str(self._path))
+        self._writer = Writer(self._connection, packer, prepared.words, self._path)
         self._lookups = ReaderPool(self._path, prepared.dictionaries, threads=1, name="journal-lookups")
         self._readers = ReaderPool(self._path, prepared.dictionaries, threads=_READERS, name="journal-readers")
         return prepared.state

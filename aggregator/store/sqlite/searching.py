@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from aggregator.records import ObjectQuery, RecordQuery
-from aggregator.store.sqlite.columns import SPAN, uid_key
+from aggregator.store.sqlite.columns import SPAN_SEQS, uid_key
 from aggregator.store.sqlite.pool import Reading
 
 FEW_OBJECTS = 4000
 """Up to so many objects their histories are read instead of everybody's: some 100,000 entries of one index."""
 
-_BLOCK = 16 * SPAN
+_BLOCK = 16 * SPAN_SEQS
 """Seqs in one statement; after each the clock is looked at. A read that finds nothing walks one in some 30 ms."""
 
 
@@ -44,19 +44,19 @@ def _runs_of_time(reading: Reading, query: RecordQuery, lowest: int, highest: in
         """SELECT span FROM spans WHERE span BETWEEN ? AND ? AND last_observed_at > ? AND first_observed_at <= ?
             ORDER BY span""",
         (
-            lowest // SPAN,
-            highest // SPAN,
+            lowest // SPAN_SEQS,
+            highest // SPAN_SEQS,
             -(2**63) if query.start is None else query.start,
             2**63 - 1 if query.to is None else query.to,
         ),
     )
     runs: list[tuple[int, int]] = []
     for (span,) in rows:
-        first = span * SPAN
+        first = span * SPAN_SEQS
         if runs and runs[-1][1] == first - 1:
-            runs[-1] = (runs[-1][0], first + SPAN - 1)
+            runs[-1] = (runs[-1][0], first + SPAN_SEQS - 1)
         else:
-            runs.append((first, first + SPAN - 1))
+            runs.append((first, first + SPAN_SEQS - 1))
     return runs
 
 
