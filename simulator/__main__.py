@@ -33,7 +33,6 @@ def settings_of(arguments: list[str] | None) -> SimulatorSettings:
     parser.add_argument("--pods", type=int, default=defaults.pods)
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--logs", type=Path)
     parser.add_argument("--replay", type=Path)
     parser.add_argument("--write-kubeconfig", type=Path)
     parser.add_argument("--data", type=Path)

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from simulator.errors import SimulatorError
-from simulator.history import Record
+from simulator.history import Record, record_of
 
 Object = dict[str, Any]
 
@@ -152,8 +152,7 @@ class Control:
         """Return every write, oldest first; across restores their era tells them apart."""
         async with self._get("history", {"resource": resource} if resource else {}) as response:
             body = await response.read()
-        decode = msgspec.json.Decoder(Record).decode
-        return [decode(line) for line in body.splitlines()]
+        return [record_of(line) for line in body.splitlines()]
 
     async def state(self) -> Object:
         """Return revision, era, counts of objects, open watches."""

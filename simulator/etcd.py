@@ -8,7 +8,8 @@ announced after it is in the history's file, in the order of revisions, never be
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 from uuid import UUID
@@ -16,7 +17,8 @@ from uuid import UUID
 import msgspec
 
 from simulator.errors import StoreRefused
-from simulator.history import CLUSTER, COMPACTED, RESTORED, TOUCHED, History, Record, surviving
+from simulator.history import CLUSTER, COMPACTED, RESTORED, TOUCHED, History, Record
+from simulator.loading import REMEMBERED_EVENTS, State, loaded
 from simulator.registering import created, named, namespace_object, updated
 from simulator.resource import Resource
 from simulator.resources import ResourceTable
@@ -46,7 +48,8 @@ class Etcd:
         self._clock = clock
         self._identity = identity or secrets.token_hex(8)
         self._created = 0
-        self._state: dict[Resource, dict[Key, Version]] = {}
+        self._state: State = {}
+        self._remembered: dict[Resource, deque[Event]] = {}
         self._subscribers: list[Announcement] = []
         self._restore_hooks: list[Callable[[], None]] = []
         self._pending: list[Event] = []
@@ -56,15 +59,12 @@ class Etcd:
     def open(self) -> None:
         """Load what the history holds; a new history gets its identity and the namespaces every cluster has."""
         self.history.open()
-        for record in self.history.records():
-            self._note(record)
+        self._load(None)
         if not self._created:
             self._lines.append(self._marker(CLUSTER, identity=self._identity))
             for name in ("kube-system", "kube-public", "kube-node-lease", "default"):
                 self.create("namespaces", namespace_object(name), manager="kube-apiserver")
             self.flush()
-            return
-        self._load(None)
 
     def close(self) -> None:
         """Write what is pending and close the file."""
@@ -194,18 +194,15 @@ class Etcd:
         """Call *hook* when an older state has come back."""
         self._restore_hooks.append(hook)
 
-    def events_since_compaction(self, resource: Resource) -> Iterable[Event]:
-        """Yield the past writes of a resource that a store watch could still ask for, oldest first."""
-        state: dict[Key, Version] = {}
-        for record in surviving(self.history):
-            if record.resource != resource.name:
-                continue
-            version = self._version_of(record)
-            previous = state.pop(version.key, None)
-            if record.type != DELETED:
-                state[version.key] = version
-            if record.revision > self.compacted:
-                yield Event(record.revision, record.type, version, previous)
+    def remembered(self, resource: Resource) -> tuple[int, Sequence[Event]]:
+        """
+        Return the past writes of a resource without a cache, as the history told them when it was loaded.
+
+        With them the revision from which they are complete: the compaction, or where memory begins.
+        """
+        events = list(self._remembered.get(resource, ()))
+        floor = events[0].revision if len(events) == REMEMBERED_EVENTS else 0
+        return max(self.compacted, floor), [event for event in events if event.revision > self.compacted]
 
     def flush(self) -> None:
         """Write what is pending to the history, then announce it."""
@@ -272,33 +269,13 @@ class Etcd:
         record = Record(self.revision if revision is None else revision, self.era, kind, identity=identity)
         return msgspec.json.encode(record) + b"\n"
 
-    def _note(self, record: Record) -> None:
-        """Take up what a line says beside its object: no uid, era or revision may come twice."""
-        self.era = max(self.era, record.era)
-        if record.type == CLUSTER:
-            self._identity = record.identity
-        elif record.type == ADDED:
-            self._created += 1
-
     def _load(self, revision: int | None) -> None:
-        """Rebuild the state from the writes that survive, up to a revision if given."""
-        self._state = {}
-        self.revision = self.compacted = 0
-        for record in surviving(self.history, revision):
-            self.revision = max(self.revision, record.revision)
-            if record.type == COMPACTED:
-                self.compacted = record.revision
-            if not record.resource:
-                continue
-            version = self._version_of(record)
-            if record.type == DELETED:
-                self.state(version.resource).pop(version.key, None)
-            else:
-                self.state(version.resource)[version.key] = version
-
-    def _version_of(self, record: Record) -> Version:
-        resource = self.table.find(record.resource)
-        return Version(resource, record.namespace, record.name, record.uid, record.revision, bytes(record.object))
+        """Take over what the history amounts to."""
+        found = loaded(self.history, self.table, revision)
+        self.revision, self.compacted, self.era = found.revision, found.compacted, max(self.era, found.era)
+        self._identity = found.identity or self._identity
+        self._created = found.created
+        self._state, self._remembered = found.state, found.remembered
 
     def _uid(self) -> str:
         """Return a uid that this cluster never gave before: a function of its identity and the count of creations."""

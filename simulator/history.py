@@ -6,6 +6,7 @@ frame that was cut by a kill is cut off when the file is opened: nobody was told
 the same frames are kept in memory. It is also the oracle of tests: what a watcher must have seen.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ RESTORED, COMPACTED, CLUSTER, TOUCHED = "RESTORED", "COMPACTED", "CLUSTER", "TOU
 
 _MAGIC = b"kubescribe-simulator-history-1\n"
 _LENGTH_BYTES = 4
+_OBJECT_MARK = b',"object":'
+_RESTORED_MARK = b'"type":"RESTORED"'
+"""Neither can stand in an object: there, quotes are escaped."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -41,6 +45,9 @@ class Record(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.object)
 
 
+_decode = msgspec.json.Decoder(Record).decode
+
+
 class History:
     """Frames of NDJSON lines, in a file or in memory."""
 
@@ -50,24 +57,28 @@ class History:
         self._frames: list[bytes] = []
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
-        self._decode = msgspec.json.Decoder(Record).decode
 
     def open(self) -> None:
         """
         Open the file for appending, and cut off a frame that was not written to its end.
 
-        Raises BadHistory when the file is something else.
+        Raises BadHistory when the file is something else, or another process has it.
         """
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = file = self._path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self.close()
+            raise BadHistory(f"{self._path} is in use by another pretend cluster") from error
         size = os.fstat(file.fileno()).st_size
         file.seek(0)
         magic = file.read(len(_MAGIC))
         if magic != _MAGIC:
             if not _MAGIC.startswith(magic):
-                file.close()
+                self.close()
                 raise BadHistory(f"{self._path} is not a history of a pretend cluster: move it away")
             file.truncate(0)
             file.write(_MAGIC)
@@ -106,24 +117,44 @@ class History:
                 yield self._decompressor.decompress(file.read(int.from_bytes(head, "big")))
 
     def records(self) -> Iterator[Record]:
-        """Yield every line, decoded but for its object, oldest first."""
+        """Yield every line, oldest first."""
         for block in self.blocks():
             for line in block.splitlines():
-                yield self._decode(line)
+                yield record_of(line)
 
 
-def surviving(history: History, up_to: int | None = None) -> Iterator[Record]:
+def record_of(line: bytes) -> Record:
+    """Return a line as a record without looking into its object, which is most of it and always stands last."""
+    head, mark, body = line.partition(_OBJECT_MARK)
+    if not mark:
+        return _decode(line)
+    record = _decode(head + b"}")
+    msgspec.structs.force_setattr(record, "object", msgspec.Raw(body[: body.rindex(b"}")]))
+    return record
+
+
+def judged(history: History, up_to: int | None = None) -> Iterator[tuple[Record, bool]]:
     """
-    Yield the writes that no later restore undid, oldest first; only those up to a revision, if given.
+    Yield every line, oldest first, and whether it survives: no later restore undid it, nor is it beyond *up_to*.
 
     A restore to R undoes all writes before it whose revision is above R.
     """
-    targets = [(number, record.revision) for number, record in enumerate(history.records()) if record.type == RESTORED]
+    targets = list(_restores(history))
     for number, record in enumerate(history.records()):
         while targets and targets[0][0] <= number:
             targets.pop(0)
-        limit = min((target for _, target in targets), default=record.revision)
+        limits = [target for _, target in targets]
         if up_to is not None:
-            limit = min(limit, up_to)
-        if record.revision <= limit:
-            yield record
+            limits.append(up_to)
+        yield record, not limits or record.revision <= min(limits)
+
+
+def _restores(history: History) -> Iterator[tuple[int, int]]:
+    """Yield the line numbers and the targets of all restores; a quick look, as there are few or none."""
+    number = 0
+    for block in history.blocks():
+        if _RESTORED_MARK in block:
+            for offset, line in enumerate(block.splitlines()):
+                if _RESTORED_MARK in line:
+                    yield number + offset, record_of(line).revision
+        number += block.count(b"\n")

@@ -18,8 +18,6 @@ class SimulatorSettings:
     """Pod changes a second, besides the living cluster."""
     seed: int = 0
     """Makes what the living cluster does repeatable."""
-    logs: Path | None = None
-    """Where the containers' log files are written, laid out as /var/log/pods."""
     replay: Path | None = None
     """Recorded answers to serve instead of a living cluster."""
     write_kubeconfig: Path | None = None

@@ -91,8 +91,8 @@ class WatchCache:
         self.revision = etcd.revision
         self.floor = etcd.revision
         if not self.resource.cached:
-            self.floor = etcd.compacted
-            for event in etcd.events_since_compaction(self.resource):
+            self.floor, events = etcd.remembered(self.resource)
+            for event in events:
                 self._remember(event)
 
     def take(self, events: list[Event], revision: int) -> None:

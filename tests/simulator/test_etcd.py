@@ -129,7 +129,8 @@ def test_what_was_written_survives_a_restart_and_nothing_repeats(tmp_path, pod):
     first = opened(tmp_path / "history")
     uid = first.create("pods", pod("a"), manager="m")["metadata"]["uid"]
     revision, cluster = first.revision, first.get("namespaces", "", "kube-system")["metadata"]["uid"]
-    first.flush()  # and no close: killed
+    first.flush()
+    first.history.close()  # the kernel does this for a process that was killed
 
     second = opened(tmp_path / "history")
 
@@ -139,7 +140,6 @@ def test_what_was_written_survives_a_restart_and_nothing_repeats(tmp_path, pod):
     created = second.create("pods", pod("b"), manager="m")
     assert created["metadata"]["uid"] != uid
     assert created["metadata"]["resourceVersion"] == str(revision + 1)
-    first.close()
     second.close()
 
 
@@ -169,6 +169,14 @@ def test_a_file_that_is_no_history_is_refused(tmp_path):
     with pytest.raises(BadHistory):
         opened(tmp_path / "history")
     assert (tmp_path / "history").read_text().startswith("my thesis")
+
+
+def test_a_history_in_use_is_refused(tmp_path):
+    etcd = opened(tmp_path / "history")
+
+    with pytest.raises(BadHistory, match="in use"):
+        opened(tmp_path / "history")
+    etcd.close()
 
 
 def test_a_restore_brings_back_the_older_state_and_revisions_go_on_from_there(tmp_path, pod):
