@@ -1,6 +1,6 @@
 """The segment reader on whole, cut and damaged bytes."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.spool.frames import Frame, FrameHead, encode_frame, frames_in
@@ -17,6 +17,7 @@ def frame(n, batch):
 BATCHES = st.lists(st.binary(max_size=50), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(BATCHES)
 def test_frames_are_read_as_they_were_written(batches):
     frames = [frame(n, batch) for n, batch in enumerate(batches, 1)]
@@ -28,6 +29,7 @@ def test_frames_are_read_as_they_were_written(batches):
     assert placed[-1].end == len(data)
 
 
+@settings(deadline=None)
 @given(BATCHES, st.data())
 def test_a_cut_segment_gives_every_whole_frame_and_nothing_else(batches, data):
     encoded = [encode_frame(frame(n, batch)) for n, batch in enumerate(batches, 1)]
@@ -38,6 +40,7 @@ def test_a_cut_segment_gives_every_whole_frame_and_nothing_else(batches, data):
     assert [one.frame.n for one in frames_in(whole[:cut])] == list(range(1, expected + 1))
 
 
+@settings(deadline=None)
 @given(BATCHES, st.data())
 def test_a_damaged_byte_ends_the_reading_before_its_frame(batches, data):
     encoded = [encode_frame(frame(n, batch)) for n, batch in enumerate(batches, 1)]
@@ -49,6 +52,7 @@ def test_a_damaged_byte_ends_the_reading_before_its_frame(batches, data):
     assert [one.frame.n for one in frames_in(bytes(whole))] == list(range(1, damaged + 1))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_are_never_an_error(data):
     list(frames_in(data))

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubescribe.wire import link, records
@@ -54,11 +54,13 @@ def of(union):
 RECORDS = st.lists(of(records.AnyRecord), max_size=8)
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_records_come_back_as_they_were(batch):
     assert decode_records(encode_records(batch)) == batch
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_records_joined_one_by_one_are_the_same_batch(batch):
     assert join_records([encode_record(one) for one in batch]) == encode_records(batch)
@@ -71,11 +73,13 @@ def test_a_joined_batch_counts_its_records_at_every_size_of_array(count):
     assert len(decode_records(join_records([encode_record(one)] * count))) == count
 
 
+@settings(deadline=None)
 @given(of(link.FromAgent))
 def test_a_message_of_an_agent_comes_back_as_it_was(message):
     assert decode_from_agent(encode_message(message)) == message
 
 
+@settings(deadline=None)
 @given(of(link.FromAggregator))
 def test_a_message_of_the_aggregator_comes_back_as_it_was(message):
     assert decode_from_aggregator(encode_message(message)) == message
@@ -88,6 +92,7 @@ def only_wire_errors(decode, data):
         assert len(str(error)) <= 256  # noqa: PT017 - not every input is an error
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_but_wire_errors(data):
     only_wire_errors(decode_from_agent, data)
@@ -96,6 +101,7 @@ def test_arbitrary_bytes_raise_nothing_but_wire_errors(data):
     only_wire_errors(decode_records, compress_records(data))
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | NUMBER | TEXT | DATA,
@@ -109,6 +115,7 @@ def test_well_formed_messagepack_of_another_shape_raises_nothing_but_wire_errors
     only_wire_errors(decode_records, compress_records(packed))
 
 
+@settings(deadline=None)
 @given(of(link.FromAgent), st.data())
 def test_a_damaged_message_raises_nothing_but_wire_errors(message, data):
     frame = bytearray(encode_message(message))
