@@ -38,6 +38,9 @@ EVENT_V1_FIELDS = {
 }
 """Labels of events.k8s.io/v1, over the stored core/v1 object (pkg/apis/events/v1/conversion.go)."""
 
+EVENT_V1_BOOKMARK = '{"eventTime":null,"regarding":{},"deprecatedSource":{},"deprecatedFirstTimestamp":null,"deprecatedLastTimestamp":null}'
+"""Seen only at the end of initial events: Events have no other bookmark."""
+
 _NODE_STATUS = (
     '"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{"machineID":"","systemUUID":"","bootID":"",'
     '"kernelVersion":"","osImage":"","containerRuntimeVersion":"","kubeletVersion":"","kubeProxyVersion":"",'
@@ -92,7 +95,16 @@ BUILT_IN: tuple[Resource, ...] = (
         has_generation=False,
         bookmark='{"spec":{},"status":{}}',
     ),
-    _core("events", "Event", short_names=("ev",), fields=EVENT_FIELDS, has_generation=False, cached=False),
+    _core(
+        "events",
+        "Event",
+        short_names=("ev",),
+        fields=EVENT_FIELDS,
+        has_generation=False,
+        cached=False,
+        bookmark='{"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,"eventTime":null,'
+        '"reportingComponent":"","reportingInstance":""}',
+    ),
     _core(
         "services",
         "Service",

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.kinds import EVENT_V1_FIELDS
+from simulator.kinds import EVENT_V1_BOOKMARK, EVENT_V1_FIELDS
 from simulator.resource import Resource
 from simulator.versions import DELETED, Event, Object, Version
 
@@ -90,7 +90,8 @@ class View:
         metadata += "}"
         if self.metadata_only:
             return b'{"type":"BOOKMARK","object":' + METADATA_KIND + metadata.encode() + b"}}\n"
-        rest = self.resource.bookmark[1:]
+        zero = self.resource.bookmark if self.api_version == self.resource.api_version else EVENT_V1_BOOKMARK
+        rest = zero[1:]
         comma = "," if len(rest) > 1 else ""
         return b'{"type":"BOOKMARK","object":' + self._head + f"{metadata}{comma}{rest}}}\n".encode()
 

@@ -1,9 +1,12 @@
 """The pretend cluster as a process: starts, dies and goes on."""
 
+import asyncio
+import sys
 import time
 
 import aiohttp
 import pytest
+import yaml
 
 from simulator.process import SimulatorFailed, SimulatorProcess, simulator_process
 
@@ -62,3 +65,32 @@ async def test_the_living_cluster_lives(tmp_path):
 
         assert state["objects"]["nodes"] == 3
         assert state["objects"]["pods"] > 0
+
+
+async def test_it_dies_with_its_parent(tmp_path):
+    options = f"'--quiet', '--die-with-parent', '--write-kubeconfig', '{tmp_path}/kubeconfig'"
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        f"import subprocess, sys; subprocess.Popen([sys.executable, '-m', 'simulator', {options}]).wait()",
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(20):
+        while not (tmp_path / "kubeconfig").exists():  # noqa: ASYNC110 - another process writes it
+            await asyncio.sleep(0.02)
+    url = yaml.safe_load((tmp_path / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
+    host, port = url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
+
+    parent.kill()
+    await parent.wait()
+
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionError:
+                return
+            writer.close()
+            await asyncio.sleep(0.02)

@@ -91,6 +91,7 @@ async def test_watch_list_of_events_ends_its_state_too_and_has_no_later_bookmark
         lines = (await watch.rest()).splitlines()
 
     assert [b"initial-events-end" in line for line in lines] == [True]
+    assert json.loads(lines[0])["object"]["kind"] == "Event"
 
 
 async def test_bookmarks_come_shortly_and_then_periodically(cluster):
