@@ -50,7 +50,8 @@ async def _until_stopped(name: str, entry: Run, settings: Any) -> None:
         timer.start()
 
     with stopping_on_signals(stop, asked):
-        _log.info("process.started", role=name, version=version_string(), pid=os.getpid())
+        # At debug: a role that cannot start says one line, and one that can says itself where it listens.
+        _log.debug("process.started", role=name, version=version_string(), pid=os.getpid())
         await entry(settings, stop)
     _log.info("process.stopped", role=name)
 

@@ -56,7 +56,10 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
 async def _pretend_cluster(config: UpConfig) -> AsyncIterator[Path]:
     """Run the pretend cluster as a child while the block runs; yield its kubeconfig."""
     folder = config.data / "simulator"
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(f"--data {config.data}: {error.strerror}; name a folder that can be written") from error
     kubeconfig = folder / "kubeconfig"
     with suppress(FileNotFoundError):
         kubeconfig.unlink()

@@ -179,8 +179,26 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        done = kubescribe("simulate", "--port", str(port), "--pods", "2", "--nodes", "1", "--log-level", "error")
+        done = kubescribe("simulate", "--port", str(port), "--pods", "2", "--nodes", "1")
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"kubescribe simulate: --port {port}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["agent", "--kubeconfig", "/nowhere"], "kubeconfig /nowhere does not exist"),
+        (["up", "--kubeconfig", "/nowhere"], "kubeconfig /nowhere does not exist"),
+        (["up", "--simulate", "--data", "/proc/nowhere"], "--data /proc/nowhere: "),
+        (["aggregator", "--data", "/proc/nowhere", "--metrics", "127.0.0.1:0"], "/proc/nowhere/journal.db"),
+    ],
+)
+def test_a_role_that_cannot_start_says_one_line_and_nothing_else(tmp_path: Path, words: list[str], said: str) -> None:
+    more = [] if "--data" in words else ["--data", str(tmp_path)]
+    done = kubescribe(*words, *more)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert said in line
