@@ -38,8 +38,10 @@ EVENT_V1_FIELDS = {
 }
 """Labels of events.k8s.io/v1, over the stored core/v1 object (pkg/apis/events/v1/conversion.go)."""
 
-EVENT_V1_BOOKMARK = '{"eventTime":null,"regarding":{},"deprecatedSource":{},"deprecatedFirstTimestamp":null,'
+EVENT_V1_BOOKMARK = (
+    '{"eventTime":null,"regarding":{},"deprecatedSource":{},"deprecatedFirstTimestamp":null,'
     '"deprecatedLastTimestamp":null}'
+)
 """Seen only at the end of initial events: Events have no other bookmark."""
 
 _NODE_STATUS = (
