@@ -246,6 +246,11 @@ def _first_pass(draft: Draft, group: Sequence[_Work]) -> list[Located]:
             work.write(draft)
         elif work.n <= draft.last_batch(work.spool_id):
             draft.tally["batch_repeated"] += 1
+        elif work.n > draft.last_batch(work.spool_id) + 1:
+            # A group that held the batch before it failed; taking this one would make that one a repeat when it comes
+            # again, and its records would be lost.
+            if not work.done.done():
+                work.done.set_exception(StoreUnavailable("the batch before it is not in the journal"))
         else:
             located += locate(draft, work.spool_id, work.records)
             draft.plan.spools[work.spool_id] = work.n

@@ -274,3 +274,24 @@ async def test_a_journal_that_is_opened_again_goes_on_where_it_was(tmp_path, reo
         assert ledger.streams["pods"].resource_version == 10
         assert ledger.stages == {}
         assert ledger.last_seq == last_seq + 1
+
+
+async def test_a_batch_behind_one_that_failed_is_not_taken_before_that_one_came_again(
+    scribe, journal, versions, monkeypatch
+):
+    commit = journal.commit
+
+    async def fail(plan):
+        raise StoreUnavailable("no space left")
+
+    await scribe.send(a_change(1))
+    monkeypatch.setattr(journal, "commit", fail)
+    with pytest.raises(StoreUnavailable):
+        await (await scribe.pipeline.submit(scribe.spool, 2, [a_change(2)]))
+    monkeypatch.setattr(journal, "commit", commit)
+    with pytest.raises(StoreUnavailable, match="before it"):
+        await (await scribe.pipeline.submit(scribe.spool, 3, [a_change(3)]))
+    await (await scribe.pipeline.submit(scribe.spool, 2, [a_change(2)]))
+    await (await scribe.pipeline.submit(scribe.spool, 3, [a_change(3)]))
+
+    assert [version for _, version, _ in await versions("u")] == [1, 2, 3]
