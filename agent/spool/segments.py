@@ -7,6 +7,7 @@ matters: a segment is synced before its successor is made, and state.json is dur
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -82,14 +83,16 @@ class SegmentStore:
 
     @property
     def records(self) -> int:
-        """Records in the segments that are not wholly acknowledged."""
-        return sum(segment.records for segment in self._segments if segment.last_n > self.acknowledged)
+        """Records not acknowledged; of the segment that is acknowledged in part, by the share of its frames."""
+        return sum(math.ceil(one.records * self._unacknowledged(one)) for one in self._segments)
 
     @property
     def oldest_at(self) -> int | None:
-        """When the oldest record in a segment that is not wholly acknowledged was observed."""
-        waiting = (segment.first_at for segment in self._segments if segment.last_n > self.acknowledged)
-        return next((at for at in waiting if at), None)
+        """When the oldest record that is not acknowledged was observed; within a segment, as if evenly spread."""
+        for one in self._segments:
+            if one.first_at and (share := self._unacknowledged(one)):
+                return one.last_at - int((one.last_at - one.first_at) * share)
+        return None
 
     @property
     def settling(self) -> bool:
@@ -205,6 +208,10 @@ class SegmentStore:
             Span(stream=stream, count=0, first_at=first_at, last_at=last_at, needs_snapshot=True, cause=cause)
             for stream in streams
         )
+
+    def _unacknowledged(self, segment: Segment) -> float:
+        frames = segment.last_n - segment.first_n + 1
+        return min(max(segment.last_n - self.acknowledged, 0) / frames, 1.0) if frames else 0.0
 
     def _frames(self, segment: Segment, after: int, max_bytes: int) -> list[Frame]:
         start, previous = 0, None

@@ -169,11 +169,16 @@ class Spool:
     def stats(self) -> SpoolStats:
         """Return how the spool does."""
         store = self._disk.store
+        # Exact while the link keeps up, from what is in memory; near enough behind a backlog.
+        first = store.acknowledged + 1
+        is_recent = bool(self._recent) and self._recent[0].n <= first
+        unsent = [frame for frame in self._recent if frame.n >= first] if is_recent else []
+        seen = min((span.first_at for frame in unsent for span in frame.head.spans), default=None)
         return SpoolStats(
             bytes=store.size,
-            records=store.records,
+            records=sum(frame.count for frame in unsent) if is_recent else store.records,
             waiting_bytes=self._intake.size,
-            oldest_unsent_at=store.oldest_at,
+            oldest_unsent_at=seen if is_recent else store.oldest_at,
             dropped_records=store.state.dropped,
             oversized_records=self._intake.oversized,
             write_failures=self._failures,

@@ -373,9 +373,23 @@ async def test_the_oldest_unsent_record_is_dated(kit, tmp_path):
     async with await kit.open(tmp_path / "s") as spool:
         assert spool.stats().oldest_unsent_at is None
         await kit.put(spool, [5, 6])
-        assert spool.stats().oldest_unsent_at == 1_005
+        assert (spool.stats().oldest_unsent_at, spool.stats().records) == (1_005, 2)
+        await spool.acknowledge(1)
+        assert (spool.stats().oldest_unsent_at, spool.stats().records) == (1_006, 1)
         await spool.acknowledge(2)
-        assert spool.stats().oldest_unsent_at is None
+        assert (spool.stats().oldest_unsent_at, spool.stats().records) == (None, 0)
+
+
+async def test_behind_a_backlog_the_oldest_unsent_record_is_dated_nearly(kit, tmp_path):
+    async with await kit.open(tmp_path / "s") as spool:
+        await kit.put(spool, range(1, 11))
+    async with await kit.open(tmp_path / "s") as spool:
+        assert (spool.stats().oldest_unsent_at, spool.stats().records) == (1_001, 10)
+        await spool.acknowledge(5)
+        assert 1_004 <= spool.stats().oldest_unsent_at <= 1_007
+        assert spool.stats().records == 5
+        await spool.acknowledge(10)
+        assert (spool.stats().oldest_unsent_at, spool.stats().records) == (None, 0)
 
 
 async def test_batches_decode_with_the_wire_codec(kit, tmp_path):
