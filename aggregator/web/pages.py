@@ -1,4 +1,4 @@
-"""The static page: three files from the package, read once, served with an ETag; nothing else is reachable."""
+"""The static page: a few files of the package, read once, served with an ETag; nothing else is reachable."""
 
 import hashlib
 from importlib import resources
@@ -10,6 +10,8 @@ from aggregator.web.guarding import Handler
 _FILES = {
     "index.html": "text/html",
     "app.js": "text/javascript",
+    "feed.js": "text/javascript",
+    "rows.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
 }

@@ -1,0 +1,174 @@
+// The page: the live stream, and how far it may be trusted.
+
+import { Feed } from "./feed.js";
+import { Rows, clock, element } from "./rows.js";
+
+const STATUS_MS = 10_000;
+const MAX_NAMES = 200;
+
+const $ = (id) => document.getElementById(id);
+const base = location.pathname.replace(/[^/]*$/, "");
+const names = { namespaces: new Set(), kinds: new Set() };
+let state = "connecting";
+let round = 0;
+let statusTimer = 0;
+
+const rows = new Rows($("rows"), ({ waiting, skipped, count }) => {
+  $("waiting").hidden = !rows.paused || !waiting;
+  $("waiting").textContent = `${waiting} new${skipped ? `, ${skipped} older of them not kept` : ""}: p to go on`;
+  $("empty").hidden = count > 0;
+});
+
+const feed = new Feed(base, (kind, detail) => {
+  if (kind === "items") {
+    rows.add(detail);
+    for (const it of detail) learn(it);
+    if (detail.some((it) => it.type === "gap" || it.type === "presence")) refreshSoon(500);
+    const last = detail.at(-1);
+    if (last) $("seq").textContent = `seq ${last.seq}`;
+  } else if (kind === "state") {
+    state = detail.name;
+    $("login").hidden = state !== "ended";
+    if (state === "live") notice("");
+    show();
+  } else if (kind === "gap") {
+    notice(`The stream has a hole (${detail.cause}): records ${detail.fromSeq ?? "…"} to ${detail.toSeq} are not in this list.`);
+  } else if (kind === "error" && !detail.retryable) {
+    notice(detail.code === "unauthorized" ? "" : `${detail.code}: ${detail.message}`);
+  } else if (kind === "welcome") {
+    refreshSoon(0);
+  } else if (kind === "tick") {
+    show(detail);
+  }
+});
+
+function show(tick) {
+  const stale = tick ? tick.silentMs > tick.staleMs : document.body.dataset.stale === "true";
+  document.body.dataset.stale = String(stale || state === "ended");
+  const since = new Date(feed.heardAt).toLocaleTimeString([], { hour12: false });
+  let [name, text] = [state, { live: "Live", connecting: "Connecting", ended: "Token needed" }[state]];
+  if (state === "reconnecting") {
+    const seconds = feed.retryAt ? Math.max(0, Math.ceil((feed.retryAt - Date.now()) / 1000)) : 0;
+    text = `Reconnecting (${seconds} s)`;
+  }
+  if (stale && state !== "ended") [name, text] = ["stale", `Stale since ${since}`];
+  $("state").dataset.state = name;
+  if ($("state-text").textContent !== text) $("state-text").textContent = text;
+}
+
+function notice(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = !text;
+}
+
+function learn(it) {
+  for (const [list, value] of [["namespaces", it.namespace], ["kinds", it.kind ?? it.regarding?.kind]]) {
+    if (!value || names[list].has(value) || names[list].size >= MAX_NAMES) continue;
+    names[list].add(value);
+    $(list).append(Object.assign(document.createElement("option"), { value }));
+  }
+}
+
+function listen() {
+  round += 1;
+  for (const id of [...feed.subscriptions.keys()]) feed.unsubscribe(id);
+  rows.clear();
+  const filter = {};
+  for (const name of ["namespace", "kind", "q"]) if ($(name).value.trim()) filter[name] = $(name).value.trim();
+  for (const topic of ["changes", "occurrences", "gaps", "presence"]) {
+    feed.subscribe(`${topic}-${round}`, topic, topic === "changes" || topic === "occurrences" ? filter : {}, true);
+  }
+}
+
+function refreshSoon(delay) {
+  clearTimeout(statusTimer);
+  statusTimer = setTimeout(refresh, delay);
+}
+
+async function refresh() {
+  try {
+    const headers = feed.token ? { Authorization: `Bearer ${feed.token}` } : {};
+    const answer = await fetch(`${base}api/v1/status`, { headers, cache: "no-store", signal: AbortSignal.timeout(8_000) });
+    if (answer.ok) tell(await answer.json());
+  } catch {
+    // The chip tells; what stands here greys with it.
+  }
+  refreshSoon(STATUS_MS);
+}
+
+function fact(id, text, level = "") {
+  $(id).textContent = text;
+  $(id).parentElement.dataset.level = level;
+}
+
+function tell(status) {
+  const { connected, away } = status.reporting;
+  const open = status.gaps.filter((gap) => gap.outcome === "open");
+  const lost = status.gaps.filter((gap) => gap.outcome === "lost");
+  const load = Object.values(status.apiServerRequests).reduce((sum, count) => sum + count, 0);
+  $("cluster").textContent = status.cluster ?? "";
+  document.title = status.cluster ? `${status.cluster} · kubescribe` : "kubescribe";
+  fact("reporting", `${connected} of ${connected + away}`, away || !connected ? "bad" : "");
+  fact("lag", status.lagSeconds === null ? "unknown" : `${status.lagSeconds.toFixed(1)} s`, status.lagSeconds > 10 ? "warn" : "");
+  fact("gaps-open", String(open.length), open.length ? "bad" : "");
+  fact("gaps-lost", String(lost.length), lost.length ? "warn" : "");
+  fact("horizon", status.journal.horizon ? new Date(status.journal.horizon).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "–");
+  fact("journal", status.journal.changes.toLocaleString());
+  fact("load", load.toLocaleString());
+  if (status.trouble) notice(`The journal takes nothing now: ${status.trouble}. What is below is read from what it has.`);
+  $("agents").replaceChildren(...status.agents.map(agentItem));
+  $("gaps").replaceChildren(...[...open, ...lost].slice(0, 20).map(gapItem));
+  if (!$("gaps").childElementCount) $("gaps").append(element("li", "", "None known."));
+}
+
+function agentItem(agent) {
+  const seen = agent.streams.filter((stream) => stream.state === "live").length;
+  const lag = agent.lagSeconds === null ? "lag unknown" : `${agent.lagSeconds.toFixed(1)} s behind`;
+  const text = agent.connected
+    ? `${lag}, ${seen} of ${agent.streams.length} streams live, spool ${(agent.spoolBytes / 2 ** 20).toFixed(1)} MiB`
+    : `away since ${clock(agent.since)}: what it would report is unknown`;
+  const title = `${agent.connected ? "●" : "○"} ${agent.agent}`;
+  return element("li", agent.connected ? "" : "gap open", element("span", "", title), element("small", "", text));
+}
+
+function gapItem(gap) {
+  const span = `${clock(gap.from)} – ${gap.to ? clock(gap.to) : "now"}`;
+  return element("li", `gap ${gap.outcome}`, element("span", "", gap.stream), element("small", "", `${gap.outcome}: ${gap.cause}, ${span}`));
+}
+
+function pause(paused) {
+  rows.pause(paused);
+  $("pause").setAttribute("aria-pressed", String(paused));
+  $("pause").textContent = paused ? "Paused" : "Pause";
+}
+
+let typing = 0;
+$("filters").addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(listen, 300);
+});
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("pause").addEventListener("click", () => pause(!rows.paused));
+$("theme").addEventListener("click", () => {
+  const dark = getComputedStyle(document.documentElement).colorScheme.startsWith("dark");
+  document.documentElement.dataset.theme = localStorage.theme = dark ? "light" : "dark";
+});
+$("login").addEventListener("submit", (event) => {
+  event.preventDefault();
+  feed.token = sessionStorage.token = $("token").value.trim();
+  feed.failures = 0;
+  feed.connect();
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") event.target.blur?.();
+  if (event.target.matches?.("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/") {
+    event.preventDefault();
+    $("q").focus();
+  } else if (event.key === "p") pause(!rows.paused);
+});
+
+if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
+feed.token = sessionStorage.token ?? null;
+listen();
+feed.connect();
