@@ -1,5 +1,5 @@
 """
-One relist, by WatchList where the server takes it, else by list; out come a Snapshot, or listed Occurrences.
+One relist, by WatchList where the server takes it, else by list; out comes a Snapshot, of Events around no uids.
 
 WatchList's events wait in a temporary store until its bookmark, which alone tells the version that they are of; a
 stream that dies before it is thrown away. Its connection is not watched on: a watch from that version is one request
@@ -41,7 +41,8 @@ class Relisting:
     """
     Lists one stream, once for each `run`.
 
-    `known` is the memory of the stream's objects, None for Events: they have no Snapshot.
+    `known` is the memory of the stream's objects, None for Events: their Snapshot only frames the list, nobody is
+    missed in it (an Event that is gone has expired).
     """
 
     kind: WatchedKind
@@ -164,9 +165,8 @@ class Relisting:
                 version = page.resource_version
                 if least is not None and version < least:
                     raise Undecodable(f"list: resourceVersion {version}, asked for at least {least}")
-                if self.known is not None:
-                    writer = self._writer(version, is_consistent=least is None)
-                    await self.outflow.take_listed([writer.begin()])
+                writer = self._writer(version, is_consistent=least is None)
+                await self.outflow.take_listed([writer.begin()])
             for start in range(0, len(page.items), self.settings.put_records):
                 items = page.items[start : start + self.settings.put_records]
                 taken = self.taker.take_items(items, self.clock.now_ns())
@@ -197,12 +197,13 @@ class Relisting:
         if damage.undecodable or damage.oversized:
             await self.outflow.take_listed([], damage)
         closing: list[AnyRecord] = []
-        if writer is not None and self.known is not None:
-            if damage.unidentified:
-                # Something was there that did not say who it is: nobody known may be taken for gone.
-                known = list(self.known.items())
-                writer.keep([uid for uid, _ in known], [item.resource_version for _, item in known])
-            self.known.keep_only(writer.uids)
+        if writer is not None:
+            if self.known is not None:
+                if damage.unidentified:
+                    # Something was there that did not say who it is: nobody known may be taken for gone.
+                    known = list(self.known.items())
+                    writer.keep([uid for uid, _ in known], [item.resource_version for _, item in known])
+                self.known.keep_only(writer.uids)
             closing.extend(writer.finish())
         self.counters.relists += 1
         await self.outflow.end_list(closing, self._before, version, cause)

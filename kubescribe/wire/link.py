@@ -4,8 +4,8 @@ The messages of the link: what agent and aggregator say to each other on `/inges
 One websocket binary frame is one message, MessagePack, tagged on `type`. The first message of an agent is `Hello`; the
 answer is `Welcome` or `Refused`. Then the agent claims its streams and sends its spool: batches numbered `n` = 1, 2,
 3 … for each spool id, never reused, resent byte for byte until acknowledged. `Ack` comes after the commit and covers
-every batch up to its `n`. Everything that must not wait behind a replay (reports, requests, replies) travels between the
-batches on the second lane, limited by the credit that the receiver granted.
+every batch up to its `n`. Everything that must not wait behind a replay (reports, requests, replies) travels between
+the batches on the second lane, limited by the credit that the receiver granted.
 """
 
 from typing import Literal

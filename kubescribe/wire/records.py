@@ -95,7 +95,8 @@ class Snapshot(Record, frozen=True, kw_only=True):
     `id` binds the phases together. `consistent` is true when the list was asked for without a resourceVersion, so that
     it cannot be older than what was seen before. `epoch` is the journal's epoch that the agent knew when it asked.
     `uids` and `versions` run in parallel, at most SNAPSHOT_PART of them in one part. `count` in the end is the number
-    of uids in all parts: a Snapshot that lost a part on its way is void.
+    of uids in all parts: a Snapshot that lost a part on its way is void. Of Events a Snapshot has no uids: it frames
+    the list, so that resume point and epoch follow the same rules as everywhere, and nothing is inferred.
     """
 
     stream: str
