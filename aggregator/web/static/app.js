@@ -35,6 +35,8 @@ const feed = new Feed(base, (kind, detail) => {
     notice(`The stream has a hole (${detail.cause}): records ${detail.fromSeq ?? "…"} to ${detail.toSeq} are not in this list.`);
   } else if (kind === "error" && !detail.retryable) {
     notice(detail.code === "unauthorized" ? "" : `${detail.code}: ${detail.message}`);
+  } else if (kind === "foreign") {
+    listen(); // another journal: what is listed is not of it
   } else if (kind === "welcome") {
     refreshSoon(0);
   } else if (kind === "tick") {

@@ -86,6 +86,7 @@ export class Feed {
       case "welcome":
         this.failures = 0;
         this.heartbeatMs = message.heartbeatSeconds * 1000;
+        if (this.journalId && this.journalId !== message.journalId) this.on("foreign", message);
         this.journalId = message.journalId;
         this.on("welcome", message);
         this.on("state", { name: "live" });

@@ -29,7 +29,10 @@ function described(diff) {
   const how = element("span", "how");
   for (const { path, old, new: now } of diff.slice(0, 3)) {
     if (how.childNodes.length) how.append("  ");
-    how.append(element("span", "path", path.map((part) => (typeof part === "string" ? part : JSON.stringify(part))).join(".")), " ");
+    const parts = path.map((part) => (typeof part === "string" ? part : JSON.stringify(part)));
+    const where = element("span", "path", parts.slice(-2).join(".")); // the end says most; the whole is in the title
+    where.title = parts.join(".");
+    how.append(where, " ");
     if (old !== null && old !== undefined) how.append(element("del", "", short(old)), " ");
     if (now !== null && now !== undefined) how.append(element("ins", "", short(now)));
   }
