@@ -5,7 +5,6 @@ Two ways: in a cluster, from the files and variables that every pod has; elsewhe
 needs kubernetes_asyncio, which is large, so it is imported by `kubeconfig` alone and that only when it is used.
 """
 
-import asyncio
 import os
 import ssl
 from collections.abc import Mapping
@@ -59,17 +58,20 @@ class ProjectedToken:
 
     async def headers(self) -> Mapping[str, str]:
         """Return the headers with the token as it is in the file now. Raises AccessError."""
+        return {"Authorization": f"Bearer {self._read()}"}
+
+    async def renew(self) -> None:
+        """Do nothing: the file is read each time."""
+
+    def _read(self) -> str:
+        # A few hundred bytes in a tmpfs: a thread would cost more than the read.
         try:
-            token = await asyncio.to_thread(self._path.read_text, "utf-8")
+            return self._path.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise AccessError(
                 f"the service account token {self._path} cannot be read ({_reason(error)}): "
                 "is automountServiceAccountToken off?"
             ) from error
-        return {"Authorization": f"Bearer {token.strip()}"}
-
-    async def renew(self) -> None:
-        """Do nothing: the file is read each time."""
 
 
 class NoCredentials:

@@ -20,10 +20,7 @@ _METADATA_FIELDS = b'"f:metadata"'
 def sign(entries: list[ManagedEntry]) -> Signature:
     """Return the signature of *entries*; the length of the fields stands for the fields."""
     return tuple(
-        [
-            hash((entry.manager, entry.operation, entry.subresource, entry.time, len(bytes(entry.fields))))
-            for entry in entries
-        ]
+        [hash((entry.manager, entry.operation, entry.subresource, entry.time, len(entry.fields))) for entry in entries]
     )
 
 

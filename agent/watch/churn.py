@@ -17,8 +17,8 @@ def section_digests(sections: dict[str, bytes], *, has_heartbeats: bool) -> tupl
     Return a hash for each section, in their order; heartbeat times do not count.
 
     Python's own hash of bytes: 64 bits, keyed anew in each process, 1 GB/s. A collision would hide one version, once
-    in 2^64 comparisons. Names are part of it, so that a section that goes and another that comes are two things.
+    in 2^64 comparisons.
     """
     if has_heartbeats:
-        return tuple([hash((name, _HEARTBEAT.sub(b"", section))) for name, section in sections.items()])
-    return tuple([hash((name, section)) for name, section in sections.items()])
+        return tuple([hash(_HEARTBEAT.sub(b"", section)) for section in sections.values()])
+    return tuple(map(hash, sections.values()))

@@ -1,12 +1,15 @@
 """
 Does a name or a value look like a credential? Pure guesses, on the safe side: not sure means yes.
 
+Specs repeat their strings from pod to pod, so the last answers are remembered.
+
 Three ways to be found: by the name of the key, by a pattern that an issuer gave its tokens, by entropy.
 """
 
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 
 _NAME = re.compile(
     r"pass(wd|word|phrase|code)?(?![a-z])|pwd|secret|token|credential|api[-_.]?key|access[-_.]?key|"
@@ -39,11 +42,13 @@ _HEX = re.compile(r"[0-9a-fA-F]{32,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 
+@lru_cache(maxsize=8192)
 def is_credential_name(name: str) -> bool:
     """Tell whether a key called *name* holds a credential, as far as its name says."""
     return _NAME.search(name) is not None
 
 
+@lru_cache(maxsize=8192)
 def has_credential(value: str) -> bool:
     """Tell whether *value* contains something of the form of a known kind of credential."""
     return _VALUE.search(value) is not None
