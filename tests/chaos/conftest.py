@@ -1,0 +1,131 @@
+"""A cluster, an aggregator and an agent as processes, and the questions that every test asks of them at the end."""
+
+import asyncio
+import json
+import sqlite3
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmarks import daemons
+from kubescribe.wire.times import from_rfc3339
+from simulator.control import Control
+from simulator.process import SimulatorProcess, simulator_process
+from tests.chaos.oracle import Finding, judge
+
+
+@dataclass
+class Rig:
+    """Everything that runs."""
+
+    cluster: SimulatorProcess
+    control: Control
+    aggregator: daemons.Daemon
+    agent: daemons.Daemon
+    since: int = 0
+
+    @property
+    def journal(self) -> Path:
+        return self.aggregator.folder / "data" / "journal.db"
+
+    def ask(self, sql: str) -> list[tuple]:
+        connection = sqlite3.connect(f"file:{self.journal}?mode=ro", uri=True)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    def resume_points(self) -> dict[str, tuple[int, int]]:
+        return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
+
+    def gaps(self) -> list[dict]:
+        """Return each gap as it was last told, by the API; nothing else runs in this process meanwhile."""
+        path, gaps = "/api/v1/gaps?limit=1000", []
+        while path:
+            with urllib.request.urlopen(self.aggregator.said["http"] + path) as answer:
+                page = json.load(answer)
+            gaps += page["items"]
+            path = page["next"]
+        return gaps
+
+    def lost(self) -> list[tuple[int, int]]:
+        """Return the intervals of the gaps that are lost or open."""
+        return [
+            (from_rfc3339(gap["from"]), from_rfc3339(gap["to"]) if gap["to"] else 2**63)
+            for gap in self.gaps()
+            if gap["outcome"] != "recovered"
+        ]
+
+    async def until_synced(self, *, epoch: int = 1, seconds: float = 60.0) -> int:
+        """Wait until the journal has everything that the cluster has written; return that revision."""
+        history = await self.control.history()
+        last: dict[str, int] = {}
+        for record in history:
+            if record.era == epoch - 1 and record.resource:
+                name = record.resource.partition(".")[0]
+                last[name] = max(last.get(name, 0), record.revision)
+        await eventually(
+            lambda: self._behind(last, epoch) == {}, seconds, lambda: f"behind: {self._behind(last, epoch)}"
+        )
+        return history[-1].revision
+
+    def _behind(self, last: dict[str, int], epoch: int) -> dict[str, tuple]:
+        points = {name.partition(".")[0].partition("/")[0]: point for name, point in self.resume_points().items()}
+        return {
+            name: (points.get(name), revision)
+            for name, revision in last.items()
+            if name in points and (points[name][0] < epoch or (points[name][0] == epoch and points[name][1] < revision))
+        }
+
+    async def judged(self, *, epoch: int = 1, with_gaps: bool = False) -> Finding:
+        until = await self.until_synced(epoch=epoch)
+        history = await self.control.history()
+        gaps = self.lost() if with_gaps else None
+        return await asyncio.to_thread(
+            judge, history, self.journal, since=self.since, until=until, gaps=gaps, era=epoch - 1
+        )
+
+
+async def eventually(condition: Callable[[], bool], seconds: float, tell: Callable[[], str]) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {tell()}")
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def rig(tmp_path):
+    """Return a context that starts everything and waits until the journal holds the cluster's state."""
+
+    @asynccontextmanager
+    async def started(
+        *options: str, agent_options: tuple[str, ...] = (), aggregator_options: tuple[str, ...] = ()
+    ) -> AsyncIterator[Rig]:
+        async with simulator_process(tmp_path / "cluster", *options) as cluster, cluster.control() as control:
+            aggregator = daemons.aggregator(tmp_path / "aggregator", *aggregator_options)
+            await aggregator.start()
+            daemons.keep_ports(aggregator)
+            agent = daemons.agent(
+                tmp_path / "agent",
+                kubeconfig=cluster.kubeconfig,
+                ingest=aggregator.said["ingest"],
+                options=agent_options,
+            )
+            async with daemons.running(aggregator, agent):
+                await agent.start()
+                it = Rig(cluster, control, aggregator, agent)
+                await eventually(
+                    lambda: len(points := it.resume_points()) >= 30 and all(rv for _, rv in points.values()),
+                    30,
+                    lambda: f"{it.resume_points()}",
+                )
+                it.since = await it.until_synced()
+                yield it
+
+    return started
