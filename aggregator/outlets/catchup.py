@@ -101,15 +101,19 @@ class Subscription:
         self._client.send(bookmark(self.id, self.position, self._hub.time()), self.position)
 
     async def _from_time(self, time: int) -> int:
-        facts = await self._journal.facts()
+        async with self._hub.journal_reads:
+            facts = await self._journal.facts()
+            seq = await self._journal.seq_at(time)
         oldest = facts.get("oldestCommittedAt", 0)
-        seq = await self._journal.seq_at(time)
         if oldest and time < oldest:
             self._gap("retention", None, seq)
         return seq
 
     async def _from_seq(self, seq: int) -> int:
-        facts = await self._journal.facts()
+        if self._hub.ring.floor <= seq <= self._hub.last_seq:
+            return seq  # when thousands come back at once, the journal is not asked by each of them
+        async with self._hub.journal_reads:
+            facts = await self._journal.facts()
         last = max(facts.get("lastSeq", 0), self._hub.last_seq)
         horizon = facts.get("horizonSeq", 0)
         if seq > last:
