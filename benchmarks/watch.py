@@ -170,10 +170,15 @@ def _serve(port: "multiprocessing.Queue[int]") -> None:
     # A bench that is killed must not leave its server behind.
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(0)), daemon=True).start()
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with Server(("127.0.0.1", 0), Handler) as server:
         port.put(server.server_port)
         server.serve_forever()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(0)
 
 
 def _blocks() -> Iterator[bytes]:
@@ -197,7 +202,7 @@ def _blocks() -> Iterator[bytes]:
 def _pod(draw: random.Random, number: int) -> dict[str, Any]:
     workload = f"service-{number // 10:03d}"
     suffix = f"{draw.getrandbits(40):x}"[:10]
-    env = [{"name": f"SETTING_{index}", "value": f"value-{index}"} for index in range(6)]
+    env: list[dict[str, Any]] = [{"name": f"SETTING_{index}", "value": f"value-{index}"} for index in range(6)]
     env.append({"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": workload, "key": "password"}}})
     env.append({"name": "API_TOKEN", "value": "0123456789"})
     container = {
@@ -279,7 +284,7 @@ def _with_status(pod: dict[str, Any], number: int, variant: int, version: int) -
 
 def _fields(container: str, since: str) -> list[dict[str, Any]]:
     owned = ("image", "imagePullPolicy", "name", "resources", "terminationMessagePath", "terminationMessagePolicy")
-    conditions = {
+    conditions: dict[str, Any] = {
         f'k:{{"type":"{kind}"}}': {
             ".": {},
             "f:lastProbeTime": {},
@@ -289,7 +294,7 @@ def _fields(container: str, since: str) -> list[dict[str, Any]]:
         }
         for kind in ("ContainersReady", "Initialized", "PodReadyToStartContainers", "Ready")
     }
-    spec = {f'k:{{"name":"{container}"}}': {".": {}, **{f"f:{name}": {} for name in owned}}}
+    spec: dict[str, Any] = {f'k:{{"name":"{container}"}}': {".": {}, **{f"f:{name}": {} for name in owned}}}
     return [
         {
             "manager": "kube-controller-manager",

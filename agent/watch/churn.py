@@ -9,7 +9,7 @@ metadata is watched it is the one sign that the spec changed; there it counts.)
 import re
 
 # Node conditions, Lease-like objects, probes, and Argo CD's refresh of an unchanged Application (every 3 minutes).
-_HEARTBEAT = re.compile(rb'"(?:lastHeartbeatTime|lastProbeTime|renewTime|reconciledAt)":(?:"[^"]*"|null),?')
+_HEARTBEAT = re.compile(rb'"(?:lastHeartbeatTime|lastProbeTime|renewTime|reconciledAt)"\s*:\s*(?:"[^"]*"|null),?')
 
 
 def section_digests(sections: dict[str, bytes], *, has_heartbeats: bool) -> tuple[int, ...]:

@@ -70,7 +70,7 @@ def _is_random_piece(piece: str) -> bool:
     if digits == len(piece) or digits == 0:
         return digits == 0 and len(piece) >= 24 and _is_mixed(piece) and entropy(piece) >= 4.0
     if _is_mixed(piece):
-        return entropy(piece) >= 3.5
+        return entropy(piece) >= 3.2
     return digits >= 4 and len(piece) >= 20 and entropy(piece) >= 3.5
 
 

@@ -1,3 +1,5 @@
+"""The rules of watching against the pretend cluster, over real sockets."""
+
 import asyncio
 import json
 
