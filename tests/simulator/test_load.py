@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import time
 from contextlib import suppress
+
+from simulator.load import WRITTEN
 
 
 async def test_each_change_is_a_well_formed_status_update_of_the_next_revision(cluster):
@@ -40,6 +43,18 @@ async def test_a_rendered_version_is_what_the_slow_path_would_have_stored(cluste
 
     assert cluster.etcd.update("pods", obj, manager="anybody") == obj
     assert revision == cluster.etcd.revision
+
+
+async def test_each_change_tells_when_it_was_written(cluster):
+    await cluster.control.load(changes=3)
+    began = time.time_ns()
+    await cluster.control.load(changes=80)
+
+    obj = await cluster.json("/api/v1/namespaces/load/pods/load-00001")
+    ready = next(condition for condition in obj["status"]["conditions"] if condition["type"] == "Ready")
+
+    assert ready["message"].startswith(WRITTEN)
+    assert began <= int(ready["message"].removeprefix(WRITTEN)) <= time.time_ns()
 
 
 async def test_the_rate_is_kept_and_can_be_changed_while_it_runs(cluster):
