@@ -249,7 +249,9 @@ class SqliteJournal:
         if self._connection is None:
             return
         try:
-            await self._connection.execute(f"PRAGMA wal_checkpoint({how})")
+            # Fetched, so that it has ended: aiosqlite keeps the cursor until its next call, and a pragma that may write
+            # and is not at its end forbids every COMMIT ("SQL statements in progress").
+            await self._connection.execute_fetchall(f"PRAGMA wal_checkpoint({how})")
         except sqlite3.Error as error:
             _log.warning("journal.checkpoint_failed", path=str(self._path), error=str(error))
 
