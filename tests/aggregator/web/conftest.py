@@ -211,3 +211,13 @@ def told():
                     return found
 
     return read
+
+
+@pytest.fixture
+def until():
+    async def wait(condition):
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    return wait

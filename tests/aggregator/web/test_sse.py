@@ -3,8 +3,6 @@
 import asyncio
 import json
 
-import pytest
-
 
 async def events_of(response, count):
     found = []
@@ -81,13 +79,3 @@ async def test_a_stopping_aggregator_ends_the_stream_with_bye(site):
 
     assert bye["type"] == "bye"
     assert rest == b""
-
-
-@pytest.fixture
-def until():
-    async def wait(condition):
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
-
-    return wait
