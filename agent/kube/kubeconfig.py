@@ -7,20 +7,17 @@ used: `refresh_token` polls, and knows nothing of a 401.
 
 import asyncio
 import logging
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import yaml
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.kube_config import load_kube_config
 
-from agent.errors import ContextMissing, KubeconfigInvalid, KubeconfigMissing
+from agent.errors import KubeconfigInvalid
 from agent.kube.access import Access
+from agent.kube.kubeconfigfile import read_entry
 
 PLUGIN_SECONDS = 60.0
 """A plugin may ask a cloud for a token and may have to retry; one that asks a person never ends."""
@@ -73,13 +70,13 @@ async def kubeconfig_access(path: str, *, context: str | None = None) -> Access:
         tls=_tls(configuration, path) if url.startswith("https") else None,
         server_name=configuration.tls_server_name or "",
         proxy=configuration.proxy or "",
-        cluster=_cluster_name(path, context),
+        cluster=read_entry(path, context).cluster,
     )
 
 
 async def load(path: str, context: str | None) -> tuple[Configuration, datetime | None]:
     """Return what kubernetes_asyncio makes of the file, and when its token expires. Raises AccessError."""
-    _check(path, context)
+    entry = read_entry(path, context)
     # The library logs a plugin's failure and raises it too; once is enough.
     logging.getLogger("kubernetes_asyncio.config.kube_config").setLevel(logging.CRITICAL)
     configuration = Configuration()
@@ -93,46 +90,15 @@ async def load(path: str, context: str | None) -> tuple[Configuration, datetime 
             f"kubeconfig {path}: its credential plugin gave no token within {PLUGIN_SECONDS:.0f} s; run it by hand"
         ) from None
     except FileNotFoundError as error:
-        raise KubeconfigInvalid(
-            f"kubeconfig {path}: its credential plugin {error.filename!r} is not installed or not on PATH"
-        ) from error
+        if entry.plugin:
+            raise KubeconfigInvalid(
+                f"kubeconfig {path}: its credential plugin {entry.plugin!r} is not installed or not on PATH"
+            ) from error
+        raise KubeconfigInvalid(f"kubeconfig {path}: it names {error.filename}, which does not exist") from error
     except (ConfigException, ValueError, KeyError, TypeError, AttributeError, AssertionError, OSError) as error:
-        raise KubeconfigInvalid(f"kubeconfig {path}: {_line(error)}") from error
+        hint = f"; does {entry.plugin!r} work when run by hand?" if entry.plugin else ""
+        raise KubeconfigInvalid(f"kubeconfig {path}: {_line(error)}{hint}") from error
     return configuration, getattr(loader, "exec_plugin_expiry", None)
-
-
-def _check(path: str, context: str | None) -> None:
-    """Raise the error that says most plainly what is wrong with the file; what the library says is for programmers."""
-    files = [Path(part).expanduser() for part in path.split(os.pathsep) if part]
-    found = [file for file in files if file.exists()]
-    if not found:
-        raise KubeconfigMissing(
-            f"kubeconfig {path} does not exist: name one with --kubeconfig or KUBECONFIG, or try --simulate"
-        )
-    contexts: dict[str, Any] = {}
-    current = context
-    for file in found:
-        tree = _read(file)
-        current = current or tree.get("current-context")
-        entries = tree.get("contexts")
-        contexts.update({str(item.get("name")): item for item in entries or () if isinstance(item, dict)})
-    if not current:
-        raise ContextMissing(f"kubeconfig {path} has no current context: run `kubectl config use-context NAME`")
-    if current not in contexts:
-        known = ", ".join(sorted(contexts)[:8]) or "none"
-        raise ContextMissing(f"kubeconfig {path} does not define the context {current!r}; it has: {known}")
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise KubeconfigInvalid(f"kubeconfig {file} is not YAML: {_line(error)}") from error
-    except OSError as error:
-        raise KubeconfigInvalid(f"kubeconfig {file} cannot be read: {error.strerror}") from error
-    if not isinstance(tree, dict):
-        raise KubeconfigInvalid(f"kubeconfig {file} is not a kubeconfig: it holds no mapping")
-    return tree
 
 
 def _tls(configuration: Configuration, path: str) -> ssl.SSLContext:
@@ -146,20 +112,6 @@ def _tls(configuration: Configuration, path: str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _cluster_name(path: str, context: str | None) -> str:
-    for part in path.split(os.pathsep):
-        file = Path(part).expanduser()
-        if not part or not file.exists():
-            continue
-        tree = _read(file)
-        wanted = context or tree.get("current-context")
-        for item in tree.get("contexts") or ():
-            if isinstance(item, dict) and item.get("name") == wanted:
-                # EKS names clusters by their ARN; the last part is the name that people use.
-                return str((item.get("context") or {}).get("cluster", "")).rpartition("/")[2]
-    return ""
 
 
 def _line(error: Exception) -> str:
