@@ -79,7 +79,8 @@ class Supervisor:
         missing = [kind for kind in self._kinds if not self._is_watched(kind)]
         served = await discover(session, missing) if missing else ()
         if served:
-            _LOG.info("watch.kinds_found", kinds=[kind.name for kind in served])
+            _LOG.info("watch.kinds_found", count=len(served))
+            _LOG.debug("watch.kinds_named", kinds=[kind.name for kind in served])
         self._start(group, served)
         self.is_discovered = True
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import uvloop
 
+from kubescribe.runtime.logs import configure_logs
+from kubescribe.runtime.logsettings import LogConfig
 from simulator.app import run
 from simulator.errors import SimulatorError
 from simulator.settings import SimulatorSettings
@@ -15,7 +17,8 @@ from simulator.settings import SimulatorSettings
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; return the exit code: 2 when it cannot start."""
-    settings = settings_of(arguments)
+    settings, log = settings_of(arguments)
+    configure_logs(log)
     try:
         uvloop.run(_run(settings))
     except SimulatorError as error:
@@ -24,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def settings_of(arguments: list[str] | None) -> SimulatorSettings:
+def settings_of(arguments: list[str] | None) -> tuple[SimulatorSettings, LogConfig]:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
     defaults = SimulatorSettings()
@@ -44,9 +47,12 @@ def settings_of(arguments: list[str] | None) -> SimulatorSettings:
     parser.add_argument("--watcher-events", type=int, default=defaults.watcher_events)
     parser.add_argument("--fresh-wait-seconds", type=float, default=defaults.fresh_wait_seconds)
     parser.add_argument("--custom-groups", nargs="*", default=())
+    parser.add_argument("--log-level", default=LogConfig().level)
+    parser.add_argument("--log-format", default=LogConfig().format)
     values = vars(parser.parse_args(arguments))
+    log = LogConfig(level=values.pop("log_level"), format=values.pop("log_format"))
     values["custom_groups"] = tuple(values["custom_groups"])
-    return SimulatorSettings(**values)
+    return SimulatorSettings(**values), log
 
 
 async def _run(settings: SimulatorSettings) -> None:

@@ -238,6 +238,7 @@ class Watcher:
 
     async def _list(self, relisting: Relisting) -> None:
         cause = self._relist_cause or (blindness.INTERRUPTED if self._outflow.position.is_listing else None)
+        is_first = self._outflow.position.version == 0
         self._relist_cause = None
         self._state, self._detail = "listing", cause or ""
         try:
@@ -248,7 +249,9 @@ class Watcher:
             raise
         self._must_check_store = False
         self._failing_since = None
-        _LOG.info("watch.listed", stream=self.stream, cause=cause or "start", version=version)
+        # Every start lists some forty streams; to list one again has a reason that an operator may want to know.
+        tell = _LOG.debug if is_first else _LOG.info
+        tell("watch.listed", stream=self.stream, cause=cause or "start", version=version)
 
     async def _check_store(self, relisting: Relisting) -> None:
         """After an end that was not regular: a store that stands below the resume point was restored (rule 15)."""

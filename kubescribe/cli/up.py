@@ -75,6 +75,8 @@ async def _pretend_cluster(config: UpConfig) -> AsyncIterator[Path]:
         f"--seed={pretend.seed}",
         f"--data={folder}",
         f"--write-kubeconfig={kubeconfig}",
+        f"--log-level={config.log.level}",
+        f"--log-format={config.log.format}",
         "--die-with-parent",
         # The terminal's Ctrl-C is for this process, which ends the child when nothing reads from it any more.
         start_new_session=True,
