@@ -5,7 +5,8 @@ Times in managedFields are whole seconds, and an entry's time moves only with it
 second can leave every entry as it was. Then the newest entries are asked which of them owns the section that changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from agent.watch.decoding import ManagedEntry
 from agent.watch.times import parse_time
@@ -25,24 +26,25 @@ def sign(entries: list[ManagedEntry]) -> Signature:
 
 
 def find_actor(
-    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: Sequence[str]
+    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: Callable[[], Sequence[str]]
 ) -> Actor | None:
     """
     Return who wrote the version with *entries*; None when the object does not tell.
 
     *before* is the signature of the version before, None at first sight: then it is who wrote last. *changed* names
-    the sections that differ, `metadata` among them.
+    the sections that differ, `metadata` among them; it is asked only when the entries leave it open.
     """
     if not entries:
         return None
     if before is None:
-        return _as_actor(_newest(entries, changed))
+        return _as_actor(_newest(entries, changed()))
     moved = [entry for entry, digest in zip(entries, signature, strict=True) if digest not in before]
     if len(moved) == 1:
         return _as_actor(moved[0])
     if moved:
-        return _as_actor(_newest(moved, changed))
-    owners = [entry for entry in _latest(entries) if any(_owns(entry, section) for section in changed)]
+        return _as_actor(_newest(moved, changed()))
+    sections = changed()
+    owners = [entry for entry in _latest(entries) if any(_owns(entry, section) for section in sections)]
     return _as_actor(owners[-1]) if owners else None
 
 
@@ -69,11 +71,10 @@ def _owns(entry: ManagedEntry, section: str) -> bool:
 
 
 def _as_actor(entry: ManagedEntry) -> Actor | None:
-    if not entry.manager:
-        return None
-    return Actor(
-        manager=entry.manager,
-        operation=entry.operation,
-        subresource=entry.subresource,
-        time=parse_time(entry.time) if entry.time else None,
-    )
+    return _actor(entry.manager, entry.operation, entry.subresource, entry.time) if entry.manager else None
+
+
+@lru_cache(maxsize=1024)
+def _actor(manager: str, operation: str, subresource: str, time: str | None) -> Actor:
+    """Return the actor; the last ones are remembered, since a few managers write nearly everything of a second."""
+    return Actor(manager=manager, operation=operation, subresource=subresource, time=parse_time(time) if time else None)

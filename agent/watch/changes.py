@@ -5,6 +5,8 @@ One recorder serves one stream. The order of the work is the order of the costs:
 before anything is redacted or encoded.
 """
 
+from functools import partial
+
 import msgspec
 
 from agent.errors import Undecodable
@@ -174,15 +176,17 @@ class ChangeRecorder:
             return None
 
         if known is None:
-            actor = None if is_gone else find_actor(entries, signature, None, ())
+            actor = None if is_gone else find_actor(entries, signature, None, list)
         elif signature == known.entries and (is_gone or (is_leaving and not known.is_leaving)):
             # A delete leaves no trace in managedFields, neither the request nor the end.
             actor = None
         else:
-            changed = [name for name, value in zip(sections, digests, strict=True) if value not in known.sections]
-            if digest != known.digest:
-                changed.append("metadata")
-            actor = find_actor(entries, signature, known.entries, changed)
+            actor = find_actor(
+                entries,
+                signature,
+                known.entries,
+                partial(_changed, sections, digests, known, has_meta=digest != known.digest),
+            )
         node = self._node(known, sections) if self._is_pod else ""
         if not is_gone:
             self.known.put(
@@ -226,3 +230,9 @@ class ChangeRecorder:
             return _POD_SPEC.decode(sections.get("spec", b"{}")).node_name
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return ""
+
+
+def _changed(sections: dict[str, bytes], digests: tuple[int, ...], known: Known, *, has_meta: bool) -> list[str]:
+    """Return the names of what differs from the version before."""
+    changed = [name for name, value in zip(sections, digests, strict=True) if value not in known.sections]
+    return [*changed, "metadata"] if has_meta else changed

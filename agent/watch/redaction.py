@@ -60,7 +60,10 @@ class Redactor:
         # BLAKE2 takes keys up to 64 bytes; a longer one is hashed to fit, as HMAC does.
         self._key = key if len(key) <= 64 else hashlib.blake2b(key).digest()
         self._is_strict = mode == "strict"
-        self._sections: dict[tuple[str, bytes], bytes | None] = {}
+        # One memory for each rule: the same bytes may be harmless as a spec and not as data.
+        self._specs: dict[bytes, bytes | None] = {}
+        self._data: dict[bytes, bytes | None] = {}
+        self._binary: dict[bytes, bytes | None] = {}
         self._annotations: dict[bytes, RedactedAnnotations] = {}
         self._room = cache_bytes
         self._cache_bytes = cache_bytes
@@ -80,13 +83,13 @@ class Redactor:
             return sections
         if rule == "template":
             spec = sections.get("spec")
-            redacted = None if spec is None else self._remembered("spec", spec, self._redacted_section)
+            redacted = None if spec is None else self._remembered(self._specs, spec, self._redacted_section)
             return sections if redacted is None else {**sections, "spec": redacted}
         if rule == "configmap":
             return self._config_map(sections)
         result = sections
         for name, section in sections.items():
-            redacted = self._remembered(name, section, self._redacted_section)
+            redacted = self._remembered(self._specs, section, self._redacted_section)
             if redacted is not None:
                 result = {**result, name: redacted}
         return result
@@ -110,24 +113,25 @@ class Redactor:
             return True
         return not (self._is_strict or has_credential(value) or is_random(name, value))
 
-    def _remembered(self, name: str, section: bytes, redact: Callable[[bytes], bytes]) -> bytes | None:
+    def _remembered(
+        self, memory: dict[bytes, bytes | None], section: bytes, redact: Callable[[bytes], bytes]
+    ) -> bytes | None:
         """Return the redacted *section*, None when nothing in it had to be redacted."""
-        key = (name, section)
         try:
-            return self._sections[key]
+            return memory[section]
         except KeyError:
             redacted = redact(section)
         answer = None if redacted == section else redacted
         self._take_room(len(section) + len(answer or b""))
-        self._sections[key] = answer
+        memory[section] = answer
         return answer
 
     def _take_room(self, size: int) -> None:
         """Make room for *size* bytes; what is full is emptied, since the next lists fill it with what is in use."""
         self._room -= size
         if self._room < 0:
-            self._sections.clear()
-            self._annotations.clear()
+            for memory in (self._specs, self._data, self._binary, self._annotations):
+                memory.clear()
             self._room = self._cache_bytes - size
 
     def _redacted_section(self, section: bytes) -> bytes:
@@ -187,12 +191,12 @@ class Redactor:
     def _config_map(self, sections: dict[str, bytes]) -> dict[str, bytes]:
         is_large = sum(map(len, sections.values())) > LARGE_CONFIG_MAP_BYTES
         result = dict(sections)
-        for name, redact in (
-            ("data", self._hashed_keys if is_large else self._redacted_data),
-            ("binaryData", self._hashed_keys),
+        for name, memory, redact in (
+            ("data", self._data, self._hashed_keys if is_large else self._redacted_data),
+            ("binaryData", self._binary, self._hashed_keys),
         ):
             if (section := sections.get(name)) is not None:
-                redacted = redact(section) if is_large else self._remembered(name, section, redact)
+                redacted = redact(section) if is_large else self._remembered(memory, section, redact)
                 result[name] = section if redacted is None else redacted
         return result
 
