@@ -238,7 +238,6 @@ class Watcher:
 
     async def _list(self, relisting: Relisting) -> None:
         cause = self._relist_cause or (blindness.INTERRUPTED if self._outflow.position.is_listing else None)
-        is_first = self._outflow.position.version == 0
         self._relist_cause = None
         self._state, self._detail = "listing", cause or ""
         try:
@@ -249,9 +248,9 @@ class Watcher:
             raise
         self._must_check_store = False
         self._failing_since = None
-        # Every start lists some forty streams; to list one again has a reason that an operator may want to know.
-        tell = _LOG.debug if is_first else _LOG.info
-        tell("watch.listed", stream=self.stream, cause=cause or "start", version=version)
+        # A start, or an API server that restarts, has all of some forty streams listed at once. What an operator must
+        # know is told by the Gaps, by watch.blind, and counted by cause.
+        _LOG.debug("watch.listed", stream=self.stream, cause=cause or "start", version=version)
 
     async def _check_store(self, relisting: Relisting) -> None:
         """After an end that was not regular: a store that stands below the resume point was restored (rule 15)."""
@@ -315,7 +314,7 @@ class Watcher:
         self._tools.counters.restarts[end.cause] += 1
         if end.is_regular:
             return
-        _LOG.info("watch.stream_ended", stream=self.stream, cause=end.cause, detail=end.detail)
+        _LOG.debug("watch.stream_ended", stream=self.stream, cause=end.cause, detail=end.detail)
         self._state = "forbidden" if end.cause == "forbidden" else "retrying"
         self._detail = end.detail or end.cause
         self._order_kept(end.relist)
