@@ -31,7 +31,11 @@ class Stage:
 
 @dataclass(slots=True)
 class Ledger:
-    """The committed state of ingest; see JournalState for the words."""
+    """
+    The committed state of ingest; see JournalState for the words.
+
+    `terms` has, for each stream, the terms from which on the epoch is another: a claim costs no memory.
+    """
 
     journal_id: str
     redaction_key: bytes
@@ -42,7 +46,7 @@ class Ledger:
     last_object_id: int
     last_committed_at: int
     streams: dict[str, StreamRow]
-    terms: dict[tuple[str, int], int]
+    terms: dict[str, dict[int, int]]
     spools: dict[str, int]
     stages: dict[str, Stage]
     open_gaps: dict[str, Gap]
@@ -61,7 +65,7 @@ class Ledger:
             last_object_id=state.last_object_id,
             last_committed_at=state.last_committed_at,
             streams=dict(state.streams),
-            terms=dict(state.terms),
+            terms=_terms_by_stream(state.terms),
             spools=dict(state.spools),
             stages={name: Stage(stage, set(stage.uids)) for name, stage in state.stages.items()},
             open_gaps=dict(state.open_gaps),
@@ -105,12 +109,27 @@ class Draft:
         return self.plan.streams.get(name) or self.ledger.streams.get(name)
 
     def term_epoch(self, stream: str, term: int) -> int:
-        """Return the epoch of what a holder of *term* reports; the journal's own for a term it never granted."""
-        key = (stream, term)
-        found = self.plan.terms.get(key)
-        if found is None:
-            found = self.ledger.terms.get(key)
-        return self.epoch if found is None else found
+        """Return the epoch of what a holder of *term* reports; the journal's own for a stream it never granted."""
+        best, epoch = 0, self.epoch
+        for first, known in self._terms_of(stream).items():
+            if best < first <= term:
+                best, epoch = first, known
+        return epoch
+
+    def set_term_epoch(self, stream: str, term: int, epoch: int) -> None:
+        """Note that what the holder reports under *term* and all later ones belongs to *epoch*."""
+        terms = self._terms_of(stream)
+        if not terms or self.term_epoch(stream, term) != epoch:
+            self.plan.terms[stream, term] = epoch
+        for first, known in terms.items():
+            if first > term and known != epoch:
+                self.plan.terms[stream, first] = epoch
+
+    def _terms_of(self, stream: str) -> dict[int, int]:
+        committed = self.ledger.terms.get(stream, {})
+        if not self.plan.terms:
+            return committed
+        return committed | {term: epoch for (name, term), epoch in self.plan.terms.items() if name == stream}
 
     def last_batch(self, spool_id: str) -> int:
         """Return the number of the last batch of a spool that is in the journal or in this draft."""
@@ -142,7 +161,8 @@ class Draft:
         ledger.last_object_id = self.last_object_id
         ledger.last_committed_at = self.committed_at
         ledger.streams.update(plan.streams)
-        ledger.terms.update(plan.terms)
+        for (stream, term), epoch in plan.terms.items():
+            ledger.terms.setdefault(stream, {})[term] = epoch
         ledger.spools.update(plan.spools)
         ledger.cluster_uid = plan.cluster_uid or ledger.cluster_uid
         ledger.cluster = plan.cluster or ledger.cluster
@@ -158,6 +178,13 @@ class Draft:
             _follow_gap(ledger.open_gaps, row)
         for came_or_went in plan.presences:
             _follow_presence(ledger.present, came_or_went)
+
+
+def _terms_by_stream(terms: dict[tuple[str, int], int]) -> dict[str, dict[int, int]]:
+    found: dict[str, dict[int, int]] = {}
+    for (stream, term), epoch in terms.items():
+        found.setdefault(stream, {})[term] = epoch
+    return found
 
 
 def _follow_gap(open_gaps: dict[str, Gap], row: GapRow) -> None:

@@ -9,10 +9,11 @@ The rules:
 * A claim raises the stream's term. A record is the holder's when it comes from the spool that holds the stream, under a
   term of its unbroken holding: a spool is first in, first out, so what it held before a restart is still in order.
 * Only the holder moves the resume point, and only with versions of a watch or the end of a Snapshot.
-* The epoch of a version is that of (stream, term). It changes at the begin of a Snapshot only: when a consistent list
-  lies below the resume point, the store was restored and the journal's epoch is raised; a list asked for under the
-  journal's epoch belongs to it; a list asked for before the agent knew of the new epoch belongs to the old one, unless
-  it lies below the resume point and so proves that it was made after the restore.
+* The epoch of a version is that of (stream, term). It changes at the begin of a Snapshot only, and then for the later
+  terms of the same holding too: they were granted while that Snapshot lay in the spool. A list belongs to the epoch
+  that the agent knew when it asked, or to that of what came before it; a consistent list below a resume point of that
+  epoch proves a restore: it belongs to the journal's epoch where that is newer, else the journal's epoch is raised.
+* A Snapshot that cannot be used is owed: asked for at once, and by every grant until one ends whole.
 """
 
 from dataclasses import dataclass, replace
@@ -76,15 +77,20 @@ def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
     else:
         term = row.term + 1
         held_since = row.held_since if row.holder == spool_id else term
+        if held_since == term and _stage(draft, claim.name) is not None:
+            # Begun by another spool, which cannot end it now.
+            draft.plan.stages[claim.name] = _owed(claim.name)
         row = replace(row, kind=claim.kind, holder=spool_id, held_since=held_since, term=term)
     draft.plan.streams[claim.name] = row
-    draft.plan.terms[claim.name, row.term] = row.epoch
+    if row.term == 1:
+        draft.set_term_epoch(claim.name, 1, row.epoch)  # a later term goes on in the epoch of the one before it
     return Grant(
         name=row.name,
         term=row.term,
         epoch=draft.epoch,
         resource_version=row.resource_version,
-        snapshot=row.resource_version == 0 or row.epoch < draft.epoch,
+        snapshot=row.resource_version == 0 or row.epoch < draft.epoch or _stage(draft, claim.name) == _owed(claim.name),
+        complete_at=row.complete_at,
     )
 
 
@@ -135,13 +141,14 @@ def _advance(draft: Draft, spool_id: str, record: Change | Occurrence | Progress
 def _follow(draft: Draft, spool_id: str, snapshot: Snapshot) -> Absence | None:
     row = _held(draft, spool_id, snapshot.stream, snapshot.term)
     if row is None:
-        draft.tally["snapshot_of_no_holder"] += snapshot.phase == "end"
+        if snapshot.phase == "end":
+            _orphan(draft, spool_id, snapshot)
         return None
     if snapshot.phase == "begin":
         _begin(draft, row, snapshot)
         return None
     stage = _stage(draft, snapshot.stream)
-    if stage is None or stage.id != snapshot.id:
+    if stage is None or stage.id != snapshot.id or not stage.id:
         if snapshot.phase == "end":
             _void(draft, snapshot)
         return None
@@ -152,17 +159,15 @@ def _follow(draft: Draft, spool_id: str, snapshot: Snapshot) -> Absence | None:
 
 
 def _begin(draft: Draft, row: StreamRow, snapshot: Snapshot) -> None:
-    held = draft.term_epoch(snapshot.stream, snapshot.term)
-    below = snapshot.consistent and row.resource_version > snapshot.resource_version and row.epoch == held
-    if snapshot.epoch >= draft.epoch:
+    known = min(max(draft.term_epoch(snapshot.stream, snapshot.term), snapshot.epoch), draft.epoch)
+    epoch = known
+    if snapshot.consistent and row.epoch == known and row.resource_version > snapshot.resource_version:
         epoch = draft.epoch
-        if held == draft.epoch and below:
+        if known == draft.epoch:
             epoch = draft.raise_epoch()
             others = {name for name in (*draft.ledger.streams, *draft.plan.streams) if name != snapshot.stream}
             draft.relists.append(tuple(sorted(others)))
-    else:
-        epoch = draft.epoch if below else held
-    draft.plan.terms[snapshot.stream, snapshot.term] = epoch
+    draft.set_term_epoch(snapshot.stream, snapshot.term, epoch)
     draft.plan.stages[snapshot.stream] = SnapshotStage(
         stream=snapshot.stream,
         id=snapshot.id,
@@ -218,7 +223,21 @@ def _end(draft: Draft, row: StreamRow, stage: SnapshotStage, snapshot: Snapshot)
     )
 
 
+def _orphan(draft: Draft, spool_id: str, snapshot: Snapshot) -> None:
+    """Count a Snapshot of a term that is over; the holder must repeat one of its own."""
+    draft.tally["snapshot_of_no_holder"] += 1
+    row = draft.stream(snapshot.stream)
+    if row is not None and row.holder == spool_id:
+        _void(draft, snapshot)
+
+
 def _void(draft: Draft, snapshot: Snapshot) -> None:
-    """Ask again for a Snapshot that arrived incomplete: nothing may be inferred from it."""
+    """Ask again for a Snapshot of which nothing may be inferred, and remember that it is owed."""
     draft.tally["snapshot_void"] += 1
+    draft.plan.stages[snapshot.stream] = _owed(snapshot.stream)
     draft.relists.append((snapshot.stream,))
+
+
+def _owed(stream: str) -> SnapshotStage:
+    """Return the stage that stands for a Snapshot still to begin; it has no id."""
+    return SnapshotStage(stream=stream, id="", resource_version=0, consistent=False)

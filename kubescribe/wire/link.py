@@ -81,7 +81,9 @@ class Grant(Value, frozen=True, kw_only=True):
     """
     One claimed stream: its new term, the journal's resume point and that point's epoch.
 
-    `snapshot` orders a Snapshot before anything else (the journal knows nothing, or the stream is of an older epoch).
+    `snapshot` orders a Snapshot before anything else (the journal knows nothing, or the stream is of an older epoch, or
+    an earlier Snapshot could not be used). `complete_at` is until when the journal has the stream whole, nanoseconds:
+    an agent that does not know it itself begins its Gaps there.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Grant(Value, frozen=True, kw_only=True):
     epoch: int
     resource_version: int
     snapshot: bool = False
+    complete_at: int = 0
 
 
 class Granted(Message, frozen=True, kw_only=True):

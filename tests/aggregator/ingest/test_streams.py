@@ -110,7 +110,7 @@ def test_each_claim_raises_the_term_and_returns_the_resume_point():
 
     granted = writer.claim("a")
 
-    assert granted == Grant(name=STREAM, term=2, epoch=1, resource_version=12, snapshot=False)
+    assert granted == Grant(name=STREAM, term=2, epoch=1, resource_version=12, snapshot=False, complete_at=12)
 
 
 def test_listed_versions_never_move_the_resume_point():
@@ -299,3 +299,126 @@ def test_a_stream_of_an_older_epoch_is_granted_with_the_order_of_a_snapshot():
 
     assert granted.epoch == 2
     assert granted.snapshot
+
+
+def two_streams(writer: Writer) -> None:
+    writer.claim("a")
+    writer.claim("a", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]), *a_snapshot(100, ["n"], stream="nodes"))
+
+
+def test_a_term_granted_before_the_news_of_a_restore_was_sent_belongs_to_the_new_epoch():
+    writer = Writer()
+    two_streams(writer)
+    granted = writer.claim("a")  # the spool still holds the Snapshot below, seen under term 1 while the link was down
+
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t", term=1))
+    located = writer.send("a", a_change(51, term=granted.term))
+
+    assert epochs(located) == [2]
+    assert writer.resume() == (2, 51)
+
+
+def test_a_term_granted_in_the_middle_of_the_snapshot_of_a_restored_store_belongs_to_the_new_epoch():
+    writer = Writer()
+    two_streams(writer)
+    begin, change, part, end = a_snapshot(50, ["u"], snapshot_id="t", term=1)
+    writer.send("a", begin, change)
+    granted = writer.claim("a")
+
+    located = writer.send("a", part, end, a_change(51, term=granted.term))
+
+    assert epochs(located) == [2]
+    assert writer.resume() == (2, 51)
+
+
+def test_two_restores_that_arrive_together_are_two_epochs():
+    writer = Writer()
+    two_streams(writer)
+
+    first = writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"), a_change(55))
+    second = writer.send("a", *a_snapshot(30, [], snapshot_id="x"), a_change(31))
+
+    assert epochs(first) == [2, 2]
+    assert epochs(second) == [3]
+    assert [absence.epoch for absence in absences(second)] == [3]
+    assert writer.resume() == (3, 31)
+
+
+def test_a_list_asked_for_between_two_restores_belongs_to_the_epoch_between_them():
+    writer = Writer()
+    two_streams(writer)
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+    writer.send("a", *a_snapshot(30, ["u"], snapshot_id="x", epoch=2))
+
+    located = writer.send("a", *a_snapshot(120, ["n"], stream="nodes", snapshot_id="y", epoch=2))
+
+    assert writer.ledger.epoch == 3
+    assert epochs(located) == [2]
+    assert writer.resume("nodes") == (2, 120)
+
+
+def test_a_snapshot_from_before_the_holder_took_a_new_spool_id_is_asked_for_again():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u", "v"]))
+    writer.claim("a2")  # the same folder, numbered anew: what it held under term 1 is sent by the new id
+
+    located = writer.send("a2", *a_snapshot(20, ["u"], snapshot_id="t", term=1))
+
+    assert absences(located) == []
+    assert writer.relists == [(STREAM,)]
+
+
+def test_a_snapshot_that_was_void_is_ordered_again_by_the_next_grant_until_one_ends_whole():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]))
+    _, change, part, end = a_snapshot(20, ["u"], snapshot_id="t")
+    writer.send("a", change, part, end)  # its Relist never reaches the agent: the link is down
+    writer.send("a", a_change(21))
+
+    assert writer.claim("a").snapshot
+    writer.send("a", *a_snapshot(30, ["u"], snapshot_id="x", term=2))
+    assert not writer.claim("a").snapshot
+
+
+def test_terms_cost_memory_only_where_the_epoch_changes():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]))
+    for _ in range(100):
+        granted = writer.claim("a")
+
+    assert writer.ledger.terms == {STREAM: {1: 1}}
+    assert epochs(writer.send("a", a_change(11, term=granted.term))) == [1]
+
+
+def test_an_epoch_of_a_term_that_was_granted_long_ago_is_still_known():
+    writer = Writer()
+    two_streams(writer)
+    for _ in range(3):
+        writer.claim("a")
+    writer.claim("b")
+    writer.send("b", *a_snapshot(50, ["u"], snapshot_id="t", term=5))
+
+    assert epochs(writer.send("a", a_change(101, term=3))) == [1]
+    assert epochs(writer.send("b", a_change(51, term=5))) == [2]
+
+
+def test_a_grant_tells_until_when_the_stream_was_seen_whole():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]), a_change(12))
+
+    assert writer.claim("b").complete_at == 12
+
+
+def test_a_snapshot_that_one_spool_began_is_ordered_of_the_next_holder():
+    writer = Writer()
+    writer.claim("a")
+    writer.send("a", *a_snapshot(10, ["u"]))
+    writer.send("a", *a_snapshot(20, ["u"], snapshot_id="t")[:2])
+
+    assert writer.claim("b").snapshot
+    assert writer.claim("b").snapshot
