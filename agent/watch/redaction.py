@@ -149,10 +149,16 @@ class Redactor:
         if isinstance(node, list):
             items = [self._walk(item) for item in node]
             return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
-        if isinstance(node, dict):
-            fields = {name: self._field(name, value) for name, value in node.items()}
-            return fields if any(fields[name] is not value for name, value in node.items()) else node
-        return node
+        if not isinstance(node, dict):
+            return node
+        result = node
+        for name, value in node.items():
+            redacted = self._field(name, value) if isinstance(value, dict | list) else self._walk(value)
+            if redacted is not value:
+                # Copied at the first difference only: most objects have none.
+                result = dict(node) if result is node else result
+                result[name] = redacted
+        return result
 
     def _field(self, name: str, value: Any) -> Any:
         if name in _PAIR_LISTS and isinstance(value, list):
