@@ -29,6 +29,7 @@ def store_absence(draft: Draft, known: Known, absence: Absence) -> None:
 
 
 def _infer_delete(draft: Draft, known: Known, head: Head, absence: Absence) -> None:
+    observed_at = max(absence.before, head.observed_at)
     new = Head(
         id=head.id,
         key=head.key,
@@ -38,14 +39,14 @@ def _infer_delete(draft: Draft, known: Known, head: Head, absence: Absence) -> N
         version=head.version._replace(gone=True),
         seq=draft.next_seq(),
         depth=head.depth + 1,
-        observed_at=max(absence.before, head.observed_at),
+        observed_at=observed_at,
     )
     row = ChangeRow(
         seq=new.seq,
         object_id=new.id,
         version=new.version,
         verb=Verb.INFERRED_DELETED,
-        observed_at=new.observed_at,
+        observed_at=observed_at,
         committed_at=draft.committed_at,
         late=False,
         listed=True,
@@ -54,6 +55,7 @@ def _infer_delete(draft: Draft, known: Known, head: Head, absence: Absence) -> N
         patch=b"[]",
         body=None,
         actor=None,
-        after=max(absence.after, head.observed_at),
+        # Clocks step back; an interval does not.
+        after=min(max(absence.after, head.observed_at), observed_at),
     )
     add_head(draft, known, row, new, body=known.bodies.get(head.seq))

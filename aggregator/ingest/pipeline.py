@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from aggregator.errors import StoreError, StoreUnavailable
+from aggregator.errors import StoreClosed, StoreError, StoreUnavailable
 from aggregator.ingest.absence import store_absence
 from aggregator.ingest.catalog import Catalog
 from aggregator.ingest.gaps import add_gap
@@ -174,7 +174,7 @@ class Pipeline:
         started = asyncio.get_running_loop().time()
         try:
             draft = await self._decide_and_commit(group)
-        except StoreError as error:
+        except (StoreUnavailable, StoreClosed) as error:
             self._fail(group, error)
             return
         except asyncio.CancelledError:
@@ -182,8 +182,12 @@ class Pipeline:
             raise
         except Exception as error:  # noqa: BLE001
             # A defect must not eat batches in silence: they stay unacknowledged and the sources keep them.
+            if len(group) > 1:
+                await self._write_apart(group)
+                return
             _log.exception("ingest.group_failed")
-            self._fail(group, StoreUnavailable(f"internal error: {error!r}"[:256]))
+            told = error if isinstance(error, StoreError) else StoreUnavailable(f"internal error: {error!r}"[:256])
+            self._fail(group, told)
             return
         if self.failure is not None:
             _log.info("ingest.recovered", was=self.failure)
@@ -200,6 +204,12 @@ class Pipeline:
                 relists=[Relist(epoch=draft.epoch, streams=names, reason="snapshot") for names in draft.relists],
             )
         )
+
+    async def _write_apart(self, group: Sequence[_Work]) -> None:
+        """Write each work of a group that failed by itself, so that the one that no journal takes harms no other."""
+        _log.warning("ingest.group_split", works=len(group))
+        for work in group:
+            await self._write([work])
 
     async def _decide_and_commit(self, group: Sequence[_Work]) -> Draft:
         draft = Draft(self.ledger, self._now_ns())

@@ -29,6 +29,12 @@ class Known:
     below: dict[tuple[int, Version], int] = field(default_factory=dict)
     living: dict[str, list[Head]] = field(default_factory=dict)
     before: dict[ObjectKey, Head | None] = field(default_factory=dict)
+    added: dict[int, list[tuple[Version, int]]] = field(default_factory=dict)
+
+    def note(self, row: ChangeRow) -> None:
+        """Take *row* for stored: what comes after it in the transaction may repeat it or lie above it."""
+        self.versions.add((row.object_id, row.version))
+        self.added.setdefault(row.object_id, []).append((row.version, row.seq))
 
     def moved(self) -> Iterable[tuple[Head, Head | None]]:
         """Return (head now, head before the transaction) of every object that the transaction touched."""
@@ -52,7 +58,7 @@ def add_head(
     add_row(draft, row, head, actor)
     known.before.setdefault(head.key, known.heads.get(head.key))
     known.heads[head.key] = head
-    known.versions.add((head.id, head.version))
+    known.note(row)
     if body is not None:
         known.bodies[head.seq] = body
     draft.plan.heads[head.id] = head

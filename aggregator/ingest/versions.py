@@ -24,6 +24,7 @@ from kubescribe.wire.records import Change, Gap
 from kubescribe.wire.streams import selector_of
 
 _log = structlog.get_logger(__name__)
+_END = 2**63
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -39,12 +40,13 @@ async def prefetch(journal: Journal, catalog: Catalog, located: Sequence[Located
         if head is None:
             continue
         version = _version(change)
+        known.versions.add((head.id, head.version))
         if version > head.version:
             bases.add(head.seq)
         elif version < head.version:
             older.add((head.id, version))
     if older:
-        known.versions = await journal.known(older)
+        known.versions |= await journal.known(older)
         for object_id, version in older - known.versions:
             seq = await journal.below(object_id, version)
             if seq is not None:
@@ -78,8 +80,10 @@ def _version(item: LocatedChange) -> Version:
 
 def _change(draft: Draft, known: Known, item: LocatedChange, key_version_every: int) -> None:
     change, version = item.change, _version(item)
-    if not (change.kind and change.uid and change.name and 0 < change.resource_version < 2**63):
+    if not (change.kind and change.uid and change.name and 0 < change.resource_version < _END):
         raise ValueError("kind, uid, name and a positive resourceVersion are required")
+    if not (0 <= change.observed_at < _END and 0 <= change.generation < _END):
+        raise ValueError("observedAt and generation must be 64-bit numbers")
     if change.body or not change.gone:
         _BODY.decode(change.body)
     head = known.heads.get(_key(change))
@@ -146,7 +150,7 @@ def _next(draft: Draft, known: Known, change: Change, version: Version, head: He
 
 
 def _late(draft: Draft, known: Known, change: Change, version: Version, head: Head) -> None:
-    below = _below(draft, known, head.id, version)
+    below = _below(known, head, version)
     old = known.bodies.get(below) if below is not None else None
     body = change.body or old
     if not body:
@@ -177,23 +181,25 @@ def _late(draft: Draft, known: Known, change: Change, version: Version, head: He
         actor=encode_actor(change.actor),
         after=change.inferred.after if change.inferred else None,
     )
-    known.versions.add((head.id, version))
+    known.note(row)
     known.bodies[row.seq] = body
     draft.tally["late"] += 1
     add_row(draft, row, head, change.actor)
 
 
-def _below(draft: Draft, known: Known, object_id: int, version: Version) -> int | None:
+def _below(known: Known, head: Head, version: Version) -> int | None:
     """Return the seq of the highest version below, of the journal or of this transaction."""
-    best: tuple[Version, int] | None = None
-    for row in draft.plan.changes:
-        if row.object_id == object_id and row.version < version and (best is None or row.version > best[0]):
-            best = (row.version, row.seq)
-    stored = known.below.get((object_id, version))
-    if best is None or stored is None:
-        return stored if best is None else best[1]
-    # A version of this transaction is higher than what was stored below, or it would have been found there.
-    return best[1]
+    stored = known.below.get((head.id, version))
+    before = known.before.get(head.key)
+    if before is not None and before.version < version:
+        stored = before.seq
+    best = max((row for row in known.added.get(head.id, ()) if row[0] < version), default=None)
+    if best is None:
+        return stored
+    if before is not None and best[0] > before.version:
+        return best[1]
+    # What the journal has below both is the same only if it has nothing between the two.
+    return best[1] if known.below.get((head.id, best[0])) == stored else stored
 
 
 def _delete_verb(change: Change) -> Verb:
@@ -223,12 +229,13 @@ def _row(
 
 def _malformed(draft: Draft, change: Change, error: Exception) -> None:
     draft.tally["malformed"] += 1
+    at = change.observed_at if 0 <= change.observed_at < _END else draft.committed_at
     gap = Gap(
         id=f"malformed/{change.kind}/{change.uid}/{change.resource_version}"[:256],
         stream=change.stream,
         cause="malformed",
-        start=change.observed_at,
-        to=change.observed_at,
+        start=at,
+        to=at,
         outcome="lost",
         count=1,
         detail=f"{change.kind} {change.namespace}/{change.name}: {error}"[:256],

@@ -295,3 +295,54 @@ async def test_a_batch_behind_one_that_failed_is_not_taken_before_that_one_came_
     await (await scribe.pipeline.submit(scribe.spool, 3, [a_change(3)]))
 
     assert [version for _, version, _ in await versions("u")] == [1, 2, 3]
+
+
+async def test_a_version_that_stood_highest_before_a_transaction_is_no_new_one_within_it(scribe, versions):
+    await scribe.send(a_change(5))
+    await scribe.send(a_change(6), a_change(5), a_change(6, gone=True), a_change(6))
+
+    assert await versions("u") == [(1, 5, "added"), (1, 6, "modified"), (1, 6, "deleted")]
+
+
+async def test_a_version_between_those_of_one_transaction_is_compared_with_the_one_below_it(scribe, journal, versions):
+    await scribe.send(a_change(1), a_change(5, spec={"n": 5}))
+    await scribe.send(a_change(10, spec={"n": 10}))
+    await scribe.send(
+        a_change(3, spec={"n": 3}), a_change(12, spec={"n": 12}), a_change(7, spec={"n": 7}), a_change(11)
+    )
+
+    found = {item["resourceVersion"]: item for item in await items(journal.history("u", RecordQuery(limit=100)))}
+    assert [it[1:] for it in await versions("u")][:4] == [
+        (1, "added"),
+        (3, "modified"),
+        (5, "modified"),
+        (7, "modified"),
+    ]
+    assert found["7"]["diff"] == [{"path": ["spec", "n"], "old": 5, "new": 7}]
+    assert found["11"]["diff"] == [{"path": ["spec", "n"], "old": 10, "new": 11}]
+    assert found["11"]["late"]
+
+
+async def test_an_inferred_delete_lies_in_its_interval_when_a_clock_went_back(scribe, journal):
+    await scribe.claim("pods")
+    await scribe.send(*a_snapshot(10, a_change(1, at=5_000)), a_change(11, uid="v", at=6_000))
+    empty = [msgspec.structs.replace(it, observed_at=100 * SECOND) for it in a_snapshot(20, snapshot_id="t")]
+    await scribe.send(*empty)
+
+    deletes = [it for it in await items(journal.changes(RecordQuery(limit=100))) if it["verb"] == "inferredDeleted"]
+    assert len(deletes) == 2
+    assert all(it["interval"]["after"] <= it["interval"]["before"] for it in deletes)
+
+
+async def test_a_batch_that_no_journal_can_take_harms_no_other_agent(scribe, versions):
+    poison = scribe.other("spool-b")
+    await scribe.send(a_change(1))
+    waiting = [
+        await poison.pipeline.submit("spool-b", 1, [Gap(id="g", stream="pods", cause="x", start=2**90)]),
+        await scribe.pipeline.submit(scribe.spool, 2, [a_change(2)]),
+    ]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(results[0], StoreUnavailable)
+    assert results[1] == 2
+    assert await versions("u") == [(1, 1, "added"), (1, 2, "modified")]
