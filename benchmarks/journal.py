@@ -20,13 +20,13 @@ from typing import Any
 from aggregator.records import Plan
 from aggregator.store.bodies import SHIPPED, Packer, shipped_dictionary
 from aggregator.store.sqlite import statements as sql
-from aggregator.store.sqlite.columns import change_columns
+from aggregator.store.sqlite.columns import change_rows
 from aggregator.store.sqlite.journal import WRITER_PRAGMAS, SqliteJournal
 from benchmarks.pod_lives import plans
 
 CHANGES = 40_000
-PER_PLAN = 500
-ROUNDS = 3
+PER_PLAN = 1000
+ROUNDS = 5
 
 Statements = list[tuple[str, list[tuple[Any, ...]]]]
 
@@ -101,7 +101,7 @@ def _statements(ready: Sequence[Plan]) -> list[Statements]:
         words |= {word: len(words) + place for place, word in enumerate(sorted(new), 1)}
         statements.append((sql.WORD, [(words[word], word) for word in sorted(new)]))
         statements.append((sql.OBJECT, sql.object_rows(plan, words)))
-        statements.append((sql.CHANGE, [change_columns(row, packer) for row in plan.changes]))
+        statements.append((sql.CHANGE, list(change_rows(plan.changes, packer))))
         statements.append(
             (sql.BODY, [(row.seq, packer.pack(row.body)) for row in plan.changes if row.body is not None])
         )

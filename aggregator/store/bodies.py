@@ -17,6 +17,8 @@ _RAW = 0
 _TINY_BYTES = 24
 """Below this a frame's own header eats what compression saves."""
 
+_SHORT_BYTES = 2048
+
 _LEVEL = 3
 """Measured on recorded pods: level 1 gives 14 % more bytes for the same time, level 6 20 % less for four times it."""
 
@@ -40,6 +42,8 @@ class Packer:
     """Compresses with one dictionary. Belongs to one thread at a time: a zstd compressor is not shareable."""
 
     def __init__(self, number: int, dictionary: bytes) -> None:
+        # What precedes the frame of a value of 0, 1, 2 … bytes: made once for the lengths that patches have.
+        self._starts = [bytes((number,)) + _varint(size) for size in range(_SHORT_BYTES)]
         self._mark = bytes((number,))
         parameters = zstandard.ZstdCompressionParameters.from_level(
             _LEVEL,
@@ -60,7 +64,8 @@ class Packer:
         if size > _TINY_BYTES:
             frame = self._compress(data)
             if len(frame) < size:
-                return self._mark + _varint(size) + frame
+                start = self._starts[size] if size < _SHORT_BYTES else self._mark + _varint(size)
+                return start + frame
         return b"\0" + data
 
 

@@ -4,6 +4,7 @@ Records' rows to columns and back. Pure; the SQL that names the columns stands b
 The order of a tuple is the order of the columns in schema/0001_initial.sql.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -28,12 +29,12 @@ _encode = msgspec.json.Encoder().encode
 
 def uid_key(uid: str) -> bytes | str:
     """Return *uid* as it is stored: 16 bytes when it is a UUID as Kubernetes writes them."""
-    if len(uid) == 36:
+    if len(uid) == 36 and uid[8:24:5] == "----" and uid == uid.lower():
         try:
             short = bytes.fromhex(uid.replace("-", ""))
         except ValueError:
             return uid
-        if len(short) == 16 and uid_text(short) == uid:
+        if len(short) == 16:
             return short
     return uid
 
@@ -46,28 +47,29 @@ def uid_text(stored: bytes | str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def change_columns(row: ChangeRow, packer: Packer) -> tuple[Any, ...]:
-    """Return the row of `changes`."""
-    version = row.version
-    said = row.actor or b""
-    if row.patch is not None:
-        said = b"%b\n%b" % (said, row.patch)
-    return (
-        row.seq,
-        row.object_id,
-        version.epoch,
-        version.resource_version,
-        version.gone,
-        int(row.verb),
-        row.late,
-        row.listed,
-        row.generation,
-        row.observed_at,
-        row.committed_at - row.observed_at,
-        None if row.base is None else row.seq - row.base,
-        row.after,
-        packer.pack(said) if said else None,
-    )
+def change_rows(rows: Iterable[ChangeRow], packer: Packer) -> Iterator[tuple[Any, ...]]:
+    """Give the rows of `changes`; plain ints, since sqlite3 looks for an adapter for every bool and enum."""
+    pack = packer.pack
+    for row in rows:
+        seq, observed_at, base, actor, patch = row.seq, row.observed_at, row.base, row.actor or b"", row.patch
+        epoch, resource_version, gone = row.version
+        said = actor if patch is None else b"%b\n%b" % (actor, patch)
+        yield (
+            seq,
+            row.object_id,
+            epoch,
+            resource_version,
+            1 if gone else 0,
+            int(row.verb),
+            1 if row.late else 0,
+            1 if row.listed else 0,
+            row.generation,
+            observed_at,
+            row.committed_at - observed_at,
+            None if base is None else seq - base,
+            row.after,
+            pack(said) if said else None,
+        )
 
 
 def change_of(columns: tuple[Any, ...], unpacker: Unpacker) -> ChangeRow:

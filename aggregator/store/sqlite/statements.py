@@ -11,7 +11,7 @@ import msgspec
 
 from aggregator.records import Head, Plan
 from aggregator.store.bodies import Packer
-from aggregator.store.sqlite.columns import SPAN_SEQS, change_columns, pack_record, uid_key
+from aggregator.store.sqlite.columns import SPAN_SEQS, change_rows, pack_record, uid_key
 from kubescribe.wire.records import Occurrence
 
 Step = tuple[str, Iterable[tuple[Any, ...]]]
@@ -57,7 +57,7 @@ def steps_of(plan: Plan, words: dict[str, int], packer: Packer) -> Iterator[Step
     """Give what stores *plan*; *words* numbers every word of it."""
     pack = packer.pack
     yield OBJECT, object_rows(plan, words)
-    yield CHANGE, (change_columns(row, packer) for row in plan.changes)
+    yield CHANGE, change_rows(plan.changes, packer)
     yield BODY, ((row.seq, pack(row.body)) for row in plan.changes if row.body is not None)
     yield _FIRST_OBSERVED, [(row.object_id, row.observed_at) for row in plan.changes if row.late]
     yield HEAD, (head_row(head, words) for head in plan.heads.values())
@@ -169,7 +169,7 @@ def head_row(head: Head, words: dict[str, int]) -> tuple[Any, ...]:
         head.seq,
         version.epoch,
         version.resource_version,
-        version.gone,
+        1 if version.gone else 0,
         head.depth,
         head.observed_at,
     )

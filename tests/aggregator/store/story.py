@@ -112,7 +112,9 @@ class Story:
             )
         return row
 
-    def event(self, name: str, rv: int, *, about: str = "web-1", reason: str = "Killing", count: int = 1) -> OccurrenceRow:
+    def event(
+        self, name: str, rv: int, *, about: str = "web-1", reason: str = "Killing", count: int = 1
+    ) -> OccurrenceRow:
         it = Occurrence(
             stream="events",
             term=1,

@@ -1,3 +1,5 @@
+"""Patches rebuild exactly, and say what changed in the words of the API."""
+
 import json
 from itertools import pairwise
 

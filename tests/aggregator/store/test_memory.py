@@ -1,0 +1,14 @@
+"""The memory store keeps every promise of a journal."""
+
+import pytest_asyncio
+
+from aggregator.store.memory import MemoryJournal
+from tests.aggregator.store.contract import *  # noqa: F403 - the promises that every store keeps
+
+
+@pytest_asyncio.fixture
+async def store():
+    journal = MemoryJournal()
+    await journal.open()
+    yield journal
+    await journal.close()
