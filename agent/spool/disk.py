@@ -53,7 +53,7 @@ class Disk:
                 folder.write_identity(identity)
         except (OSError, ValueError) as error:
             folder.release()
-            raise SpoolUnusable(f"spool {path}: {error}; free the disk or choose another folder with --data") from error
+            raise _unusable(path, error) from error
         except BaseException:
             folder.release()
             raise
@@ -71,7 +71,7 @@ class Disk:
         return frame
 
     def bind_cluster(self, cluster_uid: str) -> None:
-        """Give the folder to a cluster. Raises SpoolForeign when it belongs to another, OSError."""
+        """Give the folder to a cluster. Raises SpoolForeign when it belongs to another, SpoolUnusable."""
         known = self.identity.cluster_uid
         if known and known != cluster_uid:
             raise SpoolForeign(
@@ -79,7 +79,10 @@ class Disk:
                 "choose another folder with --data or move this one away"
             )
         if not known:
-            self._replace_identity(msgspec.structs.replace(self.identity, cluster_uid=cluster_uid))
+            try:
+                self._replace_identity(msgspec.structs.replace(self.identity, cluster_uid=cluster_uid))
+            except OSError as error:
+                raise _unusable(self._folder.path, error) from error
 
     def welcome(self, journal_id: str, redaction_key: bytes) -> None:
         """Keep what the journal said at the welcome. Raises OSError."""
@@ -155,3 +158,8 @@ class Disk:
     def _frame(draft: Draft, n: int) -> Frame:
         head: FrameHead = draft.head
         return Frame(n=n, count=len(draft.encoded), head=head, batch=join_records(draft.encoded))
+
+
+def _unusable(path: Path, error: Exception) -> SpoolUnusable:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return SpoolUnusable(f"spool {path}: {reason}; free the disk or choose another folder with --data")

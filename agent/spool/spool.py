@@ -251,7 +251,7 @@ class Spool:
         await self._run(self._disk.renumber, base)
 
     async def bind_cluster(self, cluster_uid: str) -> None:
-        """Give the folder to a cluster. Raises SpoolForeign when it has another, OSError."""
+        """Give the folder to a cluster. Raises SpoolForeign when it has another, SpoolUnusable."""
         await self._run(self._disk.bind_cluster, cluster_uid)
 
     async def welcome(self, journal_id: str, redaction_key: bytes) -> None:
