@@ -117,9 +117,14 @@ async def find_access(
     """
     if kubeconfig is None and is_in_cluster(environ):
         return in_cluster_access(environ)
-    from agent.kube.kubeconfig import kubeconfig_access  # noqa: PLC0415 - it imports 900 modules; a pod needs none
+    # Here, since a pod needs neither; the second imports 900 modules, so a mistake in the file is told before.
+    from agent.kube.kubeconfigfile import read_entry  # noqa: PLC0415
 
-    return await kubeconfig_access(kubeconfig or environ.get("KUBECONFIG") or "~/.kube/config", context=context)
+    path = kubeconfig or environ.get("KUBECONFIG") or "~/.kube/config"
+    read_entry(path, context)
+    from agent.kube.kubeconfig import kubeconfig_access  # noqa: PLC0415
+
+    return await kubeconfig_access(path, context=context)
 
 
 def _reason(error: Exception) -> str:
