@@ -96,6 +96,8 @@ async def assembled(config: AgentConfig) -> AsyncIterator[RunningAgent]:
                 agent=config.scope,
                 limits=SpoolLimits(
                     max_bytes=config.spool.max_bytes,
+                    # A full spool gives up a segment at a time: an eighth of it at most.
+                    segment_bytes=min(SpoolLimits().segment_bytes, config.spool.max_bytes // 8),
                     free_floor=config.spool.free_floor,
                     linger_seconds=config.spool.flush_seconds,
                 ),

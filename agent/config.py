@@ -77,7 +77,7 @@ class SpoolConfig:
 
     max_bytes: int = setting(
         512 * MIB,
-        between(SIZE, 16 * MIB, 2**40),
+        between(SIZE, MIB // 4, 2**40),
         help="What the spool may take on disk; when it is full, the oldest goes first and a Gap says so.",
         why="15 minutes of 2,000 changes a second fit, and a node notices nothing",
     )

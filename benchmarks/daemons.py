@@ -80,13 +80,15 @@ class Daemon:
 
     def suspend(self) -> None:
         """Stop it from running (SIGSTOP): it hangs, its connections stay open."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it run again."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
 
     def _heard(self, offset: int) -> bool:
         with self.output.open("rb") as output:

@@ -40,10 +40,10 @@ def start_from(grant: Grant, own: StreamMark | None) -> Position:
     """
     Return where a stream goes on: from its own mark when that is newer and of the same epoch, else from the journal's.
 
-    A mark from within a listing wins too: what it began must be begun again. The time of the own mark is kept in any
-    case: nobody knows a later moment at which this stream was complete.
+    A mark from within a listing wins too: what it began must be begun again. The later of the two times is kept: up to
+    it the stream was complete, whoever held it.
     """
     mine = position_of(own)
     if own is not None and own.epoch == grant.epoch and (own.listing or own.resource_version >= grant.resource_version):
         return mine
-    return Position(version=grant.resource_version, seen_at=mine.seen_at)
+    return Position(version=grant.resource_version, seen_at=max(mine.seen_at, grant.complete_at))
