@@ -81,7 +81,7 @@ class Grant(Value, frozen=True, kw_only=True):
     """
     One claimed stream: its new term, the journal's resume point and the journal's epoch.
 
-    `complete_at` is the time up to which the stream was seen whole, 0 when it never was: where a Gap begins. `snapshot` orders a Snapshot before anything else (the journal knows nothing, or the stream is of an older epoch, or
+    `snapshot` orders a Snapshot before anything else (the journal knows nothing, or the stream is of an older epoch, or
     an earlier Snapshot could not be used). `complete_at` is until when the journal has the stream whole, nanoseconds:
     an agent that does not know it itself begins its Gaps there.
     """
@@ -91,7 +91,6 @@ class Grant(Value, frozen=True, kw_only=True):
     epoch: int
     resource_version: int
     snapshot: bool = False
-    complete_at: int = 0
     complete_at: int = 0
 
 
