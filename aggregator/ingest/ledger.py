@@ -148,6 +148,13 @@ class Draft:
                 return row.gap if row.gap.outcome == "open" else None
         return self.ledger.open_gaps.get(gap_id)
 
+    def present(self, agent: str) -> Presence | None:
+        """Return how that agent came, None when it is away in this draft."""
+        for row in reversed(self.plan.presences):
+            if row.presence.agent == agent:
+                return row.presence if row.presence.state == "came" else None
+        return self.ledger.present.get(agent)
+
     def count(self, family: str, *labels: str, by: int = 1) -> None:
         """Add to a counter that lives in the journal."""
         key = CounterKey(family, labels)

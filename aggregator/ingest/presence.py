@@ -46,7 +46,7 @@ def came(draft: Draft, hello: Hello, now: int) -> None:
 
 def went(draft: Draft, agent: str, since: int) -> None:
     """Write that an agent is away since *since*, and open its gap; without a known agent nothing is written."""
-    present = draft.ledger.present.get(agent)
+    present = draft.present(agent)
     if present is None:
         return
     _write(draft, Presence(agent=agent, state="went", observed_at=since, node=present.node, scope=present.scope))

@@ -6,19 +6,21 @@ Not the conversation itself (link.py), and not the writing (pipeline.py).
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import structlog
 
 from aggregator.errors import LinkRefused, StoreError
 from aggregator.ingest.gaps import add_gap
-from aggregator.ingest.ledger import Draft
+from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Welcome
 from kubescribe.wire.records import AnyRecord, Presence
+from kubescribe.wire.streams import selector_of
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +29,15 @@ _SMALL_BATCH_BYTES = 64 * 1024
 
 DEPARTURE_GRACE_SECONDS = 5.0
 """An agent that is back within this time (a reconnect) was not away: nothing is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Departure:
+    """An agent that may be back in a moment: away since when, and what the journal has of its coming."""
+
+    since: int
+    present: Presence | None
+    timer: asyncio.TimerHandle
 
 
 class Reception:
@@ -51,7 +62,7 @@ class Reception:
         self._credit = credit
         self._heartbeat_seconds = heartbeat_seconds
         self._sessions: dict[str, Session] = {}
-        self._departures: dict[str, tuple[int, asyncio.TimerHandle]] = {}
+        self._departures: dict[str, _Departure] = {}
         self._order: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -60,7 +71,9 @@ class Reception:
         ledger = self._pipeline.ledger
         if ledger.present:
             # Bookmarks are no rows: a quiet cluster was seen whole later than its last change was committed.
-            since = max(ledger.last_committed_at, *(row.complete_at for row in ledger.streams.values()), 0)
+            # Theirs are the agents' clocks, and an absence does not begin in the future.
+            seen_at = max(ledger.last_committed_at, *(row.complete_at for row in ledger.streams.values()), 0)
+            since = min(seen_at, self._now_ns())
             agents = sorted(ledger.present)
 
             def write(draft: Draft) -> None:
@@ -74,20 +87,20 @@ class Reception:
         ledger = self._pipeline.ledger
         if not (hello.agent and hello.cluster_uid and hello.spool_id):
             raise LinkRefused("malformed", "hello: agent, clusterUid and spoolId are required")
-        if ledger.cluster_uid and ledger.cluster_uid != hello.cluster_uid:
-            raise LinkRefused(
-                "cluster",
-                f"this journal belongs to cluster {ledger.cluster_uid} ({ledger.cluster or 'unnamed'}), the agent"
-                f" watches {hello.cluster_uid}: give each cluster an aggregator of its own",
-            )
+        _require_cluster(ledger, hello)
         now = self._now_ns()
-        departed = self._departures.pop(hello.agent, None)
-        if departed is not None:
-            departed[1].cancel()
+        departed = self._take_departure(hello.agent)
         present = ledger.present.get(hello.agent)
         if present is None or present.instance != hello.instance or departed is None:
-            since = departed[0] if departed is not None else now
-            await self._pipeline.note(lambda draft: _arrive(draft, hello, since=since, now=now))
+            since = departed.since if departed is not None else now
+            try:
+                await self._pipeline.note(lambda draft: _arrive(draft, hello, since=since, now=now))
+            except BaseException:
+                if departed is not None and hello.agent not in self._departures:
+                    self._await_return(hello.agent, departed.since)  # it is still away
+                raise
+            _require_cluster(ledger, hello)  # another cluster's agent may have come first in that transaction
+            self._take_departure(hello.agent)  # of the connection that this one follows
         self._sessions[hello.agent] = session
         self._roster.came(hello, now)
         return Welcome(
@@ -104,7 +117,12 @@ class Reception:
         )
 
     async def claim(self, session: Session, claim: Claim) -> Granted:
-        """Give the agent its streams."""
+        """Give the agent its streams. Raises LinkRefused for a name that says nothing."""
+        for stream in claim.streams:
+            try:
+                selector_of(stream.name)
+            except ValueError as error:
+                raise LinkRefused("malformed", f"claim: {error}") from None
         return await self._pipeline.claim(session.spool_id, claim)
 
     async def submit(self, session: Session, batch: Batch) -> int:
@@ -136,8 +154,7 @@ class Reception:
         del self._sessions[agent]
         now = self._now_ns()
         self._roster.went(agent, now)
-        timer = asyncio.get_running_loop().call_later(DEPARTURE_GRACE_SECONDS, self._depart, agent, now)
-        self._departures[agent] = (now, timer)
+        self._await_return(agent, now)
 
     def ask_relist(self, relist: Relist) -> None:
         """Ask the connected agents for Snapshots of the streams named; who holds none of them ignores it."""
@@ -149,26 +166,41 @@ class Reception:
 
     async def close(self) -> None:
         """Forget pending departures: at a stop nobody knows yet who is gone."""
-        for _, timer in self._departures.values():
-            timer.cancel()
-        self._departures.clear()
+        for agent in list(self._departures):
+            self._take_departure(agent)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _depart(self, agent: str, since: int) -> None:
-        del self._departures[agent]
-        self._spawn(self._write_departure(agent, since), f"departure {agent}")
+    def _await_return(self, agent: str, since: int) -> None:
+        self._take_departure(agent)
+        timer = asyncio.get_running_loop().call_later(DEPARTURE_GRACE_SECONDS, self._depart, agent)
+        self._departures[agent] = _Departure(since, self._pipeline.ledger.present.get(agent), timer)
+
+    def _take_departure(self, agent: str) -> _Departure | None:
+        departed = self._departures.pop(agent, None)
+        if departed is not None:
+            departed.timer.cancel()
+        return departed
+
+    def _depart(self, agent: str) -> None:
+        departed = self._take_departure(agent)
+        if departed is not None:
+            self._spawn(self._write_departure(agent, departed), f"departure {agent}")
 
     def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _write_departure(self, agent: str, since: int) -> None:
+    async def _write_departure(self, agent: str, departed: _Departure) -> None:
+        def write(draft: Draft) -> None:
+            if draft.present(agent) == departed.present:  # else it has come again meanwhile
+                went(draft, agent, departed.since)
+
         while agent not in self._sessions:
             try:
-                await self._pipeline.note(lambda draft: went(draft, agent, since))
+                await self._pipeline.note(write)
             except StoreError as error:
                 _log.warning("ingest.departure_delayed", agent=agent, error=str(error))
                 await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
@@ -176,9 +208,21 @@ class Reception:
                 return
 
 
+def _require_cluster(ledger: Ledger, hello: Hello) -> None:
+    if ledger.cluster_uid and ledger.cluster_uid != hello.cluster_uid:
+        raise LinkRefused(
+            "cluster",
+            f"this journal belongs to cluster {ledger.cluster_uid} ({ledger.cluster or 'unnamed'}), the agent"
+            f" watches {hello.cluster_uid}: give each cluster an aggregator of its own",
+        )
+
+
 def _arrive(draft: Draft, hello: Hello, *, since: int, now: int) -> None:
-    if not draft.ledger.cluster_uid:
+    owner = draft.plan.cluster_uid or draft.ledger.cluster_uid
+    if not owner:
         draft.plan.cluster_uid = hello.cluster_uid
+    elif owner != hello.cluster_uid:
+        return  # `welcome` refuses it
     if hello.cluster and hello.cluster != draft.ledger.cluster:
         draft.plan.cluster = hello.cluster
     went(draft, hello.agent, since)
