@@ -48,13 +48,13 @@ class _Port(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     protocol: Raw = _ABSENT
 
 
-def _by(key: str) -> Callable[[Raw], list[bytes] | None]:
+def _by(key: str) -> Callable[[bytes | Raw], list[bytes] | None]:
     """Return a function from a list's JSON to its items' selectors such as `{"name":"app"}`, in order."""
     item = msgspec.defstruct(f"By_{key}", [("key", Raw, _ABSENT)], rename={"key": key}, frozen=True, gc=False)
-    decode = cast("Callable[[Raw], Sequence[_Keyed]]", msgspec.json.Decoder(list[item]).decode)  # type: ignore[valid-type]
+    decode = cast("Callable[[bytes | Raw], Sequence[_Keyed]]", msgspec.json.Decoder(list[item]).decode)  # type: ignore[valid-type]
     start = b'{"%b":' % key.encode()
 
-    def selectors(array: Raw) -> list[bytes] | None:
+    def selectors(array: bytes | Raw) -> list[bytes] | None:
         try:
             found = [bytes(it.key) for it in decode(array)]
         except msgspec.ValidationError:
@@ -67,7 +67,7 @@ def _by(key: str) -> Callable[[Raw], list[bytes] | None]:
 _PORTS = msgspec.json.Decoder(list[_Port])
 
 
-def _ports(array: Raw) -> list[bytes] | None:
+def _ports(array: bytes | Raw) -> list[bytes] | None:
     """Tell ports by number and protocol: of a container by containerPort, of a Service or an EndpointSlice by port."""
     try:
         items = _PORTS.decode(array)
@@ -89,7 +89,12 @@ def _ports(array: Raw) -> list[bytes] | None:
 _MATCHERS = {field: _by(key) for field, key in _BY_FIELD.items()} | {"ports": _ports}
 
 
-def selectors_of(field: str, array: Raw) -> list[bytes] | None:
+def key_of(field: str) -> str | None:
+    """Return the one field that tells the items of the list *field* apart; None when it takes more, or is plain."""
+    return _BY_FIELD.get(field)
+
+
+def selectors_of(field: str, array: bytes | Raw) -> list[bytes] | None:
     """Return what tells the items of the list *field* apart, as JSON, in order; None when it is a plain list."""
     matcher = _MATCHERS.get(field)
     if matcher is None:

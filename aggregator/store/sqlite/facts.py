@@ -25,7 +25,7 @@ def seq_at(reading: Reading, committed_at: int) -> int:
 def facts(reading: Reading) -> dict[str, int]:
     """Return lastSeq, oldestCommittedAt (0: nothing yet), changes, objects and living."""
     execute = reading.connection.execute
-    last_seq, changes = execute("SELECT last_seq, changes FROM totals").fetchone()
+    last_seq, changes = execute("SELECT last_seq, changes FROM totals WHERE id = 1").fetchone()
     (oldest,) = execute("SELECT first_committed_at FROM spans ORDER BY span LIMIT 1").fetchone() or (0,)
     (objects,) = execute("SELECT count(*) FROM heads").fetchone()
     (living,) = execute("SELECT count(*) FROM heads WHERE gone = 0").fetchone()

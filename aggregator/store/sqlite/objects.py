@@ -79,7 +79,7 @@ def _heads(reading: Reading, query: ObjectQuery) -> Iterator[Head | int]:
         parameters.append(query.at)
     elif not query.include_deleted:
         conditions.append("h.gone = 0")
-    (highest,) = reading.connection.execute("SELECT last_object FROM totals").fetchone()
+    (highest,) = reading.connection.execute("SELECT last_object FROM totals WHERE id = 1").fetchone()
     size = _BLOCK if few(reading, "objects AS o", where, parameters[: where.count("?")]) is None else highest + 1
     sql = f"{_OBJECTS} WHERE {' AND '.join(['o.id > ? AND o.id <= ?', *conditions])} ORDER BY o.id"
     first = query.after

@@ -51,6 +51,10 @@ class Reading:
         self._words: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
 
+    def close(self) -> None:
+        """Close the connection; from any thread, when no read is under way."""
+        self.connection.close()
+
     def run(self, read: Callable[["Reading"], T]) -> T:
         """Return *read* of one consistent state of the journal."""
         self._started = self._clock()
@@ -133,7 +137,7 @@ class ReaderPool:
         self._is_closed = True
         await asyncio.to_thread(self._executor.shutdown)
         for reading in self._opened:
-            reading.connection.close()
+            reading.close()
         self._opened.clear()
 
     def _run(self, read: Callable[[Reading], T]) -> T:

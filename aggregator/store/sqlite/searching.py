@@ -22,7 +22,7 @@ _BLOCK = 16 * SPAN_SEQS
 
 def blocks(reading: Reading, query: RecordQuery) -> Iterator[tuple[int, int]]:
     """Give the runs (first seq, last seq), in the order of the query, in which its answers can lie."""
-    (last_seq,) = reading.connection.execute("SELECT last_seq FROM totals").fetchone()
+    (last_seq,) = reading.connection.execute("SELECT last_seq FROM totals WHERE id = 1").fetchone()
     lowest, highest = 1, last_seq
     if query.after is not None:
         if query.ascending:
