@@ -16,7 +16,11 @@ The rules:
 * A Snapshot that cannot be used is owed: asked for at once, and by every grant until one ends whole.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
+
+from msgspec.structs import replace as replace_fields
 
 from aggregator.ingest.ledger import Draft
 from aggregator.records import SnapshotStage, StreamRow
@@ -97,26 +101,42 @@ def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
 def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Located]:
     """Follow *records* of one batch and return what the second pass has to store, in the same order."""
     located: list[Located] = []
+    seeing: dict[str, _Seeing] = {}
     for record in records:
         if isinstance(record, Change):
             epoch = draft.term_epoch(record.stream, record.term)
-            if not record.listed and record.inferred is None:
-                _advance(draft, spool_id, record, epoch)
+            if not record.listed and record.inferred is None and _advance(draft, spool_id, record, epoch):
+                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
             located.append(LocatedChange(record, epoch))
         elif isinstance(record, Occurrence):
             epoch = draft.term_epoch(record.stream, record.term)
-            if not record.listed:
-                _advance(draft, spool_id, record, epoch)
+            if not record.listed and _advance(draft, spool_id, record, epoch):
+                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
             located.append(LocatedOccurrence(record, epoch))
         elif isinstance(record, Progress | Departed):
-            _advance(draft, spool_id, record, draft.term_epoch(record.stream, record.term))
+            if _advance(draft, spool_id, record, draft.term_epoch(record.stream, record.term)):
+                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
         elif isinstance(record, Snapshot):
             absence = _follow(draft, spool_id, record)
             if absence is not None:
+                seeing.setdefault(record.stream, (record.observed_at, "lost"))
                 located.append(absence)
         elif isinstance(record, Gap):
             located.append(record)
-    return located
+    return [*located, *_forgotten(draft, seeing, records)] if draft.ledger.open_gaps else located
+
+
+_Seeing = tuple[int, Literal["recovered", "lost"]]
+"""When a stream was seen to go on, and what that makes of a gap: nothing was missed, or a list had to mend it."""
+
+
+def _forgotten(draft: Draft, seeing: Mapping[str, _Seeing], records: Sequence[AnyRecord]) -> Iterator[Gap]:
+    """Yield the ends of gaps whose agent died or lost its spool before it could say them: their streams go on."""
+    told = {record.id for record in records if isinstance(record, Gap)}
+    for gap in draft.ledger.open_gaps.values():
+        end = seeing.get(gap.stream)
+        if end is not None and gap.id not in told:
+            yield replace_fields(gap, to=max(end[0], gap.start), outcome=end[1])
 
 
 def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:
@@ -126,16 +146,18 @@ def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | No
     return None
 
 
-def _advance(draft: Draft, spool_id: str, record: Change | Occurrence | Progress | Departed, epoch: int) -> None:
+def _advance(draft: Draft, spool_id: str, record: Change | Occurrence | Progress | Departed, epoch: int) -> bool:
+    """Move the resume point if *record* is the holder's and of its epoch, and tell whether it is."""
     row = _held(draft, spool_id, record.stream, record.term)
     if row is None or row.epoch != epoch:
-        return
+        return False
     if record.resource_version > row.resource_version or record.observed_at > row.complete_at:
         draft.plan.streams[record.stream] = replace(
             row,
             resource_version=max(row.resource_version, record.resource_version),
             complete_at=max(row.complete_at, record.observed_at),
         )
+    return True
 
 
 def _follow(draft: Draft, spool_id: str, snapshot: Snapshot) -> Absence | None:

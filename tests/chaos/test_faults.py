@@ -142,7 +142,7 @@ async def test_a_delete_that_the_watch_cache_lost_is_found_by_asking(rig):
         await it.control.delete("pods", victim.namespace, victim.name)
 
         async with asyncio.timeout(30):
-            while not it.ask("SELECT 1 FROM changes WHERE verb = 4"):  # noqa: ASYNC110 - another process writes it
+            while not it.ask("SELECT 1 FROM changes WHERE verb = 4"):
                 await asyncio.sleep(0.1)
 
 

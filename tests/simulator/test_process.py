@@ -76,7 +76,7 @@ async def test_it_dies_with_its_parent(tmp_path):
         stdout=asyncio.subprocess.DEVNULL,
     )
     async with asyncio.timeout(20):
-        while not (tmp_path / "kubeconfig").exists():  # noqa: ASYNC110 - another process writes it
+        while not (tmp_path / "kubeconfig").exists():
             await asyncio.sleep(0.02)
     url = yaml.safe_load((tmp_path / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"]
     host, port = url.removeprefix("http://").split(":")

@@ -204,7 +204,7 @@ def app():
 def eventually():
     async def wait(condition, seconds=20.0):
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - any condition, not only those that tell of themselves
+            while not condition():
                 await asyncio.sleep(0.005)
 
     return wait

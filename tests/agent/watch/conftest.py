@@ -98,7 +98,7 @@ class MemorySink:
 async def until(condition: Callable[[], Any]) -> Any:
     """Wait until *condition* is true, and return what it gave."""
     async with asyncio.timeout(PATIENCE):
-        while not (value := condition()):  # noqa: ASYNC110 - conditions of any kind
+        while not (value := condition()):
             await asyncio.sleep(0.01)
     return value
 

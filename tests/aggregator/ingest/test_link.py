@@ -268,7 +268,7 @@ async def test_a_frame_just_over_the_limit_is_told_and_a_larger_one_is_cut_off(s
         while await hear(socket) is not None:
             pass
     async with asyncio.timeout(20):
-        while scene.errors("tooLarge") < 2:  # noqa: ASYNC110 - a counter tells nobody
+        while scene.errors("tooLarge") < 2:
             await asyncio.sleep(0.002)
     await socket.close()
 
@@ -337,7 +337,7 @@ async def test_a_report_and_a_claim_pass_batches_that_wait_for_their_commit(scen
 
     assert isinstance(await hear(socket), Granted)
     async with asyncio.timeout(10):
-        while not scene.ingest.reports:  # noqa: ASYNC110 - the ingest of this test tells nobody
+        while not scene.ingest.reports:
             await asyncio.sleep(0.002)
     await socket.close()
 
@@ -356,7 +356,7 @@ async def test_a_peer_that_no_longer_answers_pings_is_given_up(scene):
     await say(socket, hello())
     assert isinstance(await hear(socket), Welcome)
     async with asyncio.timeout(20):
-        while not scene.ingest.gone_agents:  # noqa: ASYNC110 - the ingest of this test tells nobody
+        while not scene.ingest.gone_agents:
             await asyncio.sleep(0.01)
 
     assert scene.errors("lost") == 1

@@ -346,3 +346,47 @@ async def test_a_batch_that_no_journal_can_take_harms_no_other_agent(scribe, ver
     assert isinstance(results[0], StoreUnavailable)
     assert results[1] == 2
     assert await versions("u") == [(1, 1, "added"), (1, 2, "modified")]
+
+
+def an_open_gap(gap_id="g", stream="pods") -> Gap:
+    return Gap(id=gap_id, stream=stream, cause="watch_disconnected", start=12 * SECOND)
+
+
+async def outcomes(journal) -> dict[str, str]:
+    return {item["id"]: item["outcome"] for item in await items(journal.gaps(RecordQuery(limit=100)))}
+
+
+async def test_a_gap_that_its_agent_forgot_is_recovered_by_the_stream_going_on(scribe, journal):
+    await scribe.claim("pods")
+    await scribe.send(*a_snapshot(10, a_change(1)), an_open_gap(), an_open_gap("n", "nodes"))
+    reborn = scribe.other("spool-b")  # a new folder after the old one was wiped
+    await reborn.claim("pods")
+    await reborn.send(Progress(stream="pods", term=2, resource_version=11, observed_at=20 * SECOND))
+
+    assert await outcomes(journal) == {"g": "recovered", "n": "open"}
+
+
+async def test_a_gap_that_its_agent_forgot_is_lost_when_the_stream_had_to_list_again(scribe, journal):
+    await scribe.claim("pods")
+    await scribe.send(*a_snapshot(10, a_change(1)), an_open_gap())
+    await scribe.send(*a_snapshot(20, a_change(15), snapshot_id="t"))
+
+    assert await outcomes(journal) == {"g": "lost"}
+
+
+async def test_a_gap_stays_open_while_only_others_speak_of_its_stream(scribe, journal):
+    await scribe.claim("pods")
+    await scribe.send(*a_snapshot(10, a_change(1)), an_open_gap())
+    await scribe.other("spool-b").send(a_change(11))
+
+    assert await outcomes(journal) == {"g": "open"}
+
+
+async def test_what_the_agent_itself_says_of_the_end_of_its_gap_is_not_said_before_it(scribe, journal):
+    await scribe.claim("pods")
+    await scribe.send(*a_snapshot(10, a_change(1)), an_open_gap())
+    closed = msgspec.structs.replace(an_open_gap(), to=30 * SECOND, outcome="recovered", detail="by itself")
+    await scribe.send(a_change(11), closed)
+
+    rows = await journal.replay("gaps", RecordQuery(limit=100))
+    assert [msgspec.json.decode(row)["outcome"] for _, row in rows] == ["open", "recovered"]

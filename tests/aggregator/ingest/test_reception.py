@@ -91,7 +91,7 @@ class Clock:
 
 async def until(condition) -> None:
     async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110 - the condition is the journal's
+        while not await condition():
             await asyncio.sleep(0.005)
 
 

@@ -211,7 +211,7 @@ def subscribe(feed):
 def until():
     async def wait(condition, seconds=10.0):
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - conditions are about other people's state
+            while not condition():
                 await asyncio.sleep(0.002)
 
     return wait

@@ -79,7 +79,7 @@ def test_replay_goes_over_into_live_without_a_hole_or_a_repeat(bench_of, steps, 
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
-                while any(wire.seqs() != want for (_, wire, *_), want in zip(listeners, expected, strict=True)):  # noqa: ASYNC110
+                while any(wire.seqs() != want for (_, wire, *_), want in zip(listeners, expected, strict=True)):
                     await asyncio.sleep(0.001)
         for (_, wire, start, _), want in zip(listeners, expected, strict=True):
             assert wire.seqs() == want
