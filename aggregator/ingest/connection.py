@@ -11,7 +11,7 @@ Whatever is wrong ends this connection alone, with a Refused that says why, coun
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 import structlog
@@ -164,8 +164,8 @@ class Connection:
         self.hello = message
         return message
 
-    async def converse(self, hello: Hello, *, connected_at: int, remote: str) -> None:
-        """Welcome the agent and talk until either side ends it; `farewell` comes after."""
+    async def converse(self, hello: Hello, *, connected_at: int, remote: str, on_welcomed: Callable[[], None]) -> None:
+        """Welcome the agent, call *on_welcomed*, and talk until either side ends it; `farewell` comes after."""
         requests = Requests(self._outgoing, credit=0)
         session = Session(hello, connected_at=connected_at, remote=remote, outgoing=self._outgoing, requests=requests)
         try:
@@ -177,6 +177,7 @@ class Connection:
             self.refuse("stopping", f"the journal is not available: {error}", self._busy_seconds)
             return
         try:
+            on_welcomed()
             requests.open(welcome.credit)
             self._outgoing.put(welcome)
             await self._talk(session, welcome, requests)

@@ -128,19 +128,27 @@ class LinkServer:
             await self._converse(connection, hello, remote)
 
     async def _converse(self, connection: Connection, hello: Hello, remote: str) -> None:
-        older = self._by_agent.get(hello.agent)
-        if older is not None:
-            older.refuse("superseded", f"another connection of agent {hello.agent} was opened")
-        self._by_agent[hello.agent] = connection
-        self._metrics.connected.inc()
-        _LOG.info("link.opened", agent=hello.agent, scope=hello.scope, version=hello.version, remote=remote)
+        is_open = False
+
+        def welcomed() -> None:
+            # Not before: another cluster's agent, which is refused, may well have the same name.
+            nonlocal is_open
+            is_open = True
+            older = self._by_agent.get(hello.agent)
+            if older is not None:
+                older.refuse("superseded", f"another connection of agent {hello.agent} was opened")
+            self._by_agent[hello.agent] = connection
+            self._metrics.connected.inc()
+            _LOG.info("link.opened", agent=hello.agent, scope=hello.scope, version=hello.version, remote=remote)
+
         try:
-            await connection.converse(hello, connected_at=self._now_ns(), remote=remote)
+            await connection.converse(hello, connected_at=self._now_ns(), remote=remote, on_welcomed=welcomed)
         finally:
-            self._metrics.connected.dec()
-            if self._by_agent.get(hello.agent) is connection:
-                del self._by_agent[hello.agent]
-            _LOG.info("link.closed", agent=hello.agent)
+            if is_open:
+                self._metrics.connected.dec()
+                if self._by_agent.get(hello.agent) is connection:
+                    del self._by_agent[hello.agent]
+                _LOG.info("link.closed", agent=hello.agent)
 
 
 def _bearer(request: web.Request) -> str:
