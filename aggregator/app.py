@@ -117,6 +117,7 @@ def _connect(
     config: AggregatorConfig, registry: CollectorRegistry, journal: Journal, state: JournalState, guard: Guard
 ) -> tuple[list[Part], Reception, LinkServer, WebParts]:
     metrics = AggregatorMetrics(registry)
+    facts: dict[str, int] = {}
     roster = Roster(time.time_ns, state.present.values())
     hub = Hub(
         journal_id=state.journal_id,
@@ -167,6 +168,7 @@ def _connect(
         version=version_string(),
         now_ns=time.time_ns,
         base_path=config.http.base_path,
+        horizon=lambda: facts.get("oldestCommittedAt", 0),
     )
     ended = asyncio.Event()
 
@@ -182,18 +184,20 @@ def _connect(
         Part(name="links", run=keep_links, stop=stop_links),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
-        Part(name="facts", run=lambda: _refresh_facts(journal, gauges)),
+        Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
     ]
     return parts, reception, link, web
 
 
-async def _refresh_facts(journal: Journal, gauges: ClusterGauges) -> None:
+async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:
     while True:
         try:
-            gauges.set_facts(await journal.facts())
+            facts.update(await journal.facts())
+            gauges.set_facts(facts)
         except StoreError as error:
             if isinstance(error, StoreUnusable):
                 raise
             _log.warning("journal.facts_failed", error=str(error))
-        await asyncio.sleep(_FACTS_SECONDS)
+        # A journal that is still empty is looked at more often: its first record is what makes an answer complete.
+        await asyncio.sleep(_FACTS_SECONDS if facts.get("oldestCommittedAt") else 0.5)

@@ -110,6 +110,27 @@ def render_gap(row: GapRow, cluster: str) -> bytes:
     )
 
 
+def render_unrecorded(horizon: int, cluster: str) -> bytes:
+    """Return the time before the journal's first record as the JSON of a gap; *horizon* 0: there is none yet."""
+    return _TEXT(
+        {
+            "type": "gap",
+            "seq": 0,
+            "cluster": cluster,
+            "id": "unrecorded",
+            "stream": "*",
+            "cause": "unrecorded",
+            "from": to_rfc3339(0),
+            "to": to_rfc3339(horizon) if horizon else None,
+            "outcome": "lost" if horizon else "open",
+            "count": None,
+            "bytes": None,
+            "detail": "before the journal's first record",
+            "committedAt": to_rfc3339(horizon),
+        }
+    )
+
+
 def render_presence(row: PresenceRow, cluster: str) -> bytes:
     """Return *row* as the JSON of an agent's coming or going."""
     it = row.presence

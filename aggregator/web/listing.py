@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from aggregator.records import ObjectQuery, Page, RecordQuery
+from aggregator.rendering import render_unrecorded
 from aggregator.web.answers import answer_json, render_list
 from aggregator.web.parameters import CHANGES, GAPS, HISTORY, OBJECT, OBJECTS, OCCURRENCES
 from aggregator.web.parts import WebParts
@@ -75,9 +76,18 @@ class Listings:
         return await answer_json(request, body)
 
     async def gaps_in(self, start: int | None, to: int | None) -> list[bytes]:
-        """Return the open and lost gaps that touch the range, the newest MAX_GAPS of them."""
+        """
+        Return the open and lost gaps that touch the range, the newest MAX_GAPS of them.
+
+        The time before the journal's first record is one more of them when *start* reaches into it: nothing was lost
+        there, but nothing was seen either.
+        """
         query = RecordQuery(start=start, to=to, limit=MAX_GAPS)
-        return (await self._journal.gaps(query, open_or_lost_only=True)).items
+        gaps = (await self._journal.gaps(query, open_or_lost_only=True)).items
+        horizon = self._parts.horizon()
+        if not horizon or (start is not None and start < horizon):
+            gaps.append(render_unrecorded(horizon, self._parts.recorder.identity().cluster))
+        return gaps
 
     def _next(self, path: str, query: Mapping[str, Any], last: int) -> str:
         # request.path holds the base path, so the link works behind any ingress.

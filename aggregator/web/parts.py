@@ -11,7 +11,11 @@ from aggregator.web.guarding import Guard
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class WebParts:
-    """`base_path` is "" or begins with a slash and does not end with one; `now_ns` is the wall clock."""
+    """
+    `base_path` is "" or begins with a slash and does not end with one; `now_ns` is the wall clock.
+
+    `horizon` tells when the oldest record was committed, ns, 0 while there is none: what lies before was not recorded.
+    """
 
     journal: Journal
     hub: Hub
@@ -20,3 +24,4 @@ class WebParts:
     version: str
     now_ns: Callable[[], int]
     base_path: str = ""
+    horizon: Callable[[], int] = lambda: 1

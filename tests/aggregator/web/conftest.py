@@ -147,7 +147,7 @@ async def session():
 async def site_of(serve, session):
     tasks = []
 
-    async def start(*, base_path="", token_file: Path | None = None, origins=(), **limits):
+    async def start(*, base_path="", token_file: Path | None = None, origins=(), horizon=1, **limits):
         bench = Bench(**limits)
         bench.journal = RecordedJournal()
         recorder = Recording()
@@ -161,6 +161,7 @@ async def site_of(serve, session):
             version="0.1.0",
             now_ns=lambda: NOW,
             base_path=base_path,
+            horizon=lambda: horizon,
         )
         url, runner = await serve(public_app(parts))
         tasks.append(asyncio.create_task(bench.hub.run()))

@@ -42,6 +42,25 @@ async def test_open_and_lost_gaps_make_a_list_incomplete(site):
     assert (query.start, query.to) == (1767323045 * 10**9, 1767323045 * 10**9)
 
 
+async def test_a_range_that_begins_before_the_first_record_is_incomplete_and_says_until_when(site_of):
+    site = await site_of(horizon=1767323045 * 10**9)
+
+    reaching = await site.json("/api/v1/changes?from=2026-01-02T03:04:04Z")
+    within = await site.json("/api/v1/changes?from=2026-01-02T03:04:06Z")
+
+    assert (reaching["complete"], within["complete"]) == (False, True)
+    (gap,) = reaching["gaps"]
+    assert (gap["cause"], gap["to"]) == ("unrecorded", "2026-01-02T03:04:05.000000000Z")
+
+
+async def test_a_journal_without_records_is_not_complete(site_of):
+    site = await site_of(horizon=0)
+
+    answer = await site.json("/api/v1/objects")
+
+    assert (answer["items"], answer["complete"], answer["gaps"][0]["outcome"]) == ([], False, "open")
+
+
 async def test_every_parameter_reaches_the_query(site):
     await site.json("/api/v1/changes?namespace=n&kind=Pod&name=p&uid=u&manager=m&q=t&limit=7&after=9&order=asc")
 
