@@ -25,7 +25,7 @@ from msgspec.structs import replace as replace_fields
 from aggregator.ingest.ledger import Draft
 from aggregator.records import SnapshotStage, StreamRow
 from kubescribe.wire.link import Grant, StreamClaim
-from kubescribe.wire.records import AnyRecord, Change, Departed, Gap, Occurrence, Progress, Snapshot
+from kubescribe.wire.records import AnyRecord, Change, Departed, Gap, Occurrence, Presence, Progress, Snapshot
 
 
 @dataclass(slots=True, frozen=True)
@@ -62,6 +62,7 @@ class Absence:
 
 
 Located = LocatedChange | LocatedOccurrence | Absence | Gap
+_Versioned = Change | Occurrence | Progress | Departed
 
 
 def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
@@ -103,26 +104,21 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
     located: list[Located] = []
     seeing: dict[str, _Seeing] = {}
     for record in records:
-        if isinstance(record, Change):
-            epoch = draft.term_epoch(record.stream, record.term)
-            if not record.listed and record.inferred is None and _advance(draft, spool_id, record, epoch):
-                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
-            located.append(LocatedChange(record, epoch))
-        elif isinstance(record, Occurrence):
-            epoch = draft.term_epoch(record.stream, record.term)
-            if not record.listed and _advance(draft, spool_id, record, epoch):
-                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
-            located.append(LocatedOccurrence(record, epoch))
-        elif isinstance(record, Progress | Departed):
-            if _advance(draft, spool_id, record, draft.term_epoch(record.stream, record.term)):
-                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
+        if isinstance(record, Gap):
+            located.append(record)
         elif isinstance(record, Snapshot):
             absence = _follow(draft, spool_id, record)
             if absence is not None:
                 seeing.setdefault(record.stream, (record.observed_at, "lost"))
                 located.append(absence)
-        elif isinstance(record, Gap):
-            located.append(record)
+        elif not isinstance(record, Presence):
+            epoch = draft.term_epoch(record.stream, record.term)
+            if _is_of_a_watch(record) and _advance(draft, spool_id, record, epoch):
+                seeing.setdefault(record.stream, (record.observed_at, "recovered"))
+            if isinstance(record, Change):
+                located.append(LocatedChange(record, epoch))
+            elif isinstance(record, Occurrence):
+                located.append(LocatedOccurrence(record, epoch))
     return [*located, *_forgotten(draft, seeing, records)] if draft.ledger.open_gaps else located
 
 
@@ -146,7 +142,14 @@ def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | No
     return None
 
 
-def _advance(draft: Draft, spool_id: str, record: Change | Occurrence | Progress | Departed, epoch: int) -> bool:
+def _is_of_a_watch(record: _Versioned) -> bool:
+    """Tell whether *record* came in the order of a watch: what a list holds, or nobody saw, moves no resume point."""
+    if isinstance(record, Change):
+        return not record.listed and record.inferred is None
+    return not (isinstance(record, Occurrence) and record.listed)
+
+
+def _advance(draft: Draft, spool_id: str, record: _Versioned, epoch: int) -> bool:
     """Move the resume point if *record* is the holder's and of its epoch, and tell whether it is."""
     row = _held(draft, spool_id, record.stream, record.term)
     if row is None or row.epoch != epoch:

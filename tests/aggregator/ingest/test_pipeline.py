@@ -369,7 +369,7 @@ async def test_a_gap_that_its_agent_forgot_is_recovered_by_the_stream_going_on(s
 async def test_a_gap_that_its_agent_forgot_is_lost_when_the_stream_had_to_list_again(scribe, journal):
     await scribe.claim("pods")
     await scribe.send(*a_snapshot(10, a_change(1)), an_open_gap())
-    await scribe.send(*a_snapshot(20, a_change(15), snapshot_id="t"))
+    await scribe.send(*a_snapshot(20, a_change(15, listed=True), snapshot_id="t"))
 
     assert await outcomes(journal) == {"g": "lost"}
 
