@@ -1,6 +1,7 @@
 """The client of the simulator's verbs, for tests and benches. One method a verb; `verbs.py` is the other end."""
 
 import asyncio
+import base64
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -58,9 +59,10 @@ class Control:
         """End open watches cleanly, as their timeout would."""
         return int((await self.verb("end", resource=resource, count=count))["streams"])
 
-    async def send(self, resource: str | None, data: str) -> int:
+    async def send(self, resource: str | None, data: str | bytes) -> int:
         """Send bytes as they are into open watches: a line that is no JSON, say; the newline is yours."""
-        return int((await self.verb("send", resource=resource, data=data))["streams"])
+        encoded = base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+        return int((await self.verb("send", resource=resource, base64=encoded))["streams"])
 
     async def error(self, resource: str | None = None, *, code: int = 500, reason: str = "InternalError") -> int:
         """Send an ERROR into open watches and end them."""

@@ -118,6 +118,7 @@ BUILT_IN: tuple[Resource, ...] = (
         bookmark='{"spec":{},"status":{"loadBalancer":{}}}',
     ),
     _core("configmaps", "ConfigMap", short_names=("cm",), has_generation=False),
+    _core("secrets", "Secret", fields=_fields("type"), has_generation=False),
     _core(
         "resourcequotas",
         "ResourceQuota",

@@ -6,6 +6,7 @@ wrong value is answered with 400 and one line.
 """
 
 import asyncio
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,7 +46,7 @@ class Verbs:
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
             "end": lambda a: self._do(a, Action(Doing.END)),
-            "send": lambda a: self._do(a, Action(Doing.SEND, a["data"].encode())),
+            "send": lambda a: self._do(a, Action(Doing.SEND, base64.b64decode(a["base64"]))),
             "error": self._error,
             "expire": self._expire,
             "fail": self._fail,
