@@ -242,7 +242,7 @@ class MemoryJournal:
             yield from table.values()
 
     def _refuse_repeats(self, plan: Plan) -> None:
-        seqs = [row.seq for rows in (plan.changes, plan.occurrences, plan.gaps, plan.presences) for row in rows]
+        seqs = [seq for seq, _ in _committed(plan)]
         versions = [(row.object_id, row.version) for row in plan.changes]
         states = [(row.occurrence.uid, row.epoch, row.occurrence.resource_version) for row in plan.occurrences]
         repeated = (
@@ -335,13 +335,13 @@ def _following(state: JournalState, plan: Plan) -> JournalState:
     counters = dict(state.counters)
     for key, value in plan.counters.items():
         counters[key] = counters.get(key, 0) + value
-    seqs = [row.seq for rows in (plan.changes, plan.occurrences, plan.gaps, plan.presences) for row in rows]
     return replace(
         state,
         cluster_uid=state.cluster_uid if plan.cluster_uid is None else plan.cluster_uid,
         cluster=state.cluster if plan.cluster is None else plan.cluster,
         epoch=state.epoch if plan.epoch is None else plan.epoch,
-        last_seq=max([state.last_seq, *seqs]),
+        last_seq=max(state.last_seq, *(seq for seq, _ in _committed(plan)), 0),
+        last_committed_at=max(state.last_committed_at, *(at for _, at in _committed(plan)), 0),
         last_object_id=max([state.last_object_id, *plan.heads]),
         streams=state.streams | plan.streams,
         terms=state.terms | plan.terms,
@@ -351,6 +351,12 @@ def _following(state: JournalState, plan: Plan) -> JournalState:
         open_gaps=gaps,
         present=present,
     )
+
+
+def _committed(plan: Plan) -> list[tuple[int, int]]:
+    """Return (seq, committed at) of each row."""
+    rows = (plan.changes, plan.occurrences, plan.gaps, plan.presences)
+    return [pair for table in rows for pair in ((row.seq, row.committed_at) for row in table)]
 
 
 def _stages(stages: dict[str, SnapshotStage], plan: Plan) -> dict[str, SnapshotStage]:

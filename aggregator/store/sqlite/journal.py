@@ -79,7 +79,7 @@ class SqliteJournal:
         try:
             self._connection = await aiosqlite.connect(self._path, isolation_level=None, factory=TransactionConnection)
             for pragma in WRITER_PRAGMAS:
-                await self._connection.execute(pragma)
+                await self._connection.execute_fetchall(pragma)
         except sqlite3.Error as error:
             await self.close()
             raise StoreUnusable(f"the journal {self._path} cannot be opened: {error}") from error

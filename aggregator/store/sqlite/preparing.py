@@ -61,6 +61,8 @@ def _lock(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Made here, for its mode: the redaction key is in it. SQLite gives the -wal and -shm the same one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise StoreUnusable(f"the journal {path} cannot be opened: {_reason(error)}") from error
     try:

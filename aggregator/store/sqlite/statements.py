@@ -59,7 +59,7 @@ def steps_of(plan: Plan, words: dict[str, int], packer: Packer) -> Iterator[Step
     yield OBJECT, object_rows(plan, words)
     yield CHANGE, change_rows(plan.changes, packer)
     yield BODY, ((row.seq, pack(row.body)) for row in plan.changes if row.body is not None)
-    yield _FIRST_OBSERVED, [(row.object_id, row.observed_at) for row in plan.changes if row.late]
+    yield _FIRST_OBSERVED, list(_observed_before(plan))
     yield HEAD, (head_row(head, words) for head in plan.heads.values())
     if plan.occurrences:
         yield _SUBJECT, (_subject(row.occurrence, words) for row in plan.occurrences)
@@ -74,6 +74,16 @@ def steps_of(plan: Plan, words: dict[str, int], packer: Packer) -> Iterator[Step
     if seqs:
         yield SPAN, span_rows(plan)
         yield TOTALS, [(max(seqs), max(plan.heads, default=0), len(plan.changes))]
+
+
+def _observed_before(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Give (object, observed at) of versions that may have been observed before any other of their objects."""
+    heads = plan.heads
+    for row in plan.changes:
+        # A version that is not late can do that too: the clocks of two agents differ, and one may be set back.
+        head = heads.get(row.object_id)
+        if row.late or (head is not None and row.observed_at < head.observed_at):
+            yield row.object_id, row.observed_at
 
 
 def _small(plan: Plan) -> Iterator[Step]:

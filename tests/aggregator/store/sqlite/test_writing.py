@@ -141,7 +141,7 @@ async def test_a_cancelled_commit_is_whole_or_not_there_and_the_next_one_works(t
     await journal.close()
 
 
-async def test_the_wal_is_bounded_and_copied_in_an_idle_moment(tmp_path):
+async def test_the_wal_is_copied_in_an_idle_moment_and_the_next_commit_is_taken(tmp_path):
     journal = SqliteJournal(tmp_path / "journal.db", idle_seconds=0.01)
     await journal.open()
     story = Story()
@@ -153,6 +153,9 @@ async def test_the_wal_is_bounded_and_copied_in_an_idle_moment(tmp_path):
     async with asyncio.timeout(10):
         while (tmp_path / "journal.db").stat().st_size == size:
             await asyncio.sleep(0.005)
+    await asyncio.wait([journal._copying])
+    story.pod("web-1", 500)
+    await journal.commit(story.take())
     await journal.close()
 
     assert not (tmp_path / "journal.db-wal").exists()
