@@ -235,7 +235,7 @@ def test_a_journal_that_cannot_serve(tmp_path: Path, used: Path, cluster: Cluste
         newer: "was written by a newer kubescribe (schema 9000, this one knows ",
         cut: "is damaged",
         scribbled: "is damaged",
-        a_folder: "it needs a file and a folder that this user may write",
+        a_folder: "Is a directory; name another file with --store or --data",
     }
 
     def attempt(make: object, said: str) -> None:
