@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -183,7 +184,8 @@ class Control:
         """Do a verb; VerbRefused with the answer's text if it cannot be done."""
         if self._session is None:
             raise VerbRefused("the control is not open")
-        body = msgspec.json.encode(arguments)
+        # From a buffer: aiohttp warns of large bodies that are bytes.
+        body = io.BytesIO(msgspec.json.encode(arguments))
         async with self._session.post(f"{self.url}/simulator/v1/{verb}", data=body) as response:
             if response.status != 200:
                 raise VerbRefused(f"{verb}: {response.status} {(await response.text())[:256]}")

@@ -24,7 +24,7 @@ _SECTION_KEYS = {"spec": b',"spec":', "status": b',"status":'}
 _HEAD = re.compile(
     rb'\A\{"type":"(?P<type>[A-Z]+)","object":\{"kind":"[^"]+","apiVersion":"[^"]+","metadata":\{'
     rb'"name":"(?P<name>[^"\\]+)",(?:"generateName":"[^"\\]*",)?(?:"namespace":"(?P<namespace>[^"\\]+)",)?'
-    rb'(?:"selfLink":"[^"\\]*",)?"uid":"(?P<uid>[^"\\]+)","resourceVersion":"(?P<version>\d+)"'
+    rb'(?:"selfLink":"[^"\\]*",)?"uid":"(?P<uid>[^"\\]+)","resourceVersion":"(?P<version>\d{1,18})"'
 )
 
 

@@ -5,7 +5,7 @@ Pure. Whatever the bytes are, the only error is Undecodable (watching rule 11): 
 Status with HTTP 200, a Table, a wrong kind, a nesting bomb.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,6 +14,12 @@ from agent.kube.statuses import Status, decode_refusal
 
 NOTHING = msgspec.Raw(b"")
 """An absent field. msgspec leaves a default out when it is this very object, not one that is equal to it."""
+
+
+MAX_INTEGER = 2**63 - 1
+"""Go's int64 and SQLite's; JSON has no limit, and MessagePack breaks at another one."""
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=MAX_INTEGER)]
 
 
 class ManagedEntry(msgspec.Struct, gc=False):
@@ -40,7 +46,7 @@ class ObjectMeta(msgspec.Struct, gc=False, omit_defaults=True, rename="camel"):
     self_link: msgspec.Raw = NOTHING
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    generation: Int64 = 0
     creation_timestamp: msgspec.Raw = NOTHING
     deletion_timestamp: msgspec.Raw = NOTHING
     deletion_grace_period_seconds: msgspec.Raw = NOTHING
@@ -177,10 +183,14 @@ def has_initial_events_end(event: AnyWatchEvent) -> bool:
 
 def version_of(meta: ObjectMeta) -> int:
     """Return the resourceVersion as an integer (KEP-5504). Raises Undecodable."""
-    try:
-        return int(meta.resource_version)
-    except ValueError as error:
-        raise Undecodable(f"resourceVersion {meta.resource_version[:32]!r} is not a number") from error
+    return version_in(meta.resource_version)
+
+
+def version_in(text: str) -> int:
+    """Return the resourceVersion that *text* is. Raises Undecodable, also for one that no record can carry."""
+    if text.isascii() and text.isdigit() and len(text) <= 19 and (version := int(text)) <= MAX_INTEGER:
+        return version
+    raise Undecodable(f"resourceVersion {text[:32]!r} is not a number of 63 bits")
 
 
 def text_of(value: msgspec.Raw) -> str:

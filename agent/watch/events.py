@@ -8,7 +8,7 @@ known by its uid; what is new in it, +N, is ingest's to compute from the stored 
 import msgspec
 
 from agent.errors import ServerSaid, Undecodable
-from agent.watch.decoding import decode_status
+from agent.watch.decoding import Int64, decode_status, version_in
 from agent.watch.times import parse_time
 from kubescribe.wire.records import ObjectReference, Occurrence
 
@@ -25,7 +25,7 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Series(msgspec.Struct, gc=False, rename="camel"):
-    count: int = 0
+    count: Int64 = 0
     last_observed_time: str | None = None
 
 
@@ -52,7 +52,7 @@ class KubeEvent(msgspec.Struct, gc=False, rename="camel"):
     type: str | None = None
     action: str | None = None
     source: _Source | None = None
-    count: int | None = None
+    count: Int64 | None = None
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None
@@ -107,8 +107,8 @@ def occurrence_of(
 ) -> Occurrence:
     """Return the record of *event* as it stands. Raises Undecodable when it has no identity."""
     meta = event.metadata
-    if not meta.uid or not meta.resource_version.isdigit():
-        raise Undecodable("event: it has no uid or no resourceVersion")
+    if not meta.uid:
+        raise Undecodable("event: it has no uid")
     about = event.involved_object or _Reference()
     source = event.source or _Source()
     created = _moment(meta.creation_timestamp)
@@ -119,7 +119,7 @@ def occurrence_of(
         uid=meta.uid,
         name=meta.name,
         namespace=meta.namespace,
-        resource_version=int(meta.resource_version),
+        resource_version=version_in(meta.resource_version),
         observed_at=observed_at,
         reason=event.reason or "",
         event_type=event.type or "",

@@ -13,7 +13,7 @@ import msgspec
 from agent.errors import ServerSaid, Undecodable
 from agent.kube.session import ApiSession
 from agent.watch.counters import WatchCounters
-from agent.watch.decoding import ListPage, decode_list
+from agent.watch.decoding import ListPage, decode_list, version_in
 from agent.watch.kinds import WatchedKind
 from agent.watch.requests import META_LIST, accepts, list_params
 
@@ -76,10 +76,7 @@ async def current_version(session: ApiSession, kind: WatchedKind) -> int:
 
 def version_of_list(page: ListPage) -> int:
     """Return the version of the list that *page* is of. Raises Undecodable."""
-    try:
-        return int(page.metadata.resource_version)
-    except ValueError:
-        raise Undecodable(f"list: resourceVersion {page.metadata.resource_version[:32]!r} is not a number") from None
+    return version_in(page.metadata.resource_version)
 
 
 async def get_uid(session: ApiSession, kind: WatchedKind, namespace: str, name: str) -> str | None:

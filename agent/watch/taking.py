@@ -13,7 +13,7 @@ import msgspec
 from agent.errors import ServerSaid, Undecodable
 from agent.watch.changes import ChangeRecorder
 from agent.watch.counters import WatchCounters
-from agent.watch.decoding import decode_event, decode_object, has_initial_events_end, version_of
+from agent.watch.decoding import decode_event, decode_object, has_initial_events_end, version_in, version_of
 from agent.watch.events import decode_event_line, decode_event_object, is_deleted_early, occurrence_of
 from agent.watch.kinds import WatchedKind
 from agent.watch.lines import OversizedLine
@@ -197,7 +197,7 @@ class OccurrenceTaker:
                         taken.records.append(record)
                     else:
                         self._counters.expired_events += 1
-                taken.version = int(event.metadata.resource_version)
+                taken.version = version_in(event.metadata.resource_version)
             except (Undecodable, ValueError) as error:
                 taken.undecodable.append(str(error)[:256])
             except ServerSaid as error:

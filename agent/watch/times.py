@@ -9,13 +9,19 @@ _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d
 
 @lru_cache(maxsize=1024)
 def parse_time(text: str) -> int | None:
-    """Return *text* in nanoseconds, None when it is no time. Remembers the last ones: writes share seconds."""
+    """
+    Return *text* in nanoseconds, None when it is no time, or one beyond int64.
+
+    Remembers the last ones: writes share seconds.
+    """
     match = _FORM.fullmatch(text)
     if match is None:
         return None
     seconds, fraction, zone = match.groups()
     try:
         moment = datetime.fromisoformat(seconds + ("+00:00" if zone == "Z" else zone)).astimezone(UTC)
-        return int(moment.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
+        nanoseconds = int(moment.timestamp()) * 10**9 + int((fraction or "").ljust(9, "0"))
     except (ValueError, OverflowError):
         return None
+    # Go's zero time is in year 1; int64, which records are made of, begins in 1677 and ends in 2262.
+    return nanoseconds if -(2**63) <= nanoseconds < 2**63 else None
