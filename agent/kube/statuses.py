@@ -4,6 +4,9 @@ import msgspec
 
 from agent.errors import ServerSaid
 
+MAX_RETRY_AFTER_SECONDS = 300.0
+"""API servers ask for one to some tens; a watch must not be put to sleep for a year by a proxy."""
+
 
 class _Cause(msgspec.Struct, gc=False):
     reason: str = ""
@@ -30,7 +33,8 @@ class Status(msgspec.Struct, gc=False):
             self.code or code,
             self.reason,
             self.message,
-            retry_after_seconds=retry_after_seconds or details.retry_after_seconds or None,
+            retry_after_seconds=min(retry_after_seconds or details.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+            or None,
             causes=tuple(cause.reason for cause in details.causes or ()),
         )
 
@@ -42,5 +46,5 @@ def decode_refusal(code: int, body: bytes, retry_after: str | None) -> ServerSai
         status = msgspec.json.decode(body, type=Status)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         page = " ".join(body[:200].decode("utf-8", "replace").split())
-        return ServerSaid(code, message=page, retry_after_seconds=header)
+        return ServerSaid(code, message=page, retry_after_seconds=header and min(header, MAX_RETRY_AFTER_SECONDS))
     return status.as_error(code, header)
