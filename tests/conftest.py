@@ -8,6 +8,7 @@ import asyncio
 import inspect
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -75,3 +76,19 @@ def guard_tasks(request: pytest.FixtureRequest, no_leaked_threads: None) -> None
     inner = getattr(function, "inner_test", request.function)
     if inspect.iscoroutinefunction(inner):
         request.getfixturevalue("no_leaked_tasks")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End although a failed test left a thread that would keep the interpreter: aiosqlite's are no daemons."""
+    left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if [thread for thread in threading.enumerate() if thread is not threading.main_thread() and not thread.daemon]:
+        sys.stdout.write(f"ended in spite of threads left running: {left}\n")
+        sys.stdout.flush()
+        os._exit(int(getattr(config, "stash", {}).get(_EXIT, 1)))
+
+
+_EXIT = pytest.StashKey[int]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[_EXIT] = max(int(exitstatus), 1)

@@ -86,7 +86,7 @@ class Listings:
         gaps = (await self._journal.gaps(query, open_or_lost_only=True)).items
         horizon = self._parts.horizon()
         if not horizon or (start is not None and start < horizon):
-            gaps.append(render_unrecorded(horizon, self._parts.recorder.identity().cluster))
+            return [*gaps, render_unrecorded(horizon, self._parts.recorder.identity().cluster)]
         return gaps
 
     def _next(self, path: str, query: Mapping[str, Any], last: int) -> str:
