@@ -5,21 +5,16 @@ Pure. Whatever the bytes are, the only error is Undecodable (watching rule 11): 
 Status with HTTP 200, a Table, a wrong kind, a nesting bomb.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from agent.errors import ServerSaid, Undecodable
 from agent.kube.statuses import Status, decode_refusal
+from kubescribe.wire.records import MAX_INTEGER, Integer
 
 NOTHING = msgspec.Raw(b"")
 """An absent field. msgspec leaves a default out when it is this very object, not one that is equal to it."""
-
-
-MAX_INTEGER = 2**63 - 1
-"""Go's int64 and SQLite's; JSON has no limit, and MessagePack breaks at another one."""
-
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=MAX_INTEGER)]
 
 
 class ManagedEntry(msgspec.Struct, gc=False):
@@ -46,7 +41,7 @@ class ObjectMeta(msgspec.Struct, gc=False, omit_defaults=True, rename="camel"):
     self_link: msgspec.Raw = NOTHING
     uid: str = ""
     resource_version: str = ""
-    generation: Int64 = 0
+    generation: Integer = 0
     creation_timestamp: msgspec.Raw = NOTHING
     deletion_timestamp: msgspec.Raw = NOTHING
     deletion_grace_period_seconds: msgspec.Raw = NOTHING
@@ -190,7 +185,7 @@ def version_in(text: str) -> int:
     """Return the resourceVersion that *text* is. Raises Undecodable, also for one that no record can carry."""
     if text.isascii() and text.isdigit() and len(text) <= 19 and (version := int(text)) <= MAX_INTEGER:
         return version
-    raise Undecodable(f"resourceVersion {text[:32]!r} is not a number of 63 bits")
+    raise Undecodable(f"resourceVersion {text[:32]!r} is not a number of 62 bits")
 
 
 def text_of(value: msgspec.Raw) -> str:

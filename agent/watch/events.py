@@ -8,9 +8,9 @@ known by its uid; what is new in it, +N, is ingest's to compute from the stored 
 import msgspec
 
 from agent.errors import ServerSaid, Undecodable
-from agent.watch.decoding import Int64, decode_status, version_in
+from agent.watch.decoding import decode_status, version_in
 from agent.watch.times import parse_time
-from kubescribe.wire.records import ObjectReference, Occurrence
+from kubescribe.wire.records import Integer, ObjectReference, Occurrence
 
 MAX_MESSAGE_CHARACTERS = 4096
 """The API allows 1 KiB in events.k8s.io; core/v1 does not check, and some emitters put stack traces there."""
@@ -25,7 +25,7 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Series(msgspec.Struct, gc=False, rename="camel"):
-    count: Int64 = 0
+    count: Integer = 0
     last_observed_time: str | None = None
 
 
@@ -52,7 +52,7 @@ class KubeEvent(msgspec.Struct, gc=False, rename="camel"):
     type: str | None = None
     action: str | None = None
     source: _Source | None = None
-    count: Int64 | None = None
+    count: Integer | None = None
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None

@@ -85,7 +85,7 @@ def text(name: str, description: str, into: str = "") -> Parameter:
 def time(name: str, description: str, into: str = "") -> Parameter:
     """Return a parameter that is an RFC 3339 time, read as nanoseconds."""
     schema = {"type": "string", "format": "date-time"}
-    expected = "an RFC 3339 time such as 2026-01-02T03:04:05Z (+ as %2B)"
+    expected = "an RFC 3339 time such as 2026-01-02T03:04:05Z, from 1823 to 2116 (+ as %2B)"
     return Parameter(name, description, expected, schema, from_rfc3339, into or name)
 
 

@@ -10,9 +10,15 @@ Every record that comes from a watch names its `stream` and the `term` under whi
 epoch of a version is ingest's to say, from (stream, term), never the agent's.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+MAX_INTEGER = 2**62 - 1
+"""Of a record: MessagePack and JSON carry more, SQLite holds 63 bits, and the difference of two must fit as well."""
+
+Integer = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+"""Checked where records are decoded; nanoseconds of it reach from 1823 to 2116."""
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel", gc=False):
@@ -36,7 +42,7 @@ class Actor(Value, frozen=True, kw_only=True):
     manager: str
     operation: str = ""
     subresource: str = ""
-    time: int | None = None
+    time: Integer | None = None
     app: str | None = None
     repo: str | None = None
     revision: str | None = None
@@ -46,8 +52,8 @@ class Actor(Value, frozen=True, kw_only=True):
 class Interval(Value, frozen=True, kw_only=True):
     """A span of time, nanoseconds, in which something happened at an unknown moment."""
 
-    after: int
-    before: int
+    after: Integer
+    before: Integer
 
 
 class ObjectReference(Value, frozen=True, kw_only=True):
@@ -72,16 +78,16 @@ class Change(Record, frozen=True, kw_only=True):
     """
 
     stream: str
-    term: int
+    term: Integer
     kind: str
     name: str
     uid: str
-    resource_version: int
-    observed_at: int
+    resource_version: Integer
+    observed_at: Integer
     namespace: str = ""
     gone: bool = False
     listed: bool = False
-    generation: int = 0
+    generation: Integer = 0
     node: str = ""
     actor: Actor | None = None
     inferred: Interval | None = None
@@ -100,28 +106,28 @@ class Snapshot(Record, frozen=True, kw_only=True):
     """
 
     stream: str
-    term: int
+    term: Integer
     kind: str
     id: str
     phase: Literal["begin", "part", "end"]
-    resource_version: int
-    observed_at: int
+    resource_version: Integer
+    observed_at: Integer
     consistent: bool = False
-    epoch: int = 0
+    epoch: Integer = 0
     uids: tuple[str, ...] = ()
-    versions: tuple[int, ...] = ()
-    count: int = 0
+    versions: tuple[Integer, ...] = ()
+    count: Integer = 0
 
 
 class Departed(Record, frozen=True, kw_only=True):
     """An object left a filtered watch: it no longer matches, or it is gone; the watch cannot tell which."""
 
     stream: str
-    term: int
+    term: Integer
     kind: str
     uid: str
-    resource_version: int
-    observed_at: int
+    resource_version: Integer
+    observed_at: Integer
     namespace: str = ""
     name: str = ""
 
@@ -130,9 +136,9 @@ class Progress(Record, frozen=True, kw_only=True):
     """A bookmark: the stream is complete up to `resource_version`. Gets no seq of its own."""
 
     stream: str
-    term: int
-    resource_version: int
-    observed_at: int
+    term: Integer
+    resource_version: Integer
+    observed_at: Integer
 
 
 class Occurrence(Record, frozen=True, kw_only=True):
@@ -144,19 +150,19 @@ class Occurrence(Record, frozen=True, kw_only=True):
     """
 
     stream: str
-    term: int
+    term: Integer
     uid: str
     name: str
-    resource_version: int
-    observed_at: int
+    resource_version: Integer
+    observed_at: Integer
     namespace: str = ""
     reason: str = ""
     event_type: str = ""
     message: str = ""
     action: str = ""
-    count: int = 1
-    first_at: int = 0
-    last_at: int = 0
+    count: Integer = 1
+    first_at: Integer = 0
+    last_at: Integer = 0
     regarding: ObjectReference = ObjectReference()
     reporter: str = ""
     reporter_instance: str = ""
@@ -176,11 +182,11 @@ class Gap(Record, frozen=True, kw_only=True):
     id: str
     stream: str
     cause: str
-    start: int = msgspec.field(name="from")
-    to: int | None = None
+    start: Integer = msgspec.field(name="from")
+    to: Integer | None = None
     outcome: Literal["open", "recovered", "lost"] = "open"
-    count: int | None = None
-    bytes: int | None = None
+    count: Integer | None = None
+    bytes: Integer | None = None
     detail: str = ""
 
 
@@ -189,8 +195,8 @@ class StreamHealth(Value, frozen=True, kw_only=True):
 
     name: str
     state: str
-    seen_at: int = 0
-    resource_version: int = 0
+    seen_at: Integer = 0
+    resource_version: Integer = 0
     detail: str = ""
 
 
@@ -203,16 +209,16 @@ class Presence(Record, frozen=True, kw_only=True):
 
     agent: str
     state: Literal["came", "went", "report"]
-    observed_at: int
+    observed_at: Integer
     node: str = ""
     scope: str = ""
     version: str = ""
     instance: str = ""
-    spool_bytes: int = 0
-    spool_records: int = 0
-    oldest_unsent_at: int | None = None
-    dropped_records: int = 0
-    api_requests: dict[str, int] = msgspec.field(default_factory=dict)
+    spool_bytes: Integer = 0
+    spool_records: Integer = 0
+    oldest_unsent_at: Integer | None = None
+    dropped_records: Integer = 0
+    api_requests: dict[str, Integer] = msgspec.field(default_factory=dict)
     streams: tuple[StreamHealth, ...] = ()
 
 

@@ -11,6 +11,8 @@ from time import gmtime, strftime
 
 NANOSECONDS = 1_000_000_000
 
+_MAX_SECONDS = 2**62 // NANOSECONDS
+
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*(?:[Zz]|([+-])(\d\d):(\d\d))")
 
 
@@ -38,4 +40,6 @@ def from_rfc3339(text: str) -> int:
     if sign is not None:
         offset = int(offset_hours) * 3600 + int(offset_minutes) * 60
         seconds -= offset if sign == "+" else -offset
+    if not -_MAX_SECONDS < seconds < _MAX_SECONDS:
+        raise ValueError(f"{text[:64]!r} is not between the years 1823 and 2116, which are what a record can tell")
     return seconds * NANOSECONDS + int((fraction or "0").ljust(9, "0"))

@@ -17,7 +17,7 @@ import pytest
 
 from kubescribe.wire.codec import compress_records, decode_from_aggregator, encode_message, encode_records
 from kubescribe.wire.link import Ack, Batch, Claim, Hello, Refused, Reply, StreamClaim, Welcome
-from kubescribe.wire.records import Progress
+from kubescribe.wire.records import Change, Gap, Occurrence, Progress
 from tests.e2e.processes import Rig, eventually
 
 pytestmark = pytest.mark.timeout(60)
@@ -181,6 +181,34 @@ async def test_replies_that_nobody_asked_for(rig: Rig) -> None:
 
         while not isinstance(await heard(socket), Ack):
             pass
+
+
+@pytest.mark.parametrize("number", [2**62, 2**64 - 1, -(2**63)])
+async def test_numbers_that_no_journal_holds(rig: Rig, number: int) -> None:
+    """In a group with the agent's batches, which must not fail with them."""
+    change = Change(
+        stream="configmaps",
+        term=1,
+        kind="ConfigMap",
+        name="beyond",
+        uid=os.urandom(4).hex(),
+        resource_version=number,
+        observed_at=number,
+        generation=number,
+        body=b'{"kind":"ConfigMap"}',
+    )
+    occurrence = Occurrence(
+        stream="events", term=1, uid="o", name="o", resource_version=number, observed_at=number, first_at=number
+    )
+    gap = Gap(id="g", stream="events", cause="attack", start=number, to=number)
+    for record in (change, occurrence, gap, progress(number)):
+        async with unharmed(rig, "malformed"), connection(rig) as socket:
+            await welcomed(rig, socket)
+            await socket.send_bytes(batch(1, encode_records([record])))
+
+            assert (await refusal(socket)).code == "malformed"
+    for path in ("changes?limit=1000", "occurrences?limit=1000", "gaps?limit=1000", "objects?limit=1000", "status"):
+        assert rig.get(f"/api/v1/{path}").status == 200, path
 
 
 async def test_a_text_frame(rig: Rig) -> None:

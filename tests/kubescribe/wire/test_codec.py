@@ -26,7 +26,7 @@ from kubescribe.wire.errors import FrameMalformed, FrameTooLarge, WireError
 GOLDEN = Path(__file__).parents[2] / "data" / "wire" / "v1"
 
 TEXT = st.text(max_size=20)
-NUMBER = st.integers(0, 2**63 - 1)
+NUMBER = st.integers(0, records.MAX_INTEGER)
 DATA = st.binary(max_size=40)
 st.register_type_strategy(str, TEXT)
 st.register_type_strategy(int, NUMBER)
