@@ -246,6 +246,7 @@ class Link:
             cluster_uid=self._spool.cluster_uid,
             cluster=config.cluster,
             node=config.node,
+            former_spool_ids=self._spool.former_spool_ids,
         )
 
     def _headers(self) -> dict[str, str]:

@@ -22,6 +22,8 @@ from agent.spool.marks import StreamMark
 _IDENTITY = "spool.json"
 _STATE = "state.json"
 HISTORY = 64
+FORMER = 8
+"""So many ids are remembered; the journal hears of one at the next Hello."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -31,7 +33,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     The link's number of a frame is its own number minus `base`: when the numbering can no longer continue where the
     aggregator expects it (a drop, a lost tail, a lost journal), the folder takes a new `spool_id` and base. `boot_id`
     is the machine's boot under which frames were last written: a machine that went down may have taken sent frames
-    with it that were never synced, and their numbers must not be given out again under the same id.
+    with it that were never synced, and their numbers must not be given out again under the same id. `former` are the
+    last ids before this one: what lies here was held under them.
     """
 
     spool_id: str
@@ -40,6 +43,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     cluster_uid: str = ""
     redaction_key: str = ""
     boot_id: str = ""
+    former: tuple[str, ...] = ()
 
     @property
     def key(self) -> bytes | None:
@@ -168,7 +172,8 @@ def new_identity(base: int, boot: str) -> Identity:
 
 def reborn(identity: Identity, base: int, boot: str) -> Identity:
     """Return *identity* under a new spool id whose first batch is the frame after *base*."""
-    return msgspec.structs.replace(identity, spool_id=secrets.token_hex(12), base=base, boot_id=boot)
+    former = (*identity.former, identity.spool_id)[-FORMER:]
+    return msgspec.structs.replace(identity, spool_id=secrets.token_hex(12), base=base, boot_id=boot, former=former)
 
 
 def encode_key(key: bytes) -> str:

@@ -128,6 +128,11 @@ class Spool:
         return self._disk.identity.spool_id
 
     @property
+    def former_spool_ids(self) -> tuple[str, ...]:
+        """The ids that the folder had before, the last ones."""
+        return self._disk.identity.former
+
+    @property
     def base(self) -> int:
         """What to subtract from a frame's number to get its batch's number on the link."""
         return self._disk.identity.base

@@ -87,6 +87,7 @@ class Session:
     def __init__(self, hello: Hello, *, connected_at: int, remote: str, outgoing: Outgoing, requests: Requests) -> None:
         self.agent = hello.agent
         self.spool_id = hello.spool_id
+        self.former_spool_ids = hello.former_spool_ids
         self.instance = hello.instance
         self.connected_at = connected_at
         self.remote = remote

@@ -71,6 +71,7 @@ class _Submission:
 class _Claiming:
     spool_id: str
     claim: Claim
+    former: tuple[str, ...]
     done: asyncio.Future[Granted]
     answer: list[Grant] = field(default_factory=list)
 
@@ -126,10 +127,14 @@ class Pipeline:
         self._add(_Submission(spool_id, n, records, done))
         return done
 
-    async def claim(self, spool_id: str, claim: Claim) -> Granted:
-        """Give the streams to the spool and return the grants, once that is durable. Raises StoreUnavailable."""
+    async def claim(self, spool_id: str, claim: Claim, former: tuple[str, ...] = ()) -> Granted:
+        """
+        Give the streams to the spool and return the grants, once that is durable. Raises StoreUnavailable.
+
+        *former* are the ids that the spool had before; what they held it holds without a break.
+        """
         done: asyncio.Future[Granted] = asyncio.get_running_loop().create_future()
-        self._add(_Claiming(spool_id, claim, done))
+        self._add(_Claiming(spool_id, claim, former, done))
         return await done
 
     async def note(self, write: Callable[[Draft], None]) -> None:
@@ -251,7 +256,7 @@ def _first_pass(draft: Draft, group: Sequence[_Work]) -> list[Located]:
     located: list[Located] = []
     for work in group:
         if isinstance(work, _Claiming):
-            work.answer = [grant(draft, work.spool_id, claim) for claim in work.claim.streams]
+            work.answer = [grant(draft, work.spool_id, claim, work.former) for claim in work.claim.streams]
         elif isinstance(work, _Note):
             work.write(draft)
         elif work.n <= draft.last_batch(work.spool_id):

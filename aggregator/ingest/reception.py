@@ -123,7 +123,7 @@ class Reception:
                 selector_of(stream.name)
             except ValueError as error:
                 raise LinkRefused("malformed", f"claim: {error}") from None
-        return await self._pipeline.claim(session.spool_id, claim)
+        return await self._pipeline.claim(session.spool_id, claim, session.former_spool_ids)
 
     async def submit(self, session: Session, batch: Batch) -> int:
         """Return the batch's number once it is committed; batches of a session are taken in the order of the calls."""

@@ -8,6 +8,7 @@ The rules:
 
 * A claim raises the stream's term. A record is the holder's when it comes from the spool that holds the stream, under a
   term of its unbroken holding: a spool is first in, first out, so what it held before a restart is still in order.
+  A folder that is numbered anew has a new spool id, names its former ones, and holds on.
 * Only the holder moves the resume point, and only with versions of a watch or the end of a Snapshot.
 * The epoch of a version is that of (stream, term). It changes at the begin of a Snapshot only, and then for the later
   terms of the same holding too: they were granted while that Snapshot lay in the spool. A list belongs to the epoch
@@ -65,8 +66,8 @@ Located = LocatedChange | LocatedOccurrence | Absence | Gap
 _Versioned = Change | Occurrence | Progress | Departed
 
 
-def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
-    """Give the stream to *spool_id* and return what it needs to go on."""
+def grant(draft: Draft, spool_id: str, claim: StreamClaim, former: tuple[str, ...] = ()) -> Grant:
+    """Give the stream to *spool_id*, which was called *former* before, and return what it needs to go on."""
     row = draft.stream(claim.name)
     if row is None:
         row = StreamRow(
@@ -81,7 +82,7 @@ def grant(draft: Draft, spool_id: str, claim: StreamClaim) -> Grant:
         )
     else:
         term = row.term + 1
-        held_since = row.held_since if row.holder == spool_id else term
+        held_since = row.held_since if row.holder in {spool_id, *former} else term
         if held_since == term and _stage(draft, claim.name) is not None:
             # Begun by another spool, which cannot end it now.
             draft.plan.stages[claim.name] = _owed(claim.name)

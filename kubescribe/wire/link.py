@@ -31,7 +31,12 @@ class Message(
 
 
 class Hello(Message, frozen=True, kw_only=True):
-    """The agent introduces itself. `instance` is random for each process, `spool_id` for each spool folder."""
+    """
+    The agent introduces itself. `instance` is random for each process, `spool_id` for each spool folder.
+
+    `former_spool_ids` are those that the folder had before its numbering began anew, the last ones: it holds the
+    streams that they held, without a break.
+    """
 
     protocol: int
     agent: str
@@ -42,6 +47,7 @@ class Hello(Message, frozen=True, kw_only=True):
     cluster_uid: str
     cluster: str = ""
     node: str = ""
+    former_spool_ids: tuple[str, ...] = ()
 
 
 class Welcome(Message, frozen=True, kw_only=True):

@@ -319,6 +319,7 @@ async def test_after_the_machine_went_down_numbers_are_not_given_out_twice_under
         before = spool.spool_id
     async with await kit.open(tmp_path / "s", boot="boot-2") as spool:
         assert spool.spool_id != before
+        assert spool.former_spool_ids == (before,)
         assert [frame.n - spool.base for frame in await kit.frames(spool)] == [1, 2, 3, 4]
 
 

@@ -36,6 +36,7 @@ class Talk:
 
     def __init__(self, hello: Hello) -> None:
         self.agent, self.spool_id, self.instance = hello.agent, hello.spool_id, hello.instance
+        self.former_spool_ids = hello.former_spool_ids
         self.sent: list = []
 
     async def send(self, message) -> None:

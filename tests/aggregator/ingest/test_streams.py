@@ -38,9 +38,9 @@ class Writer:
         self.relists: list[tuple[str, ...]] = []
         self.clock = 0
 
-    def claim(self, spool: str, stream: str = STREAM) -> Grant:
+    def claim(self, spool: str, stream: str = STREAM, former: tuple[str, ...] = ()) -> Grant:
         draft = Draft(self.ledger, self.clock)
-        granted = grant(draft, spool, StreamClaim(name=stream, kind="Pod"))
+        granted = grant(draft, spool, StreamClaim(name=stream, kind="Pod"), former)
         draft.absorb()
         return granted
 
@@ -422,3 +422,15 @@ def test_a_snapshot_that_one_spool_began_is_ordered_of_the_next_holder():
 
     assert writer.claim("b").snapshot
     assert writer.claim("b").snapshot
+
+
+def test_a_folder_that_is_numbered_anew_still_holds_what_it_held_under_its_former_id():
+    writer = Writer()
+    two_streams(writer)
+    granted = writer.claim("a2", former=("a0", "a"))
+
+    located = writer.send("a2", *a_snapshot(50, [], snapshot_id="t", term=1), a_change(51, term=granted.term))
+
+    assert [absence.epoch for absence in absences(located)] == [2]
+    assert epochs(located) == [2]
+    assert writer.resume() == (2, 51)
