@@ -29,9 +29,9 @@ function described(diff) {
   const how = element("span", "how");
   for (const { path, old, new: now } of diff.slice(0, 3)) {
     if (how.childNodes.length) how.append("  ");
-    const parts = path.map((part) => (typeof part === "string" ? part : JSON.stringify(part)));
-    const where = element("span", "path", parts.slice(-2).join(".")); // the end says most; the whole is in the title
-    where.title = parts.join(".");
+    const parts = path.map(named);
+    const where = element("span", "path", joined(parts.slice(-3))); // the end says most; the whole is in the title
+    where.title = joined(parts);
     how.append(where, " ");
     if (old !== null && old !== undefined) how.append(element("del", "", short(old)), " ");
     if (now !== null && now !== undefined) how.append(element("ins", "", short(now)));
@@ -162,4 +162,14 @@ export class Rows {
     while (next && Number(next.dataset.seq) > record.seq) next = next.nextElementSibling;
     this.list.insertBefore(row, next);
   }
+}
+
+// An item of a list is told by its merge key: `containers[app].image`, `conditions[Ready].status`.
+function named(part) {
+  if (typeof part === "string") return part;
+  return typeof part === "number" ? `[${part}]` : `[${Object.values(part).join(",")}]`;
+}
+
+function joined(parts) {
+  return parts.join(".").replaceAll(".[", "[");
 }
