@@ -5,7 +5,7 @@ Times in managedFields are whole seconds, and an entry's time moves only with it
 second can leave every entry as it was. Then the newest entries are asked which of them owns the section that changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from agent.watch.decoding import ManagedEntry
@@ -25,27 +25,29 @@ def sign(entries: list[ManagedEntry]) -> Signature:
     )
 
 
-def find_actor(
-    entries: list[ManagedEntry], signature: Signature, before: Signature | None, changed: Callable[[], Sequence[str]]
-) -> Actor | None:
-    """
-    Return who wrote the version with *entries*; None when the object does not tell.
+def moved_since(entries: list[ManagedEntry], signature: Signature, before: Signature) -> list[ManagedEntry]:
+    """Return those of *entries*, whose signature is *signature*, that the version signed as *before* did not have."""
+    return [entry for entry, digest in zip(entries, signature, strict=True) if digest not in before]
 
-    *before* is the signature of the version before, None at first sight: then it is who wrote last. *changed* names
-    the sections that differ, `metadata` among them; it is asked only when the entries leave it open.
+
+def find_actor(entries: list[ManagedEntry], changed: Sequence[str]) -> Actor | None:
     """
-    if not entries:
-        return None
-    if before is None:
-        return _as_actor(_newest(entries, changed()))
-    moved = [entry for entry, digest in zip(entries, signature, strict=True) if digest not in before]
-    if len(moved) == 1:
-        return _as_actor(moved[0])
-    if moved:
-        return _as_actor(_newest(moved, changed()))
-    sections = changed()
-    owners = [entry for entry in _latest(entries) if any(_owns(entry, section) for section in sections)]
-    return _as_actor(owners[-1]) if owners else None
+    Return who wrote last of those who wrote *entries*, the moved ones or, at first sight, all; None when nobody did.
+
+    *changed* names the sections that differ, `metadata` among them: among several of the last second it decides.
+    """
+    return actor_of(_newest(entries, changed)) if entries else None
+
+
+def find_owner(entries: list[ManagedEntry], changed: Sequence[str]) -> Actor | None:
+    """Return the last writer who owns one of the *changed* sections, when no entry moved; None when nobody does."""
+    owners = [entry for entry in _latest(entries) if any(_owns(entry, section) for section in changed)]
+    return actor_of(owners[-1]) if owners else None
+
+
+def actor_of(entry: ManagedEntry) -> Actor | None:
+    """Return the writer of *entry*; None when it has no name."""
+    return _actor(entry.manager, entry.operation, entry.subresource, entry.time) if entry.manager else None
 
 
 def _newest(entries: list[ManagedEntry], changed: Sequence[str]) -> ManagedEntry:
@@ -58,7 +60,7 @@ def _newest(entries: list[ManagedEntry], changed: Sequence[str]) -> ManagedEntry
 
 def _latest(entries: list[ManagedEntry]) -> list[ManagedEntry]:
     # RFC 3339 in UTC with whole seconds: the order of the texts is the order of the times.
-    newest = max(entry.time or "" for entry in entries)
+    newest = max((entry.time or "" for entry in entries), default="")
     return [entry for entry in entries if (entry.time or "") == newest]
 
 
@@ -68,10 +70,6 @@ def _owns(entry: ManagedEntry, section: str) -> bool:
     if section == "metadata":
         return _METADATA_FIELDS in bytes(entry.fields)
     return entry.subresource != "status" and f'"f:{section}"'.encode() in bytes(entry.fields)
-
-
-def _as_actor(entry: ManagedEntry) -> Actor | None:
-    return _actor(entry.manager, entry.operation, entry.subresource, entry.time) if entry.manager else None
 
 
 @lru_cache(maxsize=1024)

@@ -5,12 +5,10 @@ One recorder serves one stream. The order of the work is the order of the costs:
 before anything is redacted or encoded.
 """
 
-from functools import partial
-
 import msgspec
 
 from agent.errors import Undecodable
-from agent.watch.actors import find_actor, sign
+from agent.watch.actors import actor_of, find_actor, find_owner, moved_since, sign
 from agent.watch.bodies import (
     MAX_BODY_BYTES,
     Identity,
@@ -176,17 +174,16 @@ class ChangeRecorder:
             return None
 
         if known is None:
-            actor = None if is_gone else find_actor(entries, signature, None, list)
+            actor = None if is_gone else find_actor(entries, ())
         elif signature == known.entries and (is_gone or (is_leaving and not known.is_leaving)):
             # A delete leaves no trace in managedFields, neither the request nor the end.
             actor = None
+        elif len(moved := moved_since(entries, signature, known.entries)) == 1:
+            # Nearly always: what else changed need not be asked.
+            actor = actor_of(moved[0])
         else:
-            actor = find_actor(
-                entries,
-                signature,
-                known.entries,
-                partial(_changed, sections, digests, known, has_meta=digest != known.digest),
-            )
+            changed = _changed(sections, digests, known, has_meta=digest != known.digest)
+            actor = find_actor(moved, changed) if moved else find_owner(entries, changed)
         node = self._node(known, sections) if self._is_pod else ""
         if not is_gone:
             self.known.put(
