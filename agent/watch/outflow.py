@@ -42,6 +42,17 @@ class Outflow:
         self._blindness = Blindness(stream)
         self._lock = asyncio.Lock()
         self._progress_at = float("-inf")
+        self._orders = 0
+        self._orders_in_list = 0
+        self._orders_answered = 0
+
+    def order_list(self) -> None:
+        """Note that a list is owed: every mark says so until one that was begun later has ended."""
+        self._orders += 1
+
+    def begin_list(self) -> None:
+        """Note that a list begins; it answers what was ordered before."""
+        self._orders_in_list = self._orders
 
     async def put(self, records: Sequence[AnyRecord], position: Position | None = None) -> None:
         """Hand *records* over and move to *position*; without one they stand beside the flow and move nothing."""
@@ -79,6 +90,7 @@ class Outflow:
         The state is mended, the versions between are not; unless the list stands exactly where the stream stood.
         """
         now = self._clock.now_ns()
+        self._orders_answered = self._orders_in_list
         has_missed = before.version not in {0, version}
         gaps = [lost(self.stream, cause, before.seen_at, now)] if cause is not None and has_missed else []
         await self.put(
@@ -152,4 +164,7 @@ class Outflow:
         return Progress(stream=self.stream, term=self.term, resource_version=position.version, observed_at=now)
 
     def _mark(self) -> StreamMark:
-        return self.position.marked(self.stream, self.epoch, self.term)
+        position = self.position
+        if self._orders > self._orders_answered:
+            position = Position(version=position.version, seen_at=position.seen_at, is_listing=True)
+        return position.marked(self.stream, self.epoch, self.term)

@@ -65,6 +65,7 @@ class Relisting:
         After an expiry the list may be of any state that is not older than the resume point, which is cheaper for the
         server; for everything else, and when that is refused, it is consistent (watching rule 14).
         """
+        self.outflow.begin_list()
         before = self._before = self.outflow.position
         self._epoch = self.outflow.epoch
         least = before.version if cause == blindness.EXPIRED and before.version and not self.kind.is_events else None

@@ -359,6 +359,7 @@ class Watcher:
 
     def _order(self, cause: str) -> None:
         self._relist_cause = cause
+        self._outflow.order_list()
         self._poke.set()
         if self._active is not None:
             self._active.close()

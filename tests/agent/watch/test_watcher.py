@@ -525,3 +525,15 @@ async def test_metadata_only_kinds_are_asked_for_as_such(world, wait):
     body = json.loads(change.body)
     assert "spec" not in body
     assert (body["kind"], body["apiVersion"]) == ("ReplicaSet", "apps/v1")
+
+
+async def test_an_order_to_list_outlives_the_agent_until_a_list_has_answered_it(world, wait):
+    watcher = await world.live()
+    await world.control.fail("pods", code=503, count=10_000)
+    watcher.relist(0, "spool_dropped")
+
+    await wait(lambda: world.sink.gaps)  # put while the order waits for the server: its mark is what a restart finds
+    assert world.sink.marks[-1].listing
+    await world.control.mend()
+    await wait(lambda: len(world.sink.ends) == 2)
+    assert not world.sink.marks[-1].listing
