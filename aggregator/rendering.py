@@ -4,17 +4,40 @@ Rows to the JSON that the API and the feed serve: one rendering, used live after
 Bytes are joined, not built as objects: `patch`, `body` and `actor` are stored as JSON and go out as they are.
 """
 
+from functools import lru_cache
+
 import msgspec
 
-from aggregator.records import ChangeRow, GapRow, Head, OccurrenceRow, PresenceRow, Verb
+from aggregator.records import ChangeRow, GapRow, Head, ObjectKey, OccurrenceRow, PresenceRow, Verb
 from kubescribe.wire.records import Gap
 from kubescribe.wire.times import to_rfc3339
 
 _TEXT = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=256)
 def _time(nanoseconds: int | None) -> bytes:
+    """Return the JSON of a time; what was read or committed together shares it."""
     return b"null" if nanoseconds is None else b'"%b"' % to_rfc3339(nanoseconds).encode()
+
+
+@lru_cache(maxsize=8192)
+def _identity(cluster: str, key: ObjectKey, namespace: str, name: str) -> bytes:
+    """Return the fields that are the same in all changes of an object."""
+    return b"".join(
+        (
+            b',"cluster":',
+            _TEXT(cluster),
+            b',"kind":',
+            _TEXT(key.kind),
+            b',"namespace":',
+            _TEXT(namespace) if namespace else b"null",
+            b',"name":',
+            _TEXT(name),
+            b',"uid":',
+            _TEXT(key.uid),
+        )
+    )
 
 
 def _bool(value: bool) -> bytes:
@@ -23,18 +46,9 @@ def _bool(value: bool) -> bytes:
 
 def render_change(row: ChangeRow, head: Head, cluster: str, diff: bytes | None) -> bytes:
     """Return *row* as the JSON of a change; *head* tells whose it is, *diff* is the API's `[{path, old, new}]`."""
-    key = head.key
     parts = [
-        b'{"type":"change","seq":%d,"epoch":%d,"cluster":' % (row.seq, row.version.epoch),
-        _TEXT(cluster),
-        b',"kind":',
-        _TEXT(key.kind),
-        b',"namespace":',
-        _TEXT(head.namespace) if head.namespace else b"null",
-        b',"name":',
-        _TEXT(head.name),
-        b',"uid":',
-        _TEXT(key.uid),
+        b'{"type":"change","seq":%d,"epoch":%d' % (row.seq, row.version.epoch),
+        _identity(cluster, head.key, head.namespace, head.name),
         b',"resourceVersion":"%d","generation":%d,"verb":"%b","actor":'
         % (row.version.resource_version, row.generation, row.verb.text.encode()),
         row.actor or b"null",

@@ -8,6 +8,8 @@ still knows that version, so the same question is asked here of the patch.
 import msgspec
 
 _HEARTBEATS = frozenset({"lastHeartbeatTime", "lastProbeTime", "renewTime", "reconciledAt"})
+_ENDS = tuple(f'"{name}"],'.encode() for name in sorted(_HEARTBEATS))
+"""How a path ends that leads to one. Most patches hold none of them, and need not be decoded."""
 
 
 class _Step(msgspec.Struct, frozen=True, gc=False):
@@ -25,7 +27,7 @@ def is_churn(patch: bytes, *, listed: bool) -> bool:
     """
     if patch == b"[]":
         return listed
-    if b"Time" not in patch and b"reconciledAt" not in patch:
+    if not any(end in patch for end in _ENDS):
         return False
     return all(_is_heartbeat(step.path) for step in _STEPS.decode(patch))
 
@@ -33,9 +35,3 @@ def is_churn(patch: bytes, *, listed: bool) -> bool:
 def _is_heartbeat(path: list[object]) -> bool:
     # An element of a list stands in a path as its merge key, an object.
     return bool(path) and isinstance(path[-1], str) and path[-1] in _HEARTBEATS
-
-
-def _last_field(path: list[object]) -> str:
-    """Return the field that a step ends in, "" when it ends in an item of a list."""
-    last = path[-1] if path else ""
-    return last if isinstance(last, str) else ""

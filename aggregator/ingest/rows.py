@@ -6,6 +6,7 @@ Rows of the journal in the making, shared by what decides them: versions.py and 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -41,8 +42,9 @@ class Known:
         return ((self.heads[key], before) for key, before in self.before.items())
 
 
+@lru_cache(maxsize=1024)
 def encode_actor(actor: Actor | None) -> bytes | None:
-    """Return *actor* as it is stored and served: JSON with its time as RFC 3339."""
+    """Return *actor* as it is stored and served: JSON with its time as RFC 3339. Few managers write, in few seconds."""
     if actor is None:
         return None
     fields = msgspec.to_builtins(actor)

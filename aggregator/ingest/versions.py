@@ -84,9 +84,10 @@ def _change(draft: Draft, known: Known, item: LocatedChange, key_version_every: 
         raise ValueError("kind, uid, name and a positive resourceVersion are required")
     if not (0 <= change.observed_at < _END and 0 <= change.generation < _END):
         raise ValueError("observedAt and generation must be 64-bit numbers")
-    if change.body or not change.gone:
-        _BODY.decode(change.body)
     head = known.heads.get(_key(change))
+    is_next = head is not None and version > head.version
+    if not is_next and (change.body or not change.gone):
+        _BODY.decode(change.body)
     if head is None:
         if not change.body:
             draft.tally["delete_of_unknown"] += 1
@@ -121,7 +122,10 @@ def _next(draft: Draft, known: Known, change: Change, version: Version, head: He
     old = known.bodies.get(head.seq)
     if old is None:
         raise ValueError(f"the journal holds no body for change {head.seq}")
-    body = change.body or old
+    body = change.body if change.body or not change.gone else old
+    if not old[:1] == body[:1] == b"{":
+        # Otherwise the difference decodes it, and what is no object is told apart there.
+        _BODY.decode(body)
     patch = diff(old, body)
     if change.gone:
         verb = _delete_verb(change)
