@@ -12,6 +12,7 @@ Not for log text: its scrubbers stand elsewhere.
 import hashlib
 import re
 from collections.abc import Callable
+from operator import is_not
 from typing import Any, Literal
 
 import msgspec
@@ -144,16 +145,18 @@ class Redactor:
 
     def _walk(self, node: Any) -> Any:
         """Return *node* redacted; the same object when nothing changed, so that its bytes stay the server's."""
-        if isinstance(node, str):
+        # Decoded JSON has no subclasses: comparing types costs half of what isinstance does, at each node of a spec.
+        kind = type(node)
+        if kind is str:
             return self.token(node) if len(node) > 11 and has_credential(node) else node
-        if isinstance(node, list):
+        if kind is list:
             items = [self._walk(item) for item in node]
-            return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
-        if not isinstance(node, dict):
+            return items if any(map(is_not, items, node)) else node
+        if kind is not dict:
             return node
         result = node
         for name, value in node.items():
-            redacted = self._field(name, value) if isinstance(value, dict | list) else self._walk(value)
+            redacted = self._field(name, value)
             if redacted is not value:
                 # Copied at the first difference only: most objects have none.
                 result = dict(node) if result is node else result
@@ -165,7 +168,7 @@ class Redactor:
             return self._pairs(value)
         if name == "annotations" and isinstance(value, dict):
             return self._strings(value)
-        if name == "valuesObject":
+        if name == "valuesObject" and isinstance(value, dict | list):
             return self._named_strings(name, value)
         return self._walk(value)
 
@@ -177,7 +180,7 @@ class Redactor:
                 result.append(item if value == item["value"] else {**item, "value": value})
             else:
                 result.append(self._walk(item))
-        return result if any(new is not old for new, old in zip(result, items, strict=True)) else items
+        return result if any(map(is_not, result, items)) else items
 
     def _strings(self, values: dict[str, Any]) -> dict[str, Any]:
         result = {name: self.value(name, text) if isinstance(text, str) else text for name, text in values.items()}
