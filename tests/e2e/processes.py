@@ -219,7 +219,10 @@ def rigged(
     ):
         rig = Rig(cluster, serving, watching, folder)
         eventually(
-            lambda: watching.metric('kubescribe_watch_streams{state="live"}') >= 30 and rig.objects("kind=Pod&limit=1"),
+            lambda: (
+                watching.metric('kubescribe_watch_streams{state="live"}') >= 30
+                and rig.objects("kind=Namespace&limit=1")
+            ),
             lambda: watching.log[-2000:],
         )
         yield rig
