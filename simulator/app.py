@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -65,12 +66,19 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             simulator.etcd.flush()
             parts.append(group.create_task(world.run(), name="simulator.world"))
         if settings.write_kubeconfig is not None:
-            write_atomically(settings.write_kubeconfig, kubeconfig(simulator.url, simulator.token))
+            _write_kubeconfig(settings.write_kubeconfig, simulator)
         log.info("simulator.started", url=simulator.url, revision=simulator.etcd.revision)
         await stop.wait()
         for part in parts:
             part.cancel()
     log.info("simulator.stopped")
+
+
+def _write_kubeconfig(path: Path, simulator: RunningSimulator) -> None:
+    try:
+        write_atomically(path, kubeconfig(simulator.url, simulator.token))
+    except OSError as error:
+        raise BadSettings(f"--write-kubeconfig {path}: {error.strerror}; name a file that can be written") from error
 
 
 @asynccontextmanager

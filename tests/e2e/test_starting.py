@@ -305,3 +305,9 @@ def test_a_journal_or_a_spool_that_another_process_holds(tmp_path: Path, cluster
         assert "in use by another process; stop it" in refused("aggregator", "--data", str(folder), *ANYWHERE)
         assert "another agent uses this folder; stop it" in refused("agent", "--data", str(folder), *watched)
         assert up.popen.poll() is None
+
+
+def test_a_kubeconfig_that_cannot_be_written() -> None:
+    line = refused("simulate", "--port", "0", "--pods", "1", "--write-kubeconfig", "/proc/nowhere/kubeconfig")
+
+    assert line.startswith("--write-kubeconfig /proc/nowhere/kubeconfig: ")
