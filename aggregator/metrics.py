@@ -31,13 +31,22 @@ class FeedMetrics:
         )
 
 
+LINK_ERRORS = (
+    *("protocol", "cluster", "unauthorized", "malformed", "tooLarge", "outOfOrder", "superseded", "stopping"),
+    "lost",
+)
+"""The codes of `kubescribe.wire.link.Refused`, and a connection that ended without a word."""
+
+
 class LinkMetrics:
-    """The link to the agents; `code` is one of `kubescribe.wire.link.Refused.code`."""
+    """The link to the agents, by the codes of `LINK_ERRORS`: each is there at 0, so that its first increase shows."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.errors = Counter(
             "kubescribe_link_errors", "Conversations with agents that were ended, by code.", ["code"], registry=registry
         )
+        for code in LINK_ERRORS:
+            self.errors.labels(code)
         self.connected = Gauge("kubescribe_link_connections", "Agents connected now.", registry=registry)
         self.received_bytes = Counter(
             "kubescribe_link_received_bytes", "Bytes of batches received, compressed.", registry=registry
