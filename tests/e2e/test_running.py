@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,10 @@ def no_room(rig: Rig) -> Iterator[None]:
     """The journal's disk is a small one, and somebody fills it."""
     filler = rig.folder / "journal" / "filler"
     with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(b"x" * 65536)
-        except OSError:
-            pass
+        for size in (65536, 512):
+            with suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
     yield
     filler.unlink()
 
@@ -76,12 +75,12 @@ async def test_a_journal_that_cannot_be_written_loses_nothing(tmp_path: Path, tr
         async with rig.cluster.control() as control:
             await control.load(200)
             with trouble(rig):
-                eventually(lambda: rig.aggregator.ready()["status"] == "degraded", lambda: rig.aggregator.log[-1000:])
-                reason = rig.aggregator.ready()["reason"]
+                # Where SQLite finds a page that it may use again, a commit may still succeed now and then.
+                reason = eventually(lambda: rig.aggregator.ready().get("reason"), lambda: rig.aggregator.log[-1000:])
                 kept = eventually(lambda: rig.agent.metric("kubescribe_spool_records"))
 
                 assert "journal.db cannot be written" in reason
-                assert rig.get("/api/v1/status").json()["journal"]["writable"] is False
+                eventually(lambda: rig.get("/api/v1/status").json()["journal"]["writable"] is False)
                 assert rig.get("/api/v1/changes?limit=1000").json()["items"]
                 await hears_the_feed(rig)
                 eventually(lambda: rig.agent.metric("kubescribe_spool_records") > kept + 100)
