@@ -29,6 +29,7 @@ from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.records import JournalState
 from aggregator.store.base import Journal
 from aggregator.store.opening import open_journal
+from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
 from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard
@@ -157,6 +158,14 @@ def _connect(
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
+    retention = Retention(
+        journal,
+        age_seconds=config.store.retention_age,
+        max_bytes=config.store.retention_bytes,
+        now_ns=time.time_ns,
+        forgetting=pipeline.forgetting,
+        on_pruned=metrics.journal.pruned.inc,
+    )
     recorder = IngestRecorder(pipeline, roster)
     registry.register(gauges)
     link = LinkServer(reception, metrics.link, is_authorized=guard.admits if guard.asks else None)
@@ -184,6 +193,7 @@ def _connect(
         Part(name="links", run=keep_links, stop=stop_links),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
+        Part(name="retention", run=retention.run),
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
     ]

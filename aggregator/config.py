@@ -25,7 +25,8 @@ from kubescribe.runtime.values import (
 )
 
 MIB = 2**20
-DAY = 86_400.0
+HOUR = 3_600.0
+DAY = 24 * HOUR
 
 
 def _parse_store(text: str) -> str:
@@ -109,6 +110,18 @@ class StoreConfig:
         option="--store",
         help="Which journal: sqlite, a file in the folder of --data or the one named; memory, which forgets.",
         why="one file without a server, which a volume keeps",
+    )
+    retention_age: float = setting(
+        14 * DAY,
+        between(DURATION, HOUR, 3650 * DAY),
+        help="How long records are kept; of each living object its last version stays beyond that.",
+        why="two weeks reach back over a sprint; an hour at least, since the API server repeats Events for so long",
+    )
+    retention_bytes: int = setting(
+        0,
+        SIZE.checked(lambda size: size == 0 or size >= 64 * MIB, f"{SIZE.expects}; 0, or at least 64MiB"),
+        help="What the journal may take on the disk; then the oldest records go before their time. 0: no limit.",
+        why="the volume's size is not known here, and nothing goes early unasked; three quarters of it are sensible",
     )
 
 

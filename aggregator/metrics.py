@@ -92,6 +92,13 @@ class IngestMetrics:
         )
 
 
+class JournalMetrics:
+    """The journal: what retention does to it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.pruned = Counter("kubescribe_journal_pruned_records", "Records that retention deleted.", registry=registry)
+
+
 class LoopMetrics:
     """The event loop: how often, and how long, it answered nobody."""
 
@@ -117,4 +124,5 @@ class AggregatorMetrics:
         self.feed = FeedMetrics(registry)
         self.link = LinkMetrics(registry)
         self.ingest = IngestMetrics(registry)
+        self.journal = JournalMetrics(registry)
         self.loop = LoopMetrics(registry)

@@ -68,6 +68,13 @@ class Catalog:
             _, body = self._bodies.popitem(last=False)
             self._body_bytes -= len(body)
 
+    def forget(self, keys: Iterable[ObjectKey]) -> None:
+        """Drop what is known of *keys*: the journal holds them no more."""
+        for key in keys:
+            head = self._heads.pop(key, None)
+            if head is not None:
+                self._forget_body(head.seq)
+
     def _forget_body(self, seq: int) -> None:
         body = self._bodies.pop(seq, None)
         if body is not None:

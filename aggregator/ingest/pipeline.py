@@ -9,7 +9,8 @@ fails leaves nothing, in the journal or in memory; its batches are answered Stor
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import structlog
@@ -22,7 +23,7 @@ from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.occurrences import prefetch_occurrences, store_occurrence
 from aggregator.ingest.streams import Absence, Located, LocatedChange, LocatedOccurrence, grant, locate
 from aggregator.ingest.versions import prefetch, store_change
-from aggregator.records import CounterKey, JournalState, Published
+from aggregator.records import CounterKey, JournalState, ObjectKey, Published
 from aggregator.store.base import Journal
 from kubescribe.wire.link import Claim, Grant, Granted, Relist
 from kubescribe.wire.records import AnyRecord
@@ -108,6 +109,7 @@ class Pipeline:
         self._waiting_records = 0
         self._arrived = asyncio.Event()
         self._room = asyncio.Condition()
+        self._deciding = asyncio.Lock()
         self._is_stopping = False
         self.ledger = Ledger.of(state)
         self.failure: str | None = None
@@ -142,6 +144,13 @@ class Pipeline:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._add(_Note(write, done))
         await done
+
+    @asynccontextmanager
+    async def forgetting(self, keys: Collection[ObjectKey]) -> AsyncIterator[None]:
+        """Decide nothing while the block runs, in which the journal deletes the objects *keys*, and forget them too."""
+        async with self._deciding:
+            self._catalog.forget(keys)
+            yield
 
     def _add(self, work: _Work) -> None:
         self._waiting.append(work)
@@ -178,7 +187,8 @@ class Pipeline:
     async def _write(self, group: Sequence[_Work]) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            draft = await self._decide_and_commit(group)
+            async with self._deciding:
+                draft = await self._decide_and_commit(group)
         except (StoreUnavailable, StoreClosed) as error:
             self._fail(group, error)
             return

@@ -5,12 +5,36 @@ One writer: ingest calls the methods of the first half, from one task, and `comm
 it returns. Any number of readers call the second half at any time; each read sees whole transactions, runs outside the
 event loop, holds its transaction ≤ 1 s and returns finished JSON. Every method raises StoreClosed after `close`,
 StoreUnavailable when the disk does not serve.
+
+Retention deletes what lies before a *horizon*, in the order of seq and in small steps (`prune`). What stays of before
+is what the present stands on: of each object its last version there with the rows that rebuild it, open gaps, agents
+that are here. Above the horizon nothing is missing, and every answer about a moment after it is what it always was.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
 from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Version
+
+Forgetting = Callable[[Collection[ObjectKey]], AbstractAsyncContextManager[None]]
+"""What is entered around a deletion with the dead objects that disappear in it: nobody may stand on them meanwhile."""
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Pruned:
+    """
+    One step of retention.
+
+    `records` were deleted, all of them at or below `horizon_seq`; `more` tells that another step is due, and `seconds`
+    how long no commit could begin.
+    """
+
+    records: int
+    horizon_seq: int
+    more: bool
+    seconds: float
 
 
 class Journal(Protocol):
@@ -58,6 +82,19 @@ class Journal(Protocol):
         """Return which of the (uid, epoch, resourceVersion) are stored."""
         ...
 
+    async def prune(self, *, before: int, max_bytes: int, step: int, forgetting: Forgetting) -> Pruned:
+        """
+        Delete some *step* of the oldest records that were committed before *before* (ns), and move the horizon.
+
+        While the journal uses more than *max_bytes* (0: no limit), the oldest go whatever their age. It is one durable
+        transaction, decided beforehand without keeping a commit waiting. Of each object the highest version at or below
+        the horizon stays, with its bases down to a key version; an object that is dead since before the horizon goes
+        with its head, inside `forgetting([its key, …])`, and its number is never given again. Of a gap the latest row
+        stays while it is open, of an agent while it is here. A version that was deleted is not known any more: one that
+        arrives again is stored again. Raises StoreUnavailable; then nothing was deleted.
+        """
+        ...
+
     # The readers' half.
 
     async def changes(self, query: RecordQuery) -> Page:
@@ -89,9 +126,19 @@ class Journal(Protocol):
         ...
 
     async def seq_at(self, committed_at: int) -> int:
-        """Return the highest seq committed before *committed_at* (ns), 0 if none: where a feed from a time begins."""
+        """
+        Return the highest seq committed before *committed_at* (ns), 0 if none: where a feed from a time begins.
+
+        Never below the horizon: what is kept of before it is no account of what happened.
+        """
         ...
 
     async def facts(self) -> dict[str, int]:
-        """Return lastSeq, bytes, oldestCommittedAt, changes, objects, living: what status and metrics tell."""
+        """
+        Return lastSeq, bytes, oldestCommittedAt, horizonSeq, changes, objects, living: what status and metrics tell.
+
+        At or below `horizonSeq` records may be missing (0: none was ever deleted); `oldestCommittedAt` is the time of
+        the first record above it, and of the horizon itself while there is none. `changes` are those still held, and
+        `bytes` what the journal takes on its disk, pages that wait to be used again included.
+        """
         ...

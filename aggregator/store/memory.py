@@ -1,7 +1,8 @@
 """
 The journal in memory: the same promises without a disk, in the plainest way. For tests and short looks.
 
-Every read walks everything it keeps; what the SQLite store finds by an index is found here by looking.
+Every read walks everything it keeps; what the SQLite store finds by an index is found here by looking. What retention
+may delete is decided in remembering.py.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,13 +25,15 @@ from aggregator.records import (
     Plan,
     PresenceRow,
     RecordQuery,
-    SnapshotStage,
     Verb,
     Version,
 )
 from aggregator.rendering import render_gap, render_occurrence, render_presence
 from aggregator.store import patches
+from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.filtering import wants_change, wants_gap, wants_object, wants_occurrence
+from aggregator.store.following import committed, following
+from aggregator.store.remembering import Rows, is_dead, is_remembered
 from aggregator.store.views import Detail, ObjectState, change_item, object_item
 
 Found = tuple[int, bytes]
@@ -60,12 +63,14 @@ class MemoryJournal:
         )
         self._heads: dict[int, Head] = {}
         self._ids: dict[ObjectKey, int] = {}
+        self._first_observed_at: dict[int, int] = {}
         self._changes: dict[int, ChangeRow] = {}
         self._versions: dict[int, dict[Version, int]] = {}
         self._occurrences: dict[int, OccurrenceRow] = {}
         self._states: dict[str, dict[tuple[int, int], OccurrenceRow]] = {}
         self._gaps: dict[int, GapRow] = {}
         self._presences: dict[int, PresenceRow] = {}
+        self._horizon = (0, 0)
 
     async def open(self) -> JournalState:
         """Open it."""
@@ -96,13 +101,15 @@ class MemoryJournal:
         for change in plan.changes:
             self._changes[change.seq] = change
             self._versions.setdefault(change.object_id, {})[change.version] = change.seq
+            first = self._first_observed_at.get(change.object_id, change.observed_at)
+            self._first_observed_at[change.object_id] = min(first, change.observed_at)
         for occurrence in plan.occurrences:
             it = occurrence.occurrence
             self._occurrences[occurrence.seq] = occurrence
             self._states.setdefault(it.uid, {})[occurrence.epoch, it.resource_version] = occurrence
         self._gaps.update((row.seq, row) for row in plan.gaps)
         self._presences.update((row.seq, row) for row in plan.presences)
-        self._state = _following(self._state, plan)
+        self._state = following(self._state, plan)
 
     async def heads(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Head]:
         """Return the heads of those of *keys* that the journal knows."""
@@ -145,6 +152,23 @@ class MemoryJournal:
         self._require_open()
         return {it for it in states if it[1:] in self._states.get(it[0], {})}
 
+    async def prune(self, *, before: int, max_bytes: int, step: int, forgetting: Forgetting) -> Pruned:
+        """Delete some of the oldest records."""
+        self._require_open()
+        due = self._due(before, max_bytes)
+        horizon = due[: max(step, 1)]
+        if not horizon:
+            return Pruned(records=0, horizon_seq=self._horizon[0], more=False, seconds=0.0)
+        self._horizon = horizon[-1]
+        seq = self._horizon[0]
+        rows = Rows(heads=self._heads, changes=self._changes, gaps=self._gaps, presences=self._presences)
+        dead = [head for head in self._heads.values() if is_dead(rows, head, seq)]
+        gone = [row.seq for row in self._rows() if row.seq <= seq and not is_remembered(rows, row, seq)]
+        async with forgetting([head.key for head in dead]):
+            self._delete(gone, dead)
+        more = bool(self._due(before, max_bytes))
+        return Pruned(records=len(gone), horizon_seq=seq, more=more, seconds=0.0)
+
     async def changes(self, query: RecordQuery) -> Page:
         """Return changes by seq."""
         return _page(self._found_changes(query), query)
@@ -181,7 +205,7 @@ class MemoryJournal:
             state = self._state_at(head, at)
             if state is not None:
                 row = self._changes[state.head.seq]
-                detail = Detail(row=row, first_seen_at=self._first_observed_at(head.id))
+                detail = Detail(row=row, first_seen_at=self._first_observed_at[head.id])
                 return object_item(state, generation=row.generation, body=self._body(row.seq), detail=detail)
         return None
 
@@ -219,15 +243,19 @@ class MemoryJournal:
     async def seq_at(self, committed_at: int) -> int:
         """Return the highest seq committed before *committed_at*."""
         self._require_open()
-        return max((row.seq for row in self._rows() if row.committed_at < committed_at), default=0)
+        found = max((row.seq for row in self._rows() if row.committed_at < committed_at), default=0)
+        return max(found, self._horizon[0])
 
     async def facts(self) -> dict[str, int]:
-        """Return lastSeq, bytes, oldestCommittedAt, changes, objects, living."""
+        """Return lastSeq, bytes, oldestCommittedAt, horizonSeq, changes, objects, living."""
         self._require_open()
+        horizon_seq, horizon_at = self._horizon
+        whole = [(row.seq, row.committed_at) for row in self._rows() if row.seq > horizon_seq]
         return {
             "lastSeq": self._state.last_seq,
-            "bytes": sum(len(row.patch or b"") + len(row.body or b"") for row in self._changes.values()),
-            "oldestCommittedAt": min((row.committed_at for row in self._rows()), default=0),
+            "bytes": self._bytes(),
+            "oldestCommittedAt": min(whole)[1] if whole else horizon_at,
+            "horizonSeq": horizon_seq,
             "changes": len(self._changes),
             "objects": len(self._heads),
             "living": sum(not head.version.gone for head in self._heads.values()),
@@ -241,8 +269,32 @@ class MemoryJournal:
         for table in (self._changes, self._occurrences, self._gaps, self._presences):
             yield from table.values()
 
+    def _bytes(self) -> int:
+        return sum(len(row.patch or b"") + len(row.body or b"") for row in self._changes.values())
+
+    def _due(self, before: int, max_bytes: int) -> list[tuple[int, int]]:
+        """Return (seq, committed at) of what lies above the horizon and may go, ascending."""
+        is_too_much = max_bytes and self._bytes() > max_bytes
+        rows = sorted((row.seq, row.committed_at) for row in self._rows() if row.seq > self._horizon[0])
+        return [row for row in rows if is_too_much or row[1] < before]
+
+    def _delete(self, seqs: list[int], dead: list[Head]) -> None:
+        for seq in seqs:
+            if (change := self._changes.pop(seq, None)) is not None:
+                del self._versions[change.object_id][change.version]
+            elif (occurrence := self._occurrences.pop(seq, None)) is not None:
+                states = self._states[occurrence.occurrence.uid]
+                del states[occurrence.epoch, occurrence.occurrence.resource_version]
+                if not states:
+                    del self._states[occurrence.occurrence.uid]
+            else:
+                self._gaps.pop(seq, None)
+                self._presences.pop(seq, None)
+        for head in dead:
+            del self._heads[head.id], self._ids[head.key], self._first_observed_at[head.id], self._versions[head.id]
+
     def _refuse_repeats(self, plan: Plan) -> None:
-        seqs = [seq for seq, _ in _committed(plan)]
+        seqs = [seq for seq, _ in committed(plan)]
         versions = [(row.object_id, row.version) for row in plan.changes]
         states = [(row.occurrence.uid, row.epoch, row.occurrence.resource_version) for row in plan.occurrences]
         repeated = (
@@ -264,9 +316,6 @@ class MemoryJournal:
 
     def _of_uid(self, uid: str) -> list[Head]:
         return sorted((head for head in self._heads.values() if head.key.uid == uid), key=lambda it: -it.seq)
-
-    def _first_observed_at(self, object_id: int) -> int:
-        return min(self._changes[seq].observed_at for seq in self._versions[object_id].values())
 
     def _states_of(self, query: ObjectQuery) -> Iterator[ObjectState]:
         for object_id, head in sorted(self._heads.items()):
@@ -318,55 +367,3 @@ def _page(found: Iterator[Found], query: RecordQuery) -> Page:
     items = list(islice(found, query.limit + 1))
     last = items[query.limit - 1][0] if len(items) > query.limit else None
     return Page(items=[item for _, item in items[: query.limit]], last=last)
-
-
-def _following(state: JournalState, plan: Plan) -> JournalState:
-    """Return the state that *plan* leaves."""
-    gaps = dict(state.open_gaps)
-    for row in plan.gaps:
-        gaps.pop(row.gap.id, None)
-        if row.gap.outcome == "open":
-            gaps[row.gap.id] = row.gap
-    present = dict(state.present)
-    for it in plan.presences:
-        present.pop(it.presence.agent, None)
-        if it.presence.state == "came":
-            present[it.presence.agent] = it.presence
-    counters = dict(state.counters)
-    for key, value in plan.counters.items():
-        counters[key] = counters.get(key, 0) + value
-    return replace(
-        state,
-        cluster_uid=state.cluster_uid if plan.cluster_uid is None else plan.cluster_uid,
-        cluster=state.cluster if plan.cluster is None else plan.cluster,
-        epoch=state.epoch if plan.epoch is None else plan.epoch,
-        last_seq=max(state.last_seq, *(seq for seq, _ in _committed(plan)), 0),
-        last_committed_at=max(state.last_committed_at, *(at for _, at in _committed(plan)), 0),
-        last_object_id=max([state.last_object_id, *plan.heads]),
-        streams=state.streams | plan.streams,
-        terms=state.terms | plan.terms,
-        spools=state.spools | plan.spools,
-        stages=_stages(state.stages, plan),
-        counters=counters,
-        open_gaps=gaps,
-        present=present,
-    )
-
-
-def _committed(plan: Plan) -> list[tuple[int, int]]:
-    """Return (seq, committed at) of each row."""
-    rows = (plan.changes, plan.occurrences, plan.gaps, plan.presences)
-    return [pair for table in rows for pair in ((row.seq, row.committed_at) for row in table)]
-
-
-def _stages(stages: dict[str, SnapshotStage], plan: Plan) -> dict[str, SnapshotStage]:
-    found = dict(stages)
-    for name, stage in plan.stages.items():
-        before = found.pop(name, None)
-        if stage is not None:
-            uids = before.uids if before is not None and before.id == stage.id else frozenset()
-            found[name] = replace(stage, uids=stage.uids | uids)
-    for name, part in plan.staged:
-        if name in found:
-            found[name] = replace(found[name], uids=found[name].uids.union(part))
-    return found

@@ -7,6 +7,7 @@ end. Ingest's own reads have a thread of their own: no query of a user stands be
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,8 +19,9 @@ import structlog
 
 from aggregator.errors import BadQuery, StoreClosed, StoreUnusable
 from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Version
+from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.bodies import SHIPPED, Packer
-from aggregator.store.sqlite import facts, lookups, objects, records
+from aggregator.store.sqlite import facts, lookups, objects, pruning, records
 from aggregator.store.sqlite.pool import ReaderPool, Reading
 from aggregator.store.sqlite.preparing import BUSY_MILLISECONDS, Prepared, prepare, release
 from aggregator.store.sqlite.rebuilding import rebuild
@@ -115,11 +117,23 @@ class SqliteJournal:
             if self._writer is None:
                 raise StoreClosed("the journal was closed")
             await self._writer.commit(plan)
-            if self._wal_bytes() > _WAL_BYTES:
-                await self._copy_wal("RESTART")
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._copy_when_idle)
+            await self._after_write()
+
+    async def prune(self, *, before: int, max_bytes: int, step: int, forgetting: Forgetting) -> Pruned:
+        """Delete some of the oldest records. Raises StoreUnavailable, StoreClosed."""
+        find = partial(pruning.find, before=before, max_bytes=max_bytes, step=step)
+        doomed = await self._read(find)
+        if doomed is None:
+            horizon_seq, _ = await self._read(facts.horizon)
+            return Pruned(records=0, horizon_seq=horizon_seq, more=False, seconds=0.0)
+        async with forgetting(doomed.dead.values()), self._writing:
+            if self._writer is None:
+                raise StoreClosed("the journal was closed")
+            began = time.monotonic()
+            await self._writer.run(pruning.steps_of(doomed))
+            await self._after_write()
+            seconds = time.monotonic() - began
+        return Pruned(records=len(doomed.seqs()), horizon_seq=doomed.horizon_seq, more=doomed.more, seconds=seconds)
 
     async def heads(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Head]:
         """Return the heads of those of *keys* that the journal knows."""
@@ -216,7 +230,7 @@ class SqliteJournal:
         return await self._read(lambda reading: facts.seq_at(reading, committed_at))
 
     async def facts(self) -> dict[str, int]:
-        """Return lastSeq, bytes, oldestCommittedAt, changes, objects, living."""
+        """Return lastSeq, bytes, oldestCommittedAt, horizonSeq, changes, objects, living."""
         found = await self._read(facts.facts)
         return found | {"bytes": self._path.stat().st_size + self._wal_bytes()}
 
@@ -233,6 +247,13 @@ class SqliteJournal:
         if self._lookups is None:
             raise StoreClosed("the journal is not open")
         return await self._lookups.read(read)
+
+    async def _after_write(self) -> None:
+        if self._wal_bytes() > _WAL_BYTES:
+            await self._copy_wal("RESTART")
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._copy_when_idle)
 
     def _wal_bytes(self) -> int:
         try:

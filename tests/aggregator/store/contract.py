@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -436,7 +437,14 @@ async def test_facts_tell_what_is_there(store):
     facts = await store.facts()
 
     assert facts.pop("bytes") > 0
-    assert facts == {"lastSeq": 4, "oldestCommittedAt": 1_000_000, "changes": 3, "objects": 2, "living": 1}
+    assert facts == {
+        "lastSeq": 4,
+        "oldestCommittedAt": 1_000_000,
+        "horizonSeq": 0,
+        "changes": 3,
+        "objects": 2,
+        "living": 1,
+    }
 
 
 async def test_close_is_idempotent_and_then_every_call_says_so(store):
@@ -452,6 +460,7 @@ async def test_close_is_idempotent_and_then_every_call_says_so(store):
         lambda: store.living("Pod", None),
         lambda: store.occurrence_counts(["u"]),
         lambda: store.known_occurrences([("u", 1, 1)]),
+        lambda: store.prune(before=1, max_bytes=0, step=10, forgetting=lambda _: nullcontext()),
         lambda: store.changes(ALL),
         lambda: store.occurrences(ALL),
         lambda: store.gaps(ALL),
