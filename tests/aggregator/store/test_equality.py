@@ -1,15 +1,17 @@
 """SQLite answers every question as the plain store in memory does, whatever was written and in whatever order."""
 
 import asyncio
+import json
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from aggregator.records import JournalState, ObjectQuery, RecordQuery, Version
+from aggregator.records import JournalState, ObjectKey, ObjectQuery, RecordQuery, Version
 from aggregator.store.base import Journal
 from aggregator.store.memory import MemoryJournal
 from aggregator.store.sqlite.journal import SqliteJournal
@@ -79,17 +81,36 @@ async def answers(store: Journal, story: Story, queries: list[RecordQuery], abou
     return [*found, facts | {"bytes": 0}]
 
 
+async def prune(store: Journal, story: Story, age: int, step: int) -> set[ObjectKey]:
+    """Prune all that is older than the last *age* commits; every version that stays must rebuild as it was written."""
+    forgotten: set[ObjectKey] = set()
+
+    @asynccontextmanager
+    async def forgetting(keys: Collection[ObjectKey]) -> AsyncIterator[None]:
+        forgotten.update(keys)
+        yield
+
+    before = story.committed_at - 1000 * age
+    while (await store.prune(before=before, max_bytes=0, step=step, forgetting=forgetting)).more:
+        pass
+    kept = [json.loads(item)["seq"] for item in (await store.changes(RecordQuery(limit=1000))).items]
+    bodies = {seq: json.loads(body) for seq, body in (await store.bodies(kept)).items()}
+    assert bodies == {seq: json.loads(story.bodies[seq]) for seq in kept}
+    return forgotten
+
+
 def comparable(state: JournalState) -> JournalState:
     return replace(state, journal_id="", redaction_key=b"")
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
-    st.lists(st.lists(POD | OTHER, max_size=6), max_size=4),
+    st.lists(st.tuples(st.lists(POD | OTHER, max_size=6), st.none() | st.integers(0, 3)), max_size=5),
+    st.integers(1, 9),
     st.lists(QUERIES, min_size=1, max_size=4),
     st.lists(OBJECT_QUERIES, min_size=1, max_size=3),
 )
-def test_both_stores_answer_alike(transactions, queries, about):
+def test_both_stores_answer_alike(transactions, step, queries, about):
     async def both(path: Path) -> None:
         async with AsyncExitStack() as stack:
             memory, sqlite = MemoryJournal(), SqliteJournal(path)
@@ -98,12 +119,17 @@ def test_both_stores_answer_alike(transactions, queries, about):
                 stack.push_async_callback(store.close)
             story = Story()
             story.occurrences = []
-            for events in transactions:
+            for events, age in transactions:
                 for event in events:
                     tell(story, event)
                 plan = story.take()
                 await memory.commit(plan)
                 await sqlite.commit(plan)
+                if age is not None:
+                    forgotten = await prune(sqlite, story, age, step)
+                    assert await prune(memory, story, age, 1000) == forgotten
+                    for key in forgotten:
+                        del story.versions[story.heads.pop(key).id]
                 assert await answers(sqlite, story, queries, about) == await answers(memory, story, queries, about)
             await sqlite.close()
             assert comparable(await sqlite.open()) == comparable(await memory.open())
