@@ -18,6 +18,7 @@ CAUSES = (
     "unavailable",
     "unauthorized",
     "forbidden",
+    "not_served",
     "refused",
     "undecodable",
 )
@@ -69,7 +70,9 @@ def _refusal(error: ServerSaid, detail: str) -> End:
         # 429 without Retry-After: the API server's own filters always send 1.
         least = max(wait, 1.0) if error.code == 429 and not wait else wait
         return End(causes[error.code], must_wait=True, retry_after_seconds=least, detail=detail)
-    if error.code > 500 or error.code == 404:
-        # 404: an aggregated API that is away, or a CRD that is gone until discovery says so.
+    if error.code == 404:
+        # A CRD that was removed, with all of its objects, or an aggregated API that is away: as rare as a permission.
+        return End("not_served", must_wait=True, detail=detail)
+    if error.code > 500:
         return End("unavailable", must_wait=True, retry_after_seconds=wait, detail=detail)
     return End("refused", relist=blindness.RELISTED, must_wait=True, retry_after_seconds=wait, detail=detail)

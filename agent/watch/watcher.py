@@ -41,6 +41,9 @@ from kubescribe.wire.streams import stream_name
 
 _LOG = structlog.get_logger()
 
+_LASTING = {"forbidden": "forbidden", "not_served": "notServed"}
+"""Ends that no hurry helps against, and the state that a stream is in then; somebody has to change something."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchTools:
@@ -315,7 +318,7 @@ class Watcher:
         if end.is_regular:
             return
         _LOG.debug("watch.stream_ended", stream=self.stream, cause=end.cause, detail=end.detail)
-        self._state = "forbidden" if end.cause == "forbidden" else "retrying"
+        self._state = _LASTING.get(end.cause, "retrying")
         self._detail = end.detail or end.cause
         self._order_kept(end.relist)
         self._must_check_store = True
@@ -329,7 +332,7 @@ class Watcher:
         if end.cause == "silent":
             # What is noticed by its silence has been blind for longer than the limit already.
             await self._outflow.report_open(0.0, detail=end.detail)
-        least = self._settings.forbidden_seconds if end.cause == "forbidden" else end.retry_after_seconds
+        least = self._settings.forbidden_seconds if end.cause in _LASTING else end.retry_after_seconds
         await self._pause(max(self._backoff.next_seconds(), least))
 
     def _lose_patience(self) -> None:

@@ -17,7 +17,7 @@ from aggregator.rendering import render_presence
 from kubescribe.wire.link import Hello
 from kubescribe.wire.records import Gap, Presence
 
-SEEING = frozenset({"live", "forbidden"})
+SEEING = frozenset({"live", "forbidden", "notServed"})
 """States of a stream that need no more time: it is up to date, or it never will be and says so."""
 
 

@@ -191,7 +191,7 @@ class Gap(Record, frozen=True, kw_only=True):
 
 
 class StreamHealth(Value, frozen=True, kw_only=True):
-    """How one watch does: `state` is live, listing, retrying or forbidden; `seen_at` its last sign of life."""
+    """How a watch does: `state` is live, listing, retrying, forbidden, notServed; `seen_at` its last sign of life."""
 
     name: str
     state: str

@@ -334,6 +334,18 @@ async def test_a_load_balancers_page_is_retried(world, wait):
     assert len(world.sink.ends) == 1
 
 
+async def test_a_kind_that_is_served_no_more_says_so_and_is_watched_when_it_returns(world, wait):
+    await world.control.custom("argoproj.io")
+    watcher = await world.live(KINDS["Application"])
+
+    await world.control.custom("argoproj.io", on=False)
+    await world.control.drop("applications")
+    await wait(lambda: watcher.health().state == "notServed")
+
+    await world.control.custom("argoproj.io")
+    await wait(lambda: watcher.health().state == "live")
+
+
 async def test_a_failing_relist_never_ends_the_loop(world, wait):
     await world.control.fail("pods", code=500, count=4)
     await world.add_pod("web")
