@@ -35,6 +35,7 @@ from agent.spool.marks import StreamMark
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import PODS
 from agent.watch.watcher import Watcher, watch_tools
+from kubescribe.runtime.loops import settle_garbage_collection
 from kubescribe.wire.link import Grant
 from kubescribe.wire.records import AnyRecord, Change
 
@@ -98,10 +99,16 @@ def _records_per_second(url: str) -> float:
                 await asyncio.gather(task, return_exceptions=True)
         return (EVENTS - 5_000) / (sink.ended_at - sink.started_at)
 
-    # As the agent runs: its memory is not frozen, only the rounds before are swept away.
-    gc.collect()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(watch())
+    # As every daemon runs; the peer gets back what a Python process has by itself.
+    usual = gc.get_threshold()
+    settle_garbage_collection()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(watch())
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*usual)
+        gc.collect()
 
 
 def _peer_events_per_second(url: str) -> float:

@@ -8,6 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("kubescribe", "agent", "aggregator", "simulator", "benchmarks", "tests")
 MAX_LINES = 400
+MAX_TEST_LINES = 600
+"""A suite is read one test at a time; what it shares lies in the conftest beside it."""
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "tools"}
 
 
@@ -17,9 +19,11 @@ def sources() -> list[Path]:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    long = {
-        str(path): lines for path in sources() if (lines := len((ROOT / path).read_text().splitlines())) > MAX_LINES
-    }
+    long = {}
+    for path in sources():
+        lines = len((ROOT / path).read_text().splitlines())
+        if lines > (MAX_TEST_LINES if path.parts[0] == "tests" else MAX_LINES):
+            long[str(path)] = lines
 
     assert long == {}
 

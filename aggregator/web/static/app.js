@@ -127,7 +127,7 @@ function agentItem(agent) {
   const seen = agent.streams.filter((stream) => stream.state === "live").length;
   const lag = agent.lagSeconds === null ? "lag unknown" : `${agent.lagSeconds.toFixed(1)} s behind`;
   const text = agent.connected
-    ? `${lag}, ${seen} of ${agent.streams.length} streams live, spool ${(agent.spoolBytes / 2 ** 20).toFixed(1)} MiB`
+    ? `${lag}, ${seen} of ${agent.streams.length} streams live, ${agent.spoolRecords || "no"} records waiting`
     : `away since ${clock(agent.since)}: what it would report is unknown`;
   const title = `${agent.connected ? "●" : "○"} ${agent.agent}`;
   return element("li", agent.connected ? "" : "gap open", element("span", "", title), element("small", "", text));
