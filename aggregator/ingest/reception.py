@@ -11,13 +11,15 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from aggregator.errors import LinkRefused, StoreError
+from aggregator.errors import LinkRefused, StoreError, StoreUnavailable
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
+from aggregator.ingest.unreadable import UnreadableBatches, give_up
 from kubescribe.wire.codec import decode_records
+from kubescribe.wire.errors import WireError
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Welcome
 from kubescribe.wire.records import AnyRecord, Presence
 from kubescribe.wire.streams import selector_of
@@ -65,6 +67,7 @@ class Reception:
         self._departures: dict[str, _Departure] = {}
         self._order: WeakKeyDictionary[Session, asyncio.Lock] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unreadable = UnreadableBatches()
 
     async def begin(self) -> None:
         """Write that the agents of the life before are away until they return; call it once, before the first link."""
@@ -129,8 +132,23 @@ class Reception:
         """Return the batch's number once it is committed; batches of a session are taken in the order of the calls."""
         order = self._order.setdefault(session, asyncio.Lock())
         async with order:
-            done = await self._pipeline.submit(session.spool_id, batch.n, await _decode(batch))
+            try:
+                records = await _decode(batch)
+            except WireError as error:
+                if not self._unreadable.came_again(session.spool_id, batch.n):
+                    raise
+                return await self._give_up(session, batch, str(error))
+            done = await self._pipeline.submit(session.spool_id, batch.n, records)
         return await done
+
+    async def _give_up(self, session: Session, batch: Batch, reason: str) -> int:
+        await self._pipeline.note(
+            lambda draft: give_up(draft, agent=session.agent, spool_id=session.spool_id, batch=batch, reason=reason)
+        )
+        if self._pipeline.ledger.spools.get(session.spool_id, 0) < batch.n:
+            raise StoreUnavailable("the batch before it was not committed")
+        _log.error("ingest.batch_given_up", agent=session.agent, n=batch.n, records=batch.count, reason=reason[:256])
+        return batch.n
 
     async def report(self, session: Session, presence: Presence) -> None:
         """Keep an agent's report, and close its absence gaps when it shows that everything arrived."""

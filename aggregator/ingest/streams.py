@@ -257,11 +257,16 @@ def _orphan(draft: Draft, spool_id: str, snapshot: Snapshot) -> None:
         _void(draft, snapshot)
 
 
+def owe(draft: Draft, stream: str) -> None:
+    """Ask for a Snapshot of *stream*, now and with every grant until one ends whole."""
+    draft.plan.stages[stream] = _owed(stream)
+    draft.relists.append((stream,))
+
+
 def _void(draft: Draft, snapshot: Snapshot) -> None:
-    """Ask again for a Snapshot of which nothing may be inferred, and remember that it is owed."""
+    """Ask again for a Snapshot of which nothing may be inferred."""
     draft.tally["snapshot_void"] += 1
-    draft.plan.stages[snapshot.stream] = _owed(snapshot.stream)
-    draft.relists.append((snapshot.stream,))
+    owe(draft, snapshot.stream)
 
 
 def _owed(stream: str) -> SnapshotStage:

@@ -14,6 +14,7 @@ from aggregator.ingest.reception import Reception
 from aggregator.records import RecordQuery
 from aggregator.store.memory import MemoryJournal
 from kubescribe.wire.codec import encode_records
+from kubescribe.wire.errors import WireError
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Hello, Relist, StreamClaim
 from kubescribe.wire.records import Change, Presence, Snapshot, StreamHealth
 
@@ -370,3 +371,25 @@ def a_report(house: House, *, state: str = "live", oldest_unsent_at: int | None 
         oldest_unsent_at=oldest_unsent_at,
         streams=(StreamHealth(name="pods", state=state),),
     )
+
+
+async def test_a_batch_that_never_decodes_is_given_up_for_a_gap_and_what_follows_goes_on(house):
+    talk = await house.come()
+    await house.reception.claim(talk, Claim(streams=(StreamClaim(name="pods", kind="Pod"),)))
+    broken = Batch(n=1, count=7, records=b"no zstd frame")
+    with pytest.raises(WireError):
+        await house.reception.submit(talk, broken)
+
+    assert await house.reception.submit(talk, broken) == 1
+
+    good = Batch(n=2, count=0, records=encode_records([]))
+    assert await house.reception.submit(talk, good) == 2
+    (gap,) = await house.gaps()
+    assert (gap["cause"], gap["outcome"], gap["count"]) == ("unreadable_batch", "lost", 7)
+    await until(lambda: _was_asked_for_pods(talk))
+    granted = await house.reception.claim(talk, Claim(streams=(StreamClaim(name="pods", kind="Pod"),)))
+    assert granted.streams[0].snapshot
+
+
+async def _was_asked_for_pods(talk) -> bool:
+    return any(isinstance(message, Relist) and "pods" in message.streams for message in talk.sent)
