@@ -27,7 +27,7 @@ from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.records import JournalState
-from aggregator.store.base import Journal
+from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
@@ -158,13 +158,20 @@ def _connect(
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
+
+    def pruned(done: Pruned) -> None:
+        metrics.journal.pruned.inc(done.records)
+        # At once: until the facts are read again, an answer from below the horizon would be called complete.
+        if facts.get("oldestCommittedAt"):
+            facts["oldestCommittedAt"] = max(facts["oldestCommittedAt"], done.horizon_at)
+
     retention = Retention(
         journal,
         age_seconds=config.store.retention_age,
         max_bytes=config.store.retention_bytes,
         now_ns=time.time_ns,
         forgetting=pipeline.forgetting,
-        on_pruned=metrics.journal.pruned.inc,
+        on_pruned=pruned,
     )
     recorder = IngestRecorder(pipeline, roster)
     registry.register(gauges)

@@ -27,12 +27,13 @@ class Pruned:
     """
     One step of retention.
 
-    `records` were deleted, all of them at or below `horizon_seq`; `more` tells that another step is due, and `seconds`
-    how long no commit could begin.
+    `records` were deleted, all at or below `horizon_seq`, which was committed at `horizon_at` (ns); `more` tells
+    that another step is due, and `seconds` how long no commit could begin.
     """
 
     records: int
     horizon_seq: int
+    horizon_at: int
     more: bool
     seconds: float
 
@@ -89,9 +90,9 @@ class Journal(Protocol):
         While the journal uses more than *max_bytes* (0: no limit), the oldest go whatever their age. It is one durable
         transaction, decided beforehand without keeping a commit waiting. Of each object the highest version at or below
         the horizon stays, with its bases down to a key version; an object that is dead since before the horizon goes
-        with its head, inside `forgetting([its key, …])`, and its number is never given again. Of a gap the latest row
-        stays while it is open, of an agent while it is here. A version that was deleted is not known any more: one that
-        arrives again is stored again. Raises StoreUnavailable; then nothing was deleted.
+        with its head, inside `forgetting([its key, …])`, and its number is never given again. Of a gap
+        the last row there stays when it is open, of an agent when it is here. A version that was deleted is not known
+        any more: one that arrives again is stored again. Raises StoreUnavailable; then nothing was deleted.
         """
         ...
 

@@ -158,16 +158,17 @@ class MemoryJournal:
         due = self._due(before, max_bytes)
         horizon = due[: max(step, 1)]
         if not horizon:
-            return Pruned(records=0, horizon_seq=self._horizon[0], more=False, seconds=0.0)
+            seq, at = self._horizon
+            return Pruned(records=0, horizon_seq=seq, horizon_at=at, more=False, seconds=0.0)
         self._horizon = horizon[-1]
-        seq = self._horizon[0]
+        seq, at = self._horizon
         rows = Rows(heads=self._heads, changes=self._changes, gaps=self._gaps, presences=self._presences)
         dead = [head for head in self._heads.values() if is_dead(rows, head, seq)]
         gone = [row.seq for row in self._rows() if row.seq <= seq and not is_remembered(rows, row, seq)]
         async with forgetting([head.key for head in dead]):
             self._delete(gone, dead)
         more = bool(self._due(before, max_bytes))
-        return Pruned(records=len(gone), horizon_seq=seq, more=more, seconds=0.0)
+        return Pruned(records=len(gone), horizon_seq=seq, horizon_at=at, more=more, seconds=0.0)
 
     async def changes(self, query: RecordQuery) -> Page:
         """Return changes by seq."""

@@ -34,10 +34,11 @@ def is_remembered(rows: Rows, row: Row, horizon: int) -> bool:
             not is_dead(rows, rows.heads[row.object_id], horizon) and row.version >= _foot(rows, row, horizon).version
         )
     if isinstance(row, GapRow):
-        latest = max(it.seq for it in rows.gaps.values() if it.gap.id == row.gap.id)
+        latest = max(it.seq for it in rows.gaps.values() if it.gap.id == row.gap.id and it.seq <= horizon)
         return row.seq == latest and row.gap.outcome == "open"
     if isinstance(row, PresenceRow):
-        latest = max(it.seq for it in rows.presences.values() if it.presence.agent == row.presence.agent)
+        agent = row.presence.agent
+        latest = max(it.seq for it in rows.presences.values() if it.presence.agent == agent and it.seq <= horizon)
         return row.seq == latest and row.presence.state == "came"
     return False
 

@@ -39,7 +39,7 @@ class Retention:
         max_bytes: int,
         now_ns: Callable[[], int],
         forgetting: Forgetting,
-        on_pruned: Callable[[int], None],
+        on_pruned: Callable[[Pruned], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._journal = journal
@@ -69,7 +69,7 @@ class Retention:
                 self._step = _SMALLEST_STEP
                 await self._sleep(_IDLE_SECONDS)
                 continue
-            self._on_pruned(pruned.records)
+            self._on_pruned(pruned)
             records += pruned.records
             self._adapt(pruned)
             if pruned.more:

@@ -124,8 +124,8 @@ class SqliteJournal:
         find = partial(pruning.find, before=before, max_bytes=max_bytes, step=step)
         doomed = await self._read(find)
         if doomed is None:
-            horizon_seq, _ = await self._read(facts.horizon)
-            return Pruned(records=0, horizon_seq=horizon_seq, more=False, seconds=0.0)
+            horizon_seq, horizon_at = await self._read(facts.horizon)
+            return Pruned(records=0, horizon_seq=horizon_seq, horizon_at=horizon_at, more=False, seconds=0.0)
         async with forgetting(doomed.dead.values()), self._writing:
             if self._writer is None:
                 raise StoreClosed("the journal was closed")
@@ -133,7 +133,13 @@ class SqliteJournal:
             await self._writer.run(pruning.steps_of(doomed))
             await self._after_write()
             seconds = time.monotonic() - began
-        return Pruned(records=len(doomed.seqs()), horizon_seq=doomed.horizon_seq, more=doomed.more, seconds=seconds)
+        return Pruned(
+            records=len(doomed.seqs()),
+            horizon_seq=doomed.horizon_seq,
+            horizon_at=doomed.horizon_at,
+            more=doomed.more,
+            seconds=seconds,
+        )
 
     async def heads(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Head]:
         """Return the heads of those of *keys* that the journal knows."""

@@ -58,8 +58,8 @@ _WHOLE = "SELECT seq FROM changes INDEXED BY changes_history WHERE object = ?"
 _KEY = "SELECT kind, uid FROM objects WHERE id = ?"
 _EVENTS = "SELECT seq, subject FROM occurrences WHERE seq BETWEEN ? AND ?"
 _GAPS = """SELECT seq FROM gaps AS g WHERE id IN (SELECT id FROM gaps WHERE seq BETWEEN ?1 AND ?2) AND seq <= ?2
-    AND (outcome <> 'open' OR EXISTS (SELECT 1 FROM gaps WHERE id = g.id AND seq > g.seq))"""
-_PRESENCES = """SELECT seq, said, EXISTS (SELECT 1 FROM presences WHERE agent = p.agent AND seq > p.seq)
+    AND (outcome <> 'open' OR EXISTS (SELECT 1 FROM gaps WHERE id = g.id AND seq > g.seq AND seq <= ?2))"""
+_PRESENCES = """SELECT seq, said, EXISTS (SELECT 1 FROM presences WHERE agent = p.agent AND seq > p.seq AND seq <= ?2)
     FROM presences AS p WHERE agent IN (SELECT agent FROM presences WHERE seq BETWEEN ?1 AND ?2) AND seq <= ?2"""
 _WARM = """SELECT (SELECT count(said) FROM changes WHERE seq IN (SELECT value FROM json_each(?1))),
     (SELECT count(body) FROM bodies WHERE seq IN (SELECT value FROM json_each(?1)))"""

@@ -38,14 +38,14 @@ class Script:
             max_bytes=7,
             now_ns=lambda: 1000 * NS,
             forgetting=lambda _: nullcontext(),
-            on_pruned=self.counted.append,
+            on_pruned=lambda done: self.counted.append(done.records),
             sleep=self.sleep,
         )
         await asyncio.gather(retention.run(), return_exceptions=True)
 
 
 def pruned(records: int, *, more: bool, seconds: float = 0.02) -> Pruned:
-    return Pruned(records=records, horizon_seq=1, more=more, seconds=seconds)
+    return Pruned(records=records, horizon_seq=1, horizon_at=1, more=more, seconds=seconds)
 
 
 async def test_steps_follow_each_other_with_pauses_until_nothing_is_due():
