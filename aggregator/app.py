@@ -35,7 +35,7 @@ from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
 from aggregator.web.credentials import TokenFileUnusable, Tokens
-from aggregator.web.guarding import Guard
+from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
@@ -183,7 +183,7 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
-    link = LinkServer(reception, metrics.link, is_authorized=guard.admits if guard.asks else None)
+    link = LinkServer(reception, metrics.link, authenticator=TokenHolders(guard) if guard.asks else None)
     web = WebParts(
         journal=journal,
         hub=hub,
