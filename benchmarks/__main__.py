@@ -24,6 +24,7 @@ BENCHES: dict[str, str] = {
     "feed": "benchmarks.feed",
     "bytes_per_change": "benchmarks.bytes_per_change",
     "restart": "benchmarks.restart",
+    "memory_aggregator": "benchmarks.memory_aggregator",
 }
 
 FIELDS = {"name", "value", "unit", "baseline", "ratio"}

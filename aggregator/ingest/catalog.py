@@ -1,12 +1,14 @@
 """
 The objects that ingest has at hand: heads and bodies, least recently used out, the journal behind them.
 
-Bounded by numbers of heads and bytes of bodies, so that memory follows what changes, not what exists.
+Bounded by numbers of heads and bytes of bodies, so that memory follows what changes, not what exists. Belongs to one
+thread at a time.
 """
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
+from aggregator.ingest.bodies import Bodies
 from aggregator.records import Head, ObjectKey
 from aggregator.store.base import Journal
 
@@ -14,13 +16,11 @@ from aggregator.store.base import Journal
 class Catalog:
     """Heads by object and bodies by the seq of the change that they stand for."""
 
-    def __init__(self, journal: Journal, *, max_heads: int = 200_000, max_body_bytes: int = 96 * 2**20) -> None:
+    def __init__(self, journal: Journal, *, max_heads: int = 200_000, bodies: Bodies | None = None) -> None:
         self._journal = journal
         self._max_heads = max_heads
-        self._max_body_bytes = max_body_bytes
         self._heads: OrderedDict[ObjectKey, Head] = OrderedDict()
-        self._bodies: OrderedDict[int, bytes] = OrderedDict()
-        self._body_bytes = 0
+        self._bodies = bodies or Bodies()
 
     async def heads(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Head]:
         """Return the heads of those of *keys* that the journal knows."""
@@ -56,26 +56,17 @@ class Catalog:
             self._heads[head.key] = head
             self._heads.move_to_end(head.key)
             if before is not None:
-                self._forget_body(before.seq)
+                self._bodies.drop(before.seq)
             body = bodies.get(head.seq)
             if body is not None and not head.version.gone:
-                self._bodies[head.seq] = body
-                self._body_bytes += len(body)
+                self._bodies.put(head.seq, body)
         while len(self._heads) > self._max_heads:
             _, head = self._heads.popitem(last=False)
-            self._forget_body(head.seq)
-        while self._body_bytes > self._max_body_bytes:
-            _, body = self._bodies.popitem(last=False)
-            self._body_bytes -= len(body)
+            self._bodies.drop(head.seq)
 
     def forget(self, keys: Iterable[ObjectKey]) -> None:
         """Drop what is known of *keys*: the journal holds them no more."""
         for key in keys:
             head = self._heads.pop(key, None)
             if head is not None:
-                self._forget_body(head.seq)
-
-    def _forget_body(self, seq: int) -> None:
-        body = self._bodies.pop(seq, None)
-        if body is not None:
-            self._body_bytes -= len(body)
+                self._bodies.drop(head.seq)

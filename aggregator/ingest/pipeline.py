@@ -269,7 +269,11 @@ class Pipeline:
             second_pass()
         await self._journal.commit(draft.plan)
         draft.absorb()
-        self._catalog.remember(known.moved(), known.bodies)
+        moved = list(known.moved())
+        if len(moved) > _SMALL:
+            await asyncio.to_thread(self._catalog.remember, moved, known.bodies)
+        else:
+            self._catalog.remember(moved, known.bodies)
         return draft
 
     def _fail(self, group: Sequence[_Work], error: StoreError) -> None:

@@ -7,6 +7,7 @@ object's head is `late` and a key version; what differs from the head in nothing
 """
 
 from collections.abc import Sequence
+from sys import intern
 
 import msgspec
 import structlog
@@ -73,7 +74,8 @@ def store_change(draft: Draft, known: Known, item: LocatedChange, *, key_version
 
 
 def _key(change: Change) -> ObjectKey:
-    return ObjectKey(change.kind, change.uid)
+    # A head is kept for each object: what thousands have in common they share.
+    return ObjectKey(intern(change.kind), change.uid)
 
 
 def _version(item: LocatedChange) -> Version:
@@ -108,9 +110,9 @@ def _first(draft: Draft, known: Known, change: Change, version: Version) -> None
     head = Head(
         id=draft.next_object_id(),
         key=_key(change),
-        namespace=change.namespace,
+        namespace=intern(change.namespace),
         name=change.name,
-        node=change.node,
+        node=intern(change.node),
         version=version,
         seq=draft.next_seq(),
         depth=0,
@@ -144,9 +146,9 @@ def _next(draft: Draft, known: Known, change: Change, version: Version, head: He
     new = Head(
         id=head.id,
         key=head.key,
-        namespace=change.namespace,
-        name=change.name,
-        node=change.node or head.node,
+        namespace=head.namespace,
+        name=head.name,
+        node=intern(change.node or head.node),
         version=version,
         seq=draft.next_seq(),
         depth=0 if is_key_version else depth,

@@ -1,0 +1,103 @@
+"""
+`memory_aggregator`: what an aggregator holds in memory for each object of the cluster.
+
+Two clusters of pods of 4 KB, one four times the size of the other, are listed by an agent, committed to an SQLite
+journal, and then change until the feed's ring, which is of one size for all, is full. What the larger one takes more,
+divided by the objects that it has more, is the value. The baseline is an object as the API server sends it: what
+holding it as JSON would cost.
+"""
+
+import asyncio
+import json
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+import aiohttp
+import uvloop
+
+from benchmarks import daemons
+from benchmarks.memory import peak_bytes, resident_bytes, settled_bytes
+from simulator.process import SimulatorProcess, simulator_process
+
+PODS = (2_000, 8_000)
+CHANGES = 45_000
+RATE = 5_000.0
+PATIENCE_SECONDS = 120.0
+
+
+async def measure(folder: Path) -> tuple[float, float]:
+    """Return the KB for each object, of memory and of JSON."""
+    sizes = [await _held(folder / str(pods), pods) for pods in PODS]
+    (few, small, object_bytes), (many, large, _) = sizes
+    return (large - small) / (many - few) / 1e3, object_bytes / 1e3
+
+
+async def _held(folder: Path, pods: int) -> tuple[int, int, float]:
+    """Return the objects that the aggregator has, the bytes that it holds, and the size of an object as JSON."""
+    async with simulator_process(folder / "cluster", "--quiet", "--pods", str(pods)) as cluster:
+        aggregator = daemons.aggregator(folder / "aggregator")
+        async with daemons.running(aggregator), cluster.control() as control:
+            await control.load(changes=1)
+            await aggregator.start()
+            base = resident_bytes(aggregator.pid)
+            agent = daemons.agent(folder / "agent", kubeconfig=cluster.kubeconfig, ingest=aggregator.said["ingest"])
+            async with daemons.running(agent):
+                await agent.start()
+                journal = folder / "aggregator" / "data" / "journal.db"
+                objects = await _all_there(journal, pods)
+                before = (await control.load(RATE))["changes"]
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while (await control.load())["changes"] - before < CHANGES:
+                        await asyncio.sleep(0.5)
+                await control.load(0)
+                held, most = await settled_bytes(aggregator.pid), peak_bytes(aggregator.pid)
+        print(
+            f"memory_aggregator: {objects} objects; base {base / 1e6:.1f} MB, held {held / 1e6:.1f} MB,"
+            f" at most {most / 1e6:.1f} MB",
+            file=sys.stderr,
+        )
+        return objects, held, await _object_bytes(cluster)
+
+
+async def _all_there(journal: Path, pods: int) -> int:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (objects := _living(journal)) < pods:
+            await asyncio.sleep(0.5)
+    return objects
+
+
+def _living(journal: Path) -> int:
+    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT count(*) FROM heads WHERE gone = 0").fetchone()[0])
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+    finally:
+        connection.close()
+
+
+async def _object_bytes(cluster: SimulatorProcess) -> float:
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {cluster.token}"}) as session,
+        session.get(cluster.url + "/api/v1/pods", params={"limit": "100"}) as answer,
+    ):
+        return len(await answer.read()) / 100
+
+
+def main() -> None:
+    """Print the result."""
+    with tempfile.TemporaryDirectory() as folder:
+        value, baseline = uvloop.run(measure(Path(folder)))
+    result = {
+        "name": "memory_aggregator",
+        "value": round(value, 2),
+        "unit": "KB an object",
+        "baseline": round(baseline, 2),
+    }
+    print(json.dumps({**result, "ratio": round(value / baseline, 2)}))
+
+
+if __name__ == "__main__":
+    main()
