@@ -28,7 +28,7 @@ from simulator.versions import Object
 from simulator.views import view_of
 from simulator.watchcache import WatchCaches
 from simulator.watching import Watching, WatchRequest, WatchSettings
-from simulator.writing import write
+from simulator.writing import WriteRequest, write
 
 USER = "system:serviceaccount:kubescribe:kubescribe"
 """Whom the token stands for, in the words of a 403."""
@@ -100,6 +100,8 @@ class ApiServer:
             raise statuses.no_such_path()
         resource, api_version = found
         verb = _verb(request, path)
+        if verb not in resource.verbs:
+            raise statuses.method_not_allowed(path.group, path.plural)
         self._counts.note(
             resource.name if api_version == resource.api_version else "events.events.k8s.io", verb, request.query
         )
@@ -108,7 +110,15 @@ class ApiServer:
             return await self._collection(request, path, resource, api_version)
         if verb == "get":
             return self._get(request, path, resource, api_version)
-        return _json(request, *write(self._etcd, resource, path, verb, body=await request.read(), query=request.query))
+        asked = WriteRequest(
+            resource=resource,
+            path=path,
+            verb=verb,
+            body=await request.read(),
+            query=request.query,
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+        return _json(request, *write(self._etcd, asked))
 
     async def _spoil(self, resource: Resource, verb: str, path: ApiPath) -> None:
         """Let the faults that are switched on have this request."""

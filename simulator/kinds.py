@@ -321,6 +321,9 @@ BUILT_IN: tuple[Resource, ...] = (
         plural="leases",
         kind="Lease",
         has_generation=False,
+        needs_version=True,
+        creates_on_update=True,
+        returns_deleted=False,
         bookmark='{"spec":{}}',
     ),
 )
