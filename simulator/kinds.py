@@ -339,3 +339,16 @@ CUSTOM: tuple[Resource, ...] = (
     ),
 )
 """Served when their groups are switched on, as by an installed CustomResourceDefinition."""
+
+REVIEWS: tuple[Resource, ...] = (
+    Resource(
+        group="authentication.k8s.io",
+        version="v1",
+        plural="tokenreviews",
+        kind="TokenReview",
+        namespaced=False,
+        has_generation=False,
+        verbs=("create",),
+    ),
+)
+"""Questions to the server that are answered and not stored."""
