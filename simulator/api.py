@@ -23,7 +23,7 @@ from simulator.options import list_options
 from simulator.replay import Replay
 from simulator.requests import ApiPath, RequestCounts, api_path
 from simulator.resource import Resource
-from simulator.selectors import BadSelector, selector
+from simulator.selectors import BadSelector, exact_value, selector
 from simulator.statuses import ApiError
 from simulator.tokenreview import review
 from simulator.tokens import InvalidToken, Tokens
@@ -158,10 +158,13 @@ class ApiServer:
         if self._replay is not None:
             return await self._replay.answer(request, resource, api_version, options)
         cache = self._caches.of(resource)
+        value = exact_value(fields, view.fields, resource.trigger)
         if options.watch:
-            wanted = WatchRequest(cache=cache, view=view, namespace=path.namespace, options=options, matches=matches)
+            wanted = WatchRequest(
+                cache=cache, view=view, namespace=path.namespace, options=options, matches=matches, value=value
+            )
             return await self._watching.answer(request, wanted)
-        source = await source_of(self._etcd, cache, options, self._settings.fresh_wait)
+        source = await source_of(self._etcd, cache, options, self._settings.fresh_wait, value=value)
         return _response(request, page(source, view, options, path.namespace, matches))
 
     def _get(self, request: web.Request, path: ApiPath, resource: Resource, api_version: str) -> web.Response:

@@ -96,7 +96,7 @@ async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]
     try:
         caches = WatchCaches(etcd, settings.window_events)
         caches.open()
-        load = Load(etcd, pods=settings.pods, rate=settings.rate)
+        load = Load(etcd, pods=settings.pods, rate=settings.rate, nodes=settings.nodes)
         token = settings.token or kept_token(settings.data)
         tokens = Tokens(etcd, settings.data / "tokens" if settings.data else None)
         tokens.register(ServiceAccountToken(token=token, namespace=OWN, name=OWN))
