@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from kubescribe.runtime.loops import settle_garbage_collection
 from simulator.api import ApiServer
 from simulator.errors import BadSettings
 from simulator.etcd import Etcd
@@ -68,6 +69,8 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             world = World(simulator.etcd, nodes=settings.nodes, pods=settings.pods, seed=settings.seed)
             world.populate()
             simulator.etcd.flush()
+            # Thousands of pods that stay: a collection that walks them all would hold up every watch.
+            settle_garbage_collection()
             parts.append(group.create_task(world.run(), name="simulator.world"))
         if settings.write_kubeconfig is not None:
             _write_kubeconfig(settings.write_kubeconfig, simulator)
