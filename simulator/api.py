@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from simulator import discovery, statuses
+from simulator.clients import Holds, client_of
 from simulator.etcd import Etcd
 from simulator.faults import Faults, error_of
 from simulator.kinds import REVIEWS
@@ -58,6 +59,7 @@ class ApiServer:
         watching: Watching,
         settings: WatchSettings,
         tokens: Tokens,
+        holds: Holds,
         replay: Replay | None = None,
     ) -> None:
         self._etcd = etcd
@@ -67,6 +69,7 @@ class ApiServer:
         self._watching = watching
         self._settings = settings
         self._tokens = tokens
+        self._holds = holds
         self._replay = replay
 
     def application(self, control: list[web.RouteDef]) -> web.Application:
@@ -80,6 +83,8 @@ class ApiServer:
     def _middleware(self) -> Middleware:
         @web.middleware
         async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not request.path.startswith(CONTROL_PREFIX):
+                await self._holds.admit(client_of(request))
             try:
                 self._authenticate(request)
                 return await handler(request)
@@ -109,9 +114,8 @@ class ApiServer:
         verb = _verb(request, path)
         if verb not in resource.verbs:
             raise statuses.method_not_allowed(path.group, path.plural)
-        self._counts.note(
-            resource.name if api_version == resource.api_version else "events.events.k8s.io", verb, request.query
-        )
+        name = resource.name if api_version == resource.api_version else "events.events.k8s.io"
+        self._counts.note(name, verb, request.query, user_agent=request.headers.get("User-Agent", ""))
         await self._spoil(request[_USER], resource, verb, path)
         if verb in {"list", "watch"}:
             return await self._collection(request, path, resource, api_version)

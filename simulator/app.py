@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import structlog
@@ -14,12 +14,14 @@ from aiohttp import web
 
 from kubescribe.runtime.loops import settle_garbage_collection
 from simulator.api import ApiServer
+from simulator.clients import Holds
 from simulator.errors import BadSettings
 from simulator.etcd import Etcd
 from simulator.faults import Faults
 from simulator.history import History
 from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
 from simulator.load import Load
+from simulator.placing import Placing
 from simulator.replay import Replay
 from simulator.requests import RequestCounts
 from simulator.resources import ResourceTable
@@ -103,18 +105,26 @@ async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]
         token = settings.token or kept_token(settings.data)
         tokens = Tokens(etcd, settings.data / "tokens" if settings.data else None)
         tokens.register(ServiceAccountToken(token=token, namespace=OWN, name=OWN))
-        streams = Streams()
-        app = _application(settings, etcd, caches, load=load, streams=streams, tokens=tokens)
-        async with _listening(app, settings.port, streams) as port:
-            yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
+        streams, placing = Streams(), Placing(etcd)
+        app = _application(settings, etcd, caches, load=load, streams=streams, tokens=tokens, placing=placing)
+        with closing(placing):
+            async with _listening(app, settings.port, streams) as port:
+                yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
     finally:
         etcd.close()
 
 
 def _application(
-    settings: SimulatorSettings, etcd: Etcd, caches: WatchCaches, *, load: Load, streams: Streams, tokens: Tokens
+    settings: SimulatorSettings,
+    etcd: Etcd,
+    caches: WatchCaches,
+    *,
+    load: Load,
+    streams: Streams,
+    tokens: Tokens,
+    placing: Placing,
 ) -> web.Application:
-    faults, counts = Faults(), RequestCounts()
+    faults, counts, holds = Faults(), RequestCounts(), Holds()
     watch_settings = WatchSettings(
         bookmark_period=settings.bookmark_seconds,
         first_bookmark=min(FIRST_BOOKMARK_SECONDS, settings.bookmark_seconds),
@@ -126,14 +136,27 @@ def _application(
         caches=caches,
         faults=faults,
         counts=counts,
-        watching=Watching(etcd, faults, streams, watch_settings, random.Random(settings.seed)),
+        watching=Watching(
+            etcd, faults, streams=streams, holds=holds, settings=watch_settings, rng=random.Random(settings.seed)
+        ),
         settings=watch_settings,
         tokens=tokens,
+        holds=holds,
         replay=None if settings.replay is None else Replay(settings.replay),
     )
     # A restored store means a restarted API server: whatever was connected is not any more.
     etcd.on_restore(lambda: _do_all(streams, Action(Doing.DROP)))
-    verbs = Verbs(etcd=etcd, caches=caches, faults=faults, streams=streams, counts=counts, load=load, tokens=tokens)
+    verbs = Verbs(
+        etcd=etcd,
+        caches=caches,
+        faults=faults,
+        streams=streams,
+        counts=counts,
+        load=load,
+        tokens=tokens,
+        holds=holds,
+        placing=placing,
+    )
     return server.application(verbs.routes())
 
 

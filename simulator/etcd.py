@@ -73,6 +73,11 @@ class Etcd:
 
     # Reading
 
+    @property
+    def stamp(self) -> str:
+        """The present time as an object carries it."""
+        return self._time()
+
     def get(self, resource: str | Resource, namespace: str, name: str) -> Object | None:
         """Return a copy of an object with kind and apiVersion, or None."""
         found = self.table.find(resource)

@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from simulator.clients import ClientFilter, Holds
 from simulator.errors import SimulatorError
 from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Failure, Faults, WatchListMode
 from simulator.load import Load
+from simulator.placing import Placing
 from simulator.requests import RequestCounts
 from simulator.resource import Resource
 from simulator.statuses import status
@@ -44,6 +46,8 @@ class Verbs:
         counts: RequestCounts,
         load: Load,
         tokens: Tokens,
+        holds: Holds,
+        placing: Placing,
     ) -> None:
         self._etcd = etcd
         self._caches = caches
@@ -52,6 +56,7 @@ class Verbs:
         self._counts = counts
         self._load = load
         self._tokens = tokens
+        self._holds = holds
         self._verbs: Mapping[str, Verb] = {
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
@@ -77,7 +82,10 @@ class Verbs:
             "delete": lambda a: etcd.delete(a["resource"], a.get("namespace", ""), a["name"]),
             "token": self._token,
             "revoke-token": self._revoke_token,
+            "hold-client": self._hold_client,
+            "release-client": self._release_client,
             "forget-requests": self._forget_requests,
+            **placing.verbs,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -106,7 +114,8 @@ class Verbs:
         return None if name in (None, "*") else self._etcd.table.find(name)
 
     def _do(self, arguments: Arguments, action: Action) -> Object:
-        streams = self._streams.of(self._resource(arguments), arguments.get("count"))
+        clients = _clients(arguments)
+        streams = self._streams.of(self._resource(arguments), arguments.get("count"), clients=clients)
         for stream in streams:
             stream.do(action)
         return {"streams": len(streams)}
@@ -198,6 +207,7 @@ class Verbs:
 
     def _mend(self, _: Arguments) -> Object:
         self._faults.clear()
+        self._holds.release()
         for cache in self._caches.matching(None):
             cache.hurry()
             cache.deletes_to_lose = 0
@@ -217,6 +227,16 @@ class Verbs:
 
     def _revoke_token(self, arguments: Arguments) -> Object:
         self._tokens.revoke(arguments["token"])
+        return {}
+
+    def _hold_client(self, arguments: Arguments) -> Object:
+        clients = _clients(arguments)
+        self._holds.hold(clients)
+        return {"streams": len(self._streams.of(None, clients=clients))}
+
+    def _release_client(self, arguments: Arguments) -> Object:
+        clients = _clients(arguments)
+        self._holds.release(None if clients.is_empty else clients)
         return {}
 
     def _forget_requests(self, _: Arguments) -> Object:
@@ -250,14 +270,27 @@ class Verbs:
             },
             "floors": {cache.resource.name: cache.floor for cache in self._caches.matching(None) if cache.floor},
             "watches": [
-                {"resource": stream.resource.name, "sentEvents": stream.sent_events}
+                {
+                    "resource": stream.resource.name,
+                    "sentEvents": stream.sent_events,
+                    "fieldSelector": stream.client.field_selector,
+                    "userAgent": stream.client.user_agent,
+                }
                 for stream in self._streams.of(None)
             ],
+            "held": self._holds.waiting,
             "load": {"rate": self._load.rate, "changes": self._load.changes},
         }
         return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
-    async def _requests(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=msgspec.json.encode({"requests": self._counts.rows()}), content_type="application/json"
-        )
+    async def _requests(self, request: web.Request) -> web.Response:
+        rows = self._counts.detailed() if "detailed" in request.query else self._counts.rows()
+        return web.Response(body=msgspec.json.encode({"requests": rows}), content_type="application/json")
+
+
+def _clients(arguments: Arguments) -> ClientFilter:
+    return ClientFilter(
+        token=arguments.get("token", ""),
+        user_agent=arguments.get("userAgent", ""),
+        field_selector=arguments.get("fieldSelector", ""),
+    )

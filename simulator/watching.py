@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from simulator.clients import Holds, client_of
 from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Faults, WatchListMode
 from simulator.options import ListOptions
@@ -77,11 +78,19 @@ class Watching:
     """Answers watch requests."""
 
     def __init__(
-        self, etcd: Etcd, faults: Faults, streams: Streams, settings: WatchSettings, rng: random.Random
+        self,
+        etcd: Etcd,
+        faults: Faults,
+        *,
+        streams: Streams,
+        holds: Holds,
+        settings: WatchSettings,
+        rng: random.Random,
     ) -> None:
         self._etcd = etcd
         self._faults = faults
         self._streams = streams
+        self._holds = holds
         self._settings = settings
         self._rng = rng
 
@@ -164,6 +173,8 @@ class Watching:
                 bookmark_period=self._settings.bookmark_period,
             ),
             connection=ResponseConnection(request, response),
+            client=client_of(request),
+            holds=self._holds,
         )
         self._streams.add(stream)
         try:

@@ -1,9 +1,9 @@
 """The scheduler: binds pods to nodes, and says so when no node will do."""
 
+from simulator.binding import bound
 from simulator.world.cluster import Cluster, Object
 from simulator.world.events import Recorder
 from simulator.world.fates import memory_bytes
-from simulator.world.nodes import REGION
 from simulator.world.pods import Listener
 from simulator.world.registry import NodeRecord, PodRecord
 
@@ -58,13 +58,8 @@ class Scheduler:
             f"Successfully assigned {record.namespace}/{record.name} to {node.name}",
             action="Binding",
         )
-        pod["spec"]["nodeName"] = node.name
-        # The API server itself copies the topology of the node when it binds (KEP-4742).
-        pod["metadata"].setdefault("labels", {}).update(
-            {"topology.kubernetes.io/region": REGION, "topology.kubernetes.io/zone": node.zone}
-        )
-        pod.setdefault("status", {"phase": "Pending"})["conditions"] = [_scheduled(pod, self._cluster.stamp)]
-        self._cluster.store.update("pods", pod, manager="kube-scheduler", subresource="binding")
+        new = bound(pod, node.name, node.labels, self._cluster.stamp)
+        self._cluster.store.update("pods", new, manager="kube-scheduler", subresource="binding")
         self._cluster.registry.bind(record, node.name)
         for listener in self.bound:
             listener(record)
@@ -97,16 +92,6 @@ class Scheduler:
             "pods", pod, {**pod.get("status", {"phase": "Pending"}), "conditions": [condition]}, "kube-scheduler"
         )
         self._recorder.post_scheduling(pod, "FailedScheduling", message, action="Scheduling", warning=True)
-
-
-def _scheduled(pod: Object, now: str) -> Object:
-    return {
-        "type": "PodScheduled",
-        "observedGeneration": pod["metadata"].get("generation", 1),
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-    }
 
 
 def _complaint(node: NodeRecord, pod: Object) -> str | None:
