@@ -32,6 +32,7 @@ def settings_of(arguments: list[str] | None) -> tuple[SimulatorSettings, LogConf
     defaults = SimulatorSettings()
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--nodes", type=int, default=defaults.nodes)
+    parser.add_argument("--fargate", type=int, default=defaults.fargate)
     parser.add_argument("--pods", type=int, default=defaults.pods)
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=defaults.seed)

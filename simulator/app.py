@@ -68,7 +68,13 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             # Lazily: a quiet cluster and a replay need no scenario.
             from simulator.world.app import World  # noqa: PLC0415
 
-            world = World(simulator.etcd, nodes=settings.nodes, pods=settings.pods, seed=settings.seed)
+            world = World(
+                simulator.etcd,
+                nodes=settings.nodes,
+                fargate_nodes=settings.fargate,
+                pods=settings.pods,
+                seed=settings.seed,
+            )
             world.populate()
             simulator.etcd.flush()
             # Thousands of pods that stay: a collection that walks them all would hold up every watch.

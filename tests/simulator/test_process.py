@@ -67,6 +67,12 @@ async def test_the_living_cluster_lives(tmp_path):
         assert state["objects"]["pods"] > 0
 
 
+async def test_the_living_cluster_has_nodes_of_fargate(tmp_path):
+    options = ("--nodes", "2", "--pods", "20", "--fargate", "2")
+    async with simulator_process(tmp_path, *options) as simulator, simulator.control() as control:
+        assert (await control.state())["objects"]["nodes"] == 4
+
+
 async def test_it_dies_with_its_parent(tmp_path):
     options = f"'--quiet', '--die-with-parent', '--write-kubeconfig', '{tmp_path}/kubeconfig'"
     parent = await asyncio.create_subprocess_exec(
