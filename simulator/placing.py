@@ -5,6 +5,7 @@ In a living cluster the controllers notice and go on from there; a quiet one sta
 """
 
 import asyncio
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from simulator.versions import Object
 Arguments = Mapping[str, Any]
 
 _UNREACHABLE = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+_PLACE = ("ap-northeast-2", "ap-northeast-2a")
 _CONTROLLERS = "kube-controller-manager"
 
 
@@ -77,7 +79,8 @@ class Placing:
     def add_node(self, name: str, *, is_fargate: bool = False, labels: Mapping[str, str] | None = None) -> Object:
         """Register a node that is ready: of Fargate, it has room for one pod and a taint that keeps others off."""
         slots = "1" if is_fargate else "110"
-        all_labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", **(labels or {})}
+        place = dict(zip(TOPOLOGY, _PLACE, strict=True))
+        all_labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", **place, **(labels or {})}
         spec: Object = {"providerID": f"aws:///ap-northeast-2a/{name}"}
         if is_fargate:
             all_labels[COMPUTE_TYPE] = FARGATE
@@ -93,7 +96,10 @@ class Placing:
             "capacity": capacity,
             "allocatable": dict(capacity),
             "conditions": [{**ready, **dict.fromkeys(("lastHeartbeatTime", "lastTransitionTime"), self._etcd.stamp)}],
-            "addresses": [{"type": "Hostname", "address": name}],
+            "addresses": [
+                {"type": "InternalIP", "address": _address(name)},
+                {"type": "Hostname", "address": name},
+            ],
             "nodeInfo": {"kubeletVersion": "v1.36.2-eks-3cfe0ce", "operatingSystem": "linux", "architecture": "amd64"},
         }
         node = {"metadata": {"name": name, "labels": all_labels}, "spec": spec, "status": status}
@@ -145,3 +151,9 @@ class Placing:
         if pod is None:
             raise StoreRefused(f"pods {name!r} not found", is_missing=True)
         return pod
+
+
+def _address(node: str) -> str:
+    """Return an address that goes with the name, in a range that no node of the living cluster has."""
+    number = zlib.crc32(node.encode()) % 12_500
+    return f"10.0.{100 + number // 250}.{number % 250 + 4}"

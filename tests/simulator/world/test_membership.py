@@ -60,6 +60,8 @@ def test_a_node_that_a_test_registers_gets_its_daemon_pods_and_they_run(laborato
         seconds=30,
     )
     assert statuses(laboratory) == {5}
+    addresses = [pod["status"].get("podIP") for pod in laboratory.etcd.list("pods")]
+    assert len(set(addresses)) == len(addresses)
 
 
 def test_a_node_that_vanishes_takes_its_pods_along_and_they_are_replaced_elsewhere(laboratory, placing):
@@ -127,6 +129,9 @@ def test_a_node_that_the_cloud_took_away_leaves_its_pods_to_the_garbage_collecto
         if condition["type"] == "DisruptionTarget"
     }
     assert "DeletionByPodGC" in reasons
+    # Karpenter has brought another by now, and it has its DaemonSets' pods.
+    laboratory.advance_until(lambda: has_one_on_each(laboratory, nodes_of(laboratory)), seconds=60)
+    assert len(nodes_of(laboratory)) == 4
 
 
 def test_a_daemon_set_that_a_test_creates_gets_a_pod_on_each_node(laboratory):
