@@ -23,6 +23,9 @@ TICK_SECONDS = 0.01
 MAX_BURST = 2_000
 """Most changes made in one go: after a stall the rate is caught up in steps, not at once."""
 
+PREPARED_AT_ONCE = 10
+"""Pods made in one go before the first change; each costs a millisecond, and a loop must not stall for 20."""
+
 WRITTEN = "written at "
 """Opens the message of the condition Ready; nanoseconds since the Unix epoch follow."""
 
@@ -77,10 +80,14 @@ class Load:
         etcd.on_restore(self._templates.clear)
 
     async def run(self) -> None:
-        """Change pods for ever."""
+        """Change pods for ever; those that are missing are made first, a few at a time, so that watches go on."""
         started, made, rate = time.monotonic(), 0, self.rate
         while True:
             await asyncio.sleep(TICK_SECONDS if self.rate else TICK_SECONDS * 5)
+            if self.rate and not self._is_prepared:
+                self._prepare(PREPARED_AT_ONCE)
+                started, made = time.monotonic(), 0
+                continue
             if self.rate != rate:
                 started, made, rate = time.monotonic(), 0, self.rate
             due = int((time.monotonic() - started) * rate) - made
@@ -89,8 +96,8 @@ class Load:
 
     def change(self, count: int) -> int:
         """Make *count* changes now, round robin over the pods; return how many were made."""
-        if not self._templates:
-            self._prepare()
+        if not self._is_prepared:
+            self._prepare(self._pods)
         now = datetime.now(UTC).strftime('"%Y-%m-%dT%H:%M:%SZ"').encode()
         state = self._etcd.state(self._resource)
         for _ in range(count):
@@ -105,11 +112,16 @@ class Load:
             self.changes += 1
         return count
 
-    def _prepare(self) -> None:
+    @property
+    def _is_prepared(self) -> bool:
+        return len(self._templates) == self._pods
+
+    def _prepare(self, count: int) -> None:
+        """Get the next *count* pods ready to be changed, as far as there are so many."""
         if self._etcd.get("namespaces", "", NAMESPACE) is None:
             self._etcd.create("namespaces", {"metadata": {"name": NAMESPACE}}, manager="kubectl-create")
-        nodes = self._node_names()
-        self._templates += [self._made(number, nodes) for number in range(self._pods)]
+        nodes, begin = self._node_names(), len(self._templates)
+        self._templates += [self._made(number, nodes) for number in range(begin, min(begin + count, self._pods))]
 
     def _node_names(self) -> list[str]:
         nodes = self._etcd.state(self._etcd.table.find("nodes")).values()
@@ -117,11 +129,12 @@ class Load:
         return names or [f"node-{number:04d}" for number in range(self._nodes)]
 
     def _made(self, number: int, nodes: list[str]) -> PodTemplate:
-        """Return the template of a pod, which is created if it is not there."""
+        """Return the template of a pod, which is created if it is not there, and reported if no kubelet did."""
         name = f"load-{number:05d}"
-        if (NAMESPACE, name) not in self._etcd.state(self._resource):
-            node = nodes[number % len(nodes)]
-            pod = self._etcd.create("pods", _pod(name, node), manager="kube-controller-manager")
+        pod = self._etcd.get("pods", NAMESPACE, name)
+        if pod is None:
+            pod = self._etcd.create("pods", _pod(name, nodes[number % len(nodes)]), manager="kube-controller-manager")
+        if "containerStatuses" not in pod["status"]:
             pod["status"] = _status(number, pod["metadata"]["creationTimestamp"])
             self._etcd.update("pods", pod, manager="kubelet", subresource="status")
         return self._template(name)
