@@ -6,10 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-import uvloop
-
 from kubescribe.runtime.logs import configure_logs
 from kubescribe.runtime.logsettings import LogConfig
+from kubescribe.runtime.loops import run as run_loop
 from simulator.app import run
 from simulator.errors import SimulatorError
 from simulator.settings import SimulatorSettings
@@ -20,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings, log = settings_of(arguments)
     configure_logs(log)
     try:
-        uvloop.run(_run(settings))
+        run_loop(_run(settings))
     except SimulatorError as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
@@ -33,6 +32,7 @@ def settings_of(arguments: list[str] | None) -> tuple[SimulatorSettings, LogConf
     defaults = SimulatorSettings()
     parser.add_argument("--port", type=int, default=defaults.port)
     parser.add_argument("--nodes", type=int, default=defaults.nodes)
+    parser.add_argument("--fargate", type=int, default=defaults.fargate)
     parser.add_argument("--pods", type=int, default=defaults.pods)
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=defaults.seed)

@@ -6,30 +6,37 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import structlog
 from aiohttp import web
 
+from kubescribe.runtime.loops import settle_garbage_collection
 from simulator.api import ApiServer
+from simulator.clients import Holds
 from simulator.errors import BadSettings
 from simulator.etcd import Etcd
 from simulator.faults import Faults
 from simulator.history import History
 from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
 from simulator.load import Load
+from simulator.placing import Placing
 from simulator.replay import Replay
 from simulator.requests import RequestCounts
 from simulator.resources import ResourceTable
 from simulator.settings import SimulatorSettings
 from simulator.streams import Action, Doing, Streams
+from simulator.tokens import ServiceAccountToken, Tokens
 from simulator.verbs import Verbs
 from simulator.watchcache import WatchCaches
 from simulator.watching import Watching, WatchSettings
 
 HOST = "127.0.0.1"
 """Loopback only: it has one token and no TLS."""
+
+OWN = "kubescribe"
+"""Namespace and name of the ServiceAccount that the kubeconfig's token stands for."""
 
 SHUTDOWN_SECONDS = 0.5
 """Open watches end at once; what does not is cut after this, well within a second."""
@@ -61,9 +68,17 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             # Lazily: a quiet cluster and a replay need no scenario.
             from simulator.world.app import World  # noqa: PLC0415
 
-            world = World(simulator.etcd, nodes=settings.nodes, pods=settings.pods, seed=settings.seed)
+            world = World(
+                simulator.etcd,
+                nodes=settings.nodes,
+                fargate_nodes=settings.fargate,
+                pods=settings.pods,
+                seed=settings.seed,
+            )
             world.populate()
             simulator.etcd.flush()
+            # Thousands of pods that stay: a collection that walks them all would hold up every watch.
+            settle_garbage_collection()
             parts.append(group.create_task(world.run(), name="simulator.world"))
         if settings.write_kubeconfig is not None:
             _write_kubeconfig(settings.write_kubeconfig, simulator)
@@ -92,20 +107,30 @@ async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]
     try:
         caches = WatchCaches(etcd, settings.window_events)
         caches.open()
-        load = Load(etcd, pods=settings.pods, rate=settings.rate)
+        load = Load(etcd, pods=settings.pods, rate=settings.rate, nodes=settings.nodes)
         token = settings.token or kept_token(settings.data)
-        streams = Streams()
-        app = _application(settings, etcd, caches, load=load, streams=streams, token=token)
-        async with _listening(app, settings.port, streams) as port:
-            yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
+        tokens = Tokens(etcd, settings.data / "tokens" if settings.data else None)
+        tokens.register(ServiceAccountToken(token=token, namespace=OWN, name=OWN))
+        streams, placing = Streams(), Placing(etcd)
+        app = _application(settings, etcd, caches, load=load, streams=streams, tokens=tokens, placing=placing)
+        with closing(placing):
+            async with _listening(app, settings.port, streams) as port:
+                yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
     finally:
         etcd.close()
 
 
 def _application(
-    settings: SimulatorSettings, etcd: Etcd, caches: WatchCaches, *, load: Load, streams: Streams, token: str
+    settings: SimulatorSettings,
+    etcd: Etcd,
+    caches: WatchCaches,
+    *,
+    load: Load,
+    streams: Streams,
+    tokens: Tokens,
+    placing: Placing,
 ) -> web.Application:
-    faults, counts = Faults(), RequestCounts()
+    faults, counts, holds = Faults(), RequestCounts(), Holds()
     watch_settings = WatchSettings(
         bookmark_period=settings.bookmark_seconds,
         first_bookmark=min(FIRST_BOOKMARK_SECONDS, settings.bookmark_seconds),
@@ -117,14 +142,27 @@ def _application(
         caches=caches,
         faults=faults,
         counts=counts,
-        watching=Watching(etcd, faults, streams, watch_settings, random.Random(settings.seed)),
+        watching=Watching(
+            etcd, faults, streams=streams, holds=holds, settings=watch_settings, rng=random.Random(settings.seed)
+        ),
         settings=watch_settings,
-        token=token,
+        tokens=tokens,
+        holds=holds,
         replay=None if settings.replay is None else Replay(settings.replay),
     )
     # A restored store means a restarted API server: whatever was connected is not any more.
     etcd.on_restore(lambda: _do_all(streams, Action(Doing.DROP)))
-    verbs = Verbs(etcd=etcd, caches=caches, faults=faults, streams=streams, counts=counts, load=load)
+    verbs = Verbs(
+        etcd=etcd,
+        caches=caches,
+        faults=faults,
+        streams=streams,
+        counts=counts,
+        load=load,
+        tokens=tokens,
+        holds=holds,
+        placing=placing,
+    )
     return server.application(verbs.routes())
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +27,8 @@ class Control:
     """
     Drives a pretend cluster over HTTP. An async context manager; faults last until used up, or until `mend`.
 
-    `resource` is a plural ("pods", "deployments.apps") or None for all; `count` limits to the oldest open watches.
+    `resource` is a plural ("pods", "deployments.apps") or None for all; `count` limits to the oldest open watches,
+    `user_agent` (its beginning) and `field_selector` to those of a client.
     """
 
     def __init__(self, url: str, token: str = "") -> None:
@@ -48,13 +49,30 @@ class Control:
 
     # Open watches
 
-    async def drop(self, resource: str | None = None, *, where: str = "now", count: int | None = None) -> int:
+    async def drop(
+        self,
+        resource: str | None = None,
+        *,
+        where: str = "now",
+        count: int | None = None,
+        user_agent: str = "",
+        field_selector: str = "",
+    ) -> int:
         """Drop open watches: "now", or in the middle of their next "line"; return how many there were."""
-        return int((await self.verb("drop", resource=resource, where=where, count=count))["streams"])
+        whose = {"userAgent": user_agent, "fieldSelector": field_selector}
+        return int((await self.verb("drop", resource=resource, where=where, count=count, **whose))["streams"])
 
-    async def freeze(self, resource: str | None = None, *, count: int | None = None) -> int:
+    async def freeze(
+        self,
+        resource: str | None = None,
+        *,
+        count: int | None = None,
+        user_agent: str = "",
+        field_selector: str = "",
+    ) -> int:
         """Half-open: keep the connections, send nothing ever again."""
-        return int((await self.verb("freeze", resource=resource, count=count))["streams"])
+        whose = {"userAgent": user_agent, "fieldSelector": field_selector}
+        return int((await self.verb("freeze", resource=resource, count=count, **whose))["streams"])
 
     async def end(self, resource: str | None = None, *, count: int | None = None) -> int:
         """End open watches cleanly, as their timeout would."""
@@ -133,6 +151,76 @@ class Control:
         """Set the load's rate (pod changes a second), or make some changes at once."""
         return await self.verb("load", changes=changes, **({} if rate is None else {"rate": rate}))
 
+    # Clients
+
+    async def hold_client(self, *, token: str = "", user_agent: str = "", field_selector: str = "") -> int:
+        """
+        Let a client hang: its open watches and its new requests stay open, and nothing is done or said.
+
+        It is told by its token, the beginning of its User-Agent or a field selector; all that are given must match.
+        Return how many watches it has. A request whose client gives up before the release is never carried out.
+        """
+        arguments = {"token": token, "userAgent": user_agent, "fieldSelector": field_selector}
+        return int((await self.verb("hold-client", **arguments))["streams"])
+
+    async def release_client(self, *, token: str = "", user_agent: str = "", field_selector: str = "") -> None:
+        """End a hold that began with the same arguments, or all of them without: what waits goes on."""
+        await self.verb("release-client", token=token, userAgent=user_agent, fieldSelector=field_selector)
+
+    async def token(
+        self,
+        token: str,
+        *,
+        namespace: str = "kubescribe",
+        name: str = "kubescribe",
+        audiences: Sequence[str] = (),
+        lifetime_seconds: float | None = None,
+        pod: str = "",
+        pod_uid: str = "",
+        node: str = "",
+        node_uid: str = "",
+    ) -> Object:
+        """
+        Register a ServiceAccount's token, for TokenReviews and for the API itself; return its username, uid and extra.
+
+        Without *audiences* it is for the API. Without *pod_uid* the pod must be there, its node is claimed too, and
+        the token ends with it. As on a real server it is taken for a minute longer than its lifetime.
+        """
+        claims = {"token": token, "namespace": namespace, "name": name, "pod_name": pod, "pod_uid": pod_uid}
+        claims |= {"node_name": node, "node_uid": node_uid}
+        given = {"audiences": list(audiences)} if audiences else {}
+        return await self.verb("token", lifetimeSeconds=lifetime_seconds, **claims, **given)
+
+    async def revoke_token(self, token: str) -> None:
+        """Forget a token: it proves nothing any more."""
+        await self.verb("revoke-token", token=token)
+
+    # Nodes and pods
+
+    async def bind(self, namespace: str, name: str, node: str) -> Object:
+        """Bind a pod to a node as the scheduler does; return it as stored."""
+        return await self.verb("bind", namespace=namespace, name=name, node=node)
+
+    async def recreate(self, namespace: str, name: str, *, node: str | None = None) -> Object:
+        """Delete a pod and create it under its name, with a new uid, on its node, another, or ("") none yet."""
+        return await self.verb("recreate", namespace=namespace, name=name, node=node)
+
+    async def node(self, name: str, *, fargate: bool = False, labels: Mapping[str, str] | None = None) -> Object:
+        """Register a ready node, or one of Fargate; return it as stored."""
+        return await self.verb("node", name=name, fargate=fargate, labels=dict(labels or {}))
+
+    async def vanish(self, node: str, *, pods_after: float | None = 0.0) -> Object:
+        """
+        Delete a Node; its pods are collected *pods_after* seconds later, at once (0) or never (None).
+
+        As the real pod garbage collector does it: failed, told to go, deleted; not if the node is back by then.
+        """
+        return await self.verb("vanish", name=node, podsAfterSeconds=pods_after)
+
+    async def return_node(self, node: str) -> Object:
+        """Bring a node that vanished back under its name, with a new uid; return it as stored."""
+        return await self.verb("return-node", name=node)
+
     # Objects
 
     async def create(self, resource: str, obj: Object, *, manager: str = "kubectl-create") -> Object:
@@ -174,6 +262,24 @@ class Control:
     async def requests(self) -> list[Object]:
         """Return how many requests came, by resource, verb and query shape."""
         async with self._get("requests", {}) as response:
+            return list((await response.json())["requests"])
+
+    async def count(
+        self, *, verb: str = "", resource: str = "", field_selector: str | None = None, user_agent: str = ""
+    ) -> int:
+        """Return how many requests came of a verb, a resource, a field selector, the beginning of a User-Agent."""
+        return sum(
+            row["count"]
+            for row in await self.detailed_requests()
+            if verb in ("", row["verb"])
+            and resource in ("", row["resource"])
+            and field_selector in (None, row["fieldSelector"])
+            and row["userAgent"].startswith(user_agent)
+        )
+
+    async def detailed_requests(self) -> list[Object]:
+        """Return how many requests came, by resource, verb, query shape, both selectors and User-Agent."""
+        async with self._get("requests", {"detailed": "1"}) as response:
             return list((await response.json())["requests"])
 
     async def forget_requests(self) -> None:

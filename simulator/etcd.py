@@ -22,7 +22,7 @@ from simulator.loading import REMEMBERED_EVENTS, State, loaded
 from simulator.registering import created, named, namespace_object, updated
 from simulator.resource import Resource
 from simulator.resources import ResourceTable
-from simulator.versions import ADDED, DELETED, MODIFIED, Event, Object, Version, rendered
+from simulator.versions import ADDED, DELETED, MODIFIED, Event, Object, Version, facts_of, rendered
 
 Key = tuple[str, str]
 Announcement = Callable[[Sequence[Event], int], None]
@@ -72,6 +72,11 @@ class Etcd:
         self.history.close()
 
     # Reading
+
+    @property
+    def stamp(self) -> str:
+        """The present time as an object carries it."""
+        return self._time()
 
     def get(self, resource: str | Resource, namespace: str, name: str) -> Object | None:
         """Return a copy of an object with kind and apiVersion, or None."""
@@ -226,6 +231,8 @@ class Etcd:
             metadata["uid"],
             self.revision,
             rendered(obj),
+            # Where every write is looked at by its index, they are taken while the object is at hand.
+            facts_of(resource, obj) if resource.trigger else None,
         )
         self._write(Event(self.revision, ADDED if previous is None else MODIFIED, version, previous))
         return named(resource, version.object())

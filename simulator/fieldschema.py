@@ -6,6 +6,7 @@ It stands in for the OpenAPI schema that the real server reads. Comparing and ow
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 Object = dict[str, Any]
@@ -145,7 +146,9 @@ def keyed_items(name: str, value: Any, path: Path) -> Object | None:
         keys = SERVICE_PORT
     if not all(keys[0] in item for item in value):
         return None
-    return {
-        "k:" + json.dumps({key: item[key] for key in sorted(keys) if key in item}, separators=(",", ":")): item
-        for item in value
-    }
+    return {_key_element(tuple((key, item[key]) for key in sorted(keys) if key in item)): item for item in value}
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _key_element(values: tuple[tuple[str, Any], ...]) -> str:
+    return "k:" + json.dumps(dict(values), separators=(",", ":"))

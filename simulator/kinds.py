@@ -75,6 +75,7 @@ BUILT_IN: tuple[Resource, ...] = (
         "Pod",
         short_names=("po",),
         fields=_POD_FIELDS,
+        trigger="spec.nodeName",
         has_status=True,
         bookmark='{"spec":{"containers":null},"status":{}}',
     ),
@@ -84,6 +85,7 @@ BUILT_IN: tuple[Resource, ...] = (
         namespaced=False,
         short_names=("no",),
         fields=_fields("spec.unschedulable"),
+        trigger="metadata.name",
         has_status=True,
         has_generation=False,
         bookmark='{"spec":{},' + _NODE_STATUS + "}",
@@ -117,8 +119,8 @@ BUILT_IN: tuple[Resource, ...] = (
         has_generation=False,
         bookmark='{"spec":{},"status":{"loadBalancer":{}}}',
     ),
-    _core("configmaps", "ConfigMap", short_names=("cm",), has_generation=False),
-    _core("secrets", "Secret", fields=_fields("type"), has_generation=False),
+    _core("configmaps", "ConfigMap", short_names=("cm",), trigger="metadata.name", has_generation=False),
+    _core("secrets", "Secret", fields=_fields("type"), trigger="metadata.name", has_generation=False),
     _core(
         "resourcequotas",
         "ResourceQuota",
@@ -321,6 +323,9 @@ BUILT_IN: tuple[Resource, ...] = (
         plural="leases",
         kind="Lease",
         has_generation=False,
+        needs_version=True,
+        creates_on_update=True,
+        returns_deleted=False,
         bookmark='{"spec":{}}',
     ),
 )
@@ -336,3 +341,16 @@ CUSTOM: tuple[Resource, ...] = (
     ),
 )
 """Served when their groups are switched on, as by an installed CustomResourceDefinition."""
+
+REVIEWS: tuple[Resource, ...] = (
+    Resource(
+        group="authentication.k8s.io",
+        version="v1",
+        plural="tokenreviews",
+        kind="TokenReview",
+        namespaced=False,
+        has_generation=False,
+        verbs=("create",),
+    ),
+)
+"""Questions to the server that are answered and not stored."""

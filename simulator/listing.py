@@ -1,5 +1,6 @@
 """Lists: which state answers which resourceVersion, pages and their tokens, and the envelope."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from simulator.etcd import Etcd, Key
@@ -17,7 +18,7 @@ from simulator.versions import Version
 from simulator.views import View
 from simulator.watchcache import Expired, WatchCache
 
-State = dict[Key, Version]
+State = Mapping[Key, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +30,35 @@ class Source:
     start: str = ""
 
 
-async def source_of(etcd: Etcd, cache: WatchCache, options: ListOptions, fresh_seconds: float) -> Source:
+async def source_of(
+    etcd: Etcd, cache: WatchCache, options: ListOptions, fresh_seconds: float, *, value: str | None = None
+) -> Source:
     """
     Choose the state for a list by its resourceVersion; may wait *fresh_seconds* for a lagging cache.
 
     Unset is consistent (the cache must have caught up, else the store answers), "0" is whatever the cache has,
     a version is "not older than", unless Exact is asked for, or implied by a limit (the documentation's table).
+    With a *value* of the cache's trigger field, the present state is only what has it.
     """
     etcd.flush()
     if options.token:
-        return _continued(etcd, cache, options.token)
+        return _continued(etcd, cache, options.token, value)
     if options.version is None:
         if await cache.reached(etcd.revision, fresh_seconds):
-            return Source(cache.state, cache.revision)
+            return Source(cache.of_value(value), cache.revision)
         return Source(etcd.state(cache.resource), etcd.revision)
     if options.version == 0:
-        return Source(cache.state, cache.revision)
+        return Source(cache.of_value(value), cache.revision)
     if options.version > etcd.revision or not await cache.reached(options.version, fresh_seconds):
         raise too_large_version(options.version, cache.revision)
     if options.match == EXACT or (not options.match and options.limit):
         if options.version < etcd.compacted:
             raise list_expired()
         try:
-            return Source(cache.at(options.version), options.version)
+            return Source(cache.at(options.version, value), options.version)
         except Expired as error:
             raise list_expired() from error
-    return Source(cache.state, cache.revision)
+    return Source(cache.of_value(value), cache.revision)
 
 
 def page(source: Source, view: View, options: ListOptions, namespace: str, matches: Selector) -> bytes:
@@ -95,16 +99,16 @@ def _start(view: View, last: str, namespace: str) -> str:
     return f"{'/' if view.resource.cached else ''}{relative}\x00"
 
 
-def _continued(etcd: Etcd, cache: WatchCache, token: str) -> Source:
+def _continued(etcd: Etcd, cache: WatchCache, token: str, value: str | None) -> Source:
     revision, start = read_continue_token(token)
     behind = start.removeprefix("/")
     if not behind:
         raise bad_request("invalid continue token: continue key is not valid: encoded start key empty")
     if revision == -1:
-        return Source(cache.state, cache.revision, behind)
+        return Source(cache.of_value(value), cache.revision, behind)
     if revision < etcd.compacted:
         raise continue_expired(start)
     try:
-        return Source(cache.at(revision), revision, behind)
+        return Source(cache.at(revision, value), revision, behind)
     except Expired as error:
         raise continue_expired(start) from error

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from simulator.etcd import Etcd
+from simulator.fargate import is_fargate
 from simulator.resource import Resource
 from simulator.versions import Object, rendered, split_at_revision
 
@@ -21,6 +22,9 @@ NAMESPACE = "load"
 TICK_SECONDS = 0.01
 MAX_BURST = 2_000
 """Most changes made in one go: after a stall the rate is caught up in steps, not at once."""
+
+PREPARED_AT_ONCE = 10
+"""Pods made in one go before the first change; each costs a millisecond, and a loop must not stall for 20."""
 
 WRITTEN = "written at "
 """Opens the message of the condition Ready; nanoseconds since the Unix epoch follow."""
@@ -34,6 +38,7 @@ class PodTemplate:
     """One pod, rendered but for what changes."""
 
     name: str
+    uid: str
     head: bytes
     pieces: list[bytes]
     slots: list[bytes]
@@ -57,23 +62,32 @@ class PodTemplate:
 
 
 class Load:
-    """Changes pods in turn, *rate* a second; the rate may change while it runs."""
+    """
+    Changes pods in turn, *rate* a second; the rate may change while it runs.
 
-    def __init__(self, etcd: Etcd, *, pods: int, rate: float) -> None:
+    The pods are spread over the nodes that there are; in a cluster without any, over the names of *nodes* nodes.
+    """
+
+    def __init__(self, etcd: Etcd, *, pods: int, rate: float, nodes: int = 5) -> None:
         self.rate = rate
         self.changes = 0
         self._etcd = etcd
         self._pods = max(1, pods)
+        self._nodes = max(1, nodes)
         self._templates: list[PodTemplate] = []
         self._turn = 0
         self._resource: Resource = etcd.table.find("pods")
         etcd.on_restore(self._templates.clear)
 
     async def run(self) -> None:
-        """Change pods for ever."""
+        """Change pods for ever; those that are missing are made first, a few at a time, so that watches go on."""
         started, made, rate = time.monotonic(), 0, self.rate
         while True:
             await asyncio.sleep(TICK_SECONDS if self.rate else TICK_SECONDS * 5)
+            if self.rate and not self._is_prepared:
+                self._prepare(PREPARED_AT_ONCE)
+                started, made = time.monotonic(), 0
+                continue
             if self.rate != rate:
                 started, made, rate = time.monotonic(), 0, self.rate
             due = int((time.monotonic() - started) * rate) - made
@@ -82,35 +96,52 @@ class Load:
 
     def change(self, count: int) -> int:
         """Make *count* changes now, round robin over the pods; return how many were made."""
-        if not self._templates:
-            self._prepare()
+        if not self._is_prepared:
+            self._prepare(self._pods)
         now = datetime.now(UTC).strftime('"%Y-%m-%dT%H:%M:%SZ"').encode()
         state = self._etcd.state(self._resource)
         for _ in range(count):
-            template = self._templates[self._turn % len(self._templates)]
+            number = self._turn % len(self._templates)
+            template = self._templates[number]
             self._turn += 1
             previous = state.get((NAMESPACE, template.name))
-            if previous is None:  # deleted by a test: make it again at the next change
-                self._templates.clear()
-                return count
+            if previous is None or previous.uid != template.uid:  # deleted, or made anew by a test
+                template = self._templates[number] = self._made(number, self._node_names())
+                previous = state[NAMESPACE, template.name]
             self._etcd.put_rendered(previous, template.head, template.next(now))
             self.changes += 1
         return count
 
-    def _prepare(self) -> None:
-        state = self._etcd.state(self._resource)
+    @property
+    def _is_prepared(self) -> bool:
+        return len(self._templates) == self._pods
+
+    def _prepare(self, count: int) -> None:
+        """Get the next *count* pods ready to be changed, as far as there are so many."""
         if self._etcd.get("namespaces", "", NAMESPACE) is None:
             self._etcd.create("namespaces", {"metadata": {"name": NAMESPACE}}, manager="kubectl-create")
-        for number in range(self._pods):
-            name = f"load-{number:05d}"
-            if (NAMESPACE, name) not in state:
-                pod = self._etcd.create("pods", _pod(name, number), manager="kube-controller-manager")
-                pod["status"] = _status(number, pod["metadata"]["creationTimestamp"])
-                self._etcd.update("pods", pod, manager="kubelet", subresource="status")
-            self._templates.append(self._template(name))
+        nodes, begin = self._node_names(), len(self._templates)
+        self._templates += [self._made(number, nodes) for number in range(begin, min(begin + count, self._pods))]
+
+    def _node_names(self) -> list[str]:
+        nodes = self._etcd.state(self._etcd.table.find("nodes")).values()
+        names = sorted(node.name for node in nodes if not is_fargate(node.facts.labels))
+        return names or [f"node-{number:04d}" for number in range(self._nodes)]
+
+    def _made(self, number: int, nodes: list[str]) -> PodTemplate:
+        """Return the template of a pod, which is created if it is not there, and reported if no kubelet did."""
+        name = f"load-{number:05d}"
+        pod = self._etcd.get("pods", NAMESPACE, name)
+        if pod is None:
+            pod = self._etcd.create("pods", _pod(name, nodes[number % len(nodes)]), manager="kube-controller-manager")
+        if "containerStatuses" not in pod["status"]:
+            pod["status"] = _status(number, pod["metadata"]["creationTimestamp"])
+            self._etcd.update("pods", pod, manager="kubelet", subresource="status")
+        return self._template(name)
 
     def _template(self, name: str) -> PodTemplate:
-        obj = self._etcd.state(self._resource)[NAMESPACE, name].object()
+        version = self._etcd.state(self._resource)[NAMESPACE, name]
+        obj = version.object()
         status = obj["status"]
         restarts = int(status["containerStatuses"][0]["restartCount"])
         for entry in obj["metadata"]["managedFields"]:
@@ -125,10 +156,10 @@ class Load:
         container["ready"] = container["started"] = _READY
         container["restartCount"] = _RESTARTS
         head, tail = split_at_revision(rendered(obj))
-        return PodTemplate(name, head, _SLOTS.split(tail), _SLOTS.findall(tail), restarts * 2)
+        return PodTemplate(name, version.uid, head, _SLOTS.split(tail), _SLOTS.findall(tail), restarts * 2)
 
 
-def _pod(name: str, number: int) -> Object:
+def _pod(name: str, node: str) -> Object:
     labels = {"app.kubernetes.io/name": "load", "app.kubernetes.io/part-of": "load", "pod-template-hash": "5d8f7c9b6d"}
     return {
         "metadata": {
@@ -160,7 +191,7 @@ def _pod(name: str, number: int) -> Object:
             "terminationGracePeriodSeconds": 30,
             "dnsPolicy": "ClusterFirst",
             "serviceAccountName": "default",
-            "nodeName": f"node-{number % 5:04d}",
+            "nodeName": node,
             "securityContext": {},
             "schedulerName": "default-scheduler",
             "tolerations": [

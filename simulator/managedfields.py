@@ -48,7 +48,10 @@ def creation(plural: str, obj: Object) -> Comparison:
     """Return what the creator of an object owns; a status is not the creator's."""
     comparison = compare({"metadata": {}, "spec": {}}, owned_part(obj))
     late = [path for path in ADDED_LATE.get(plural, ()) if path != TOLERATIONS or _are_default(obj)]
-    left = {path for path in comparison.added if not any(path[: len(prefix)] == prefix for prefix in late)}
+    if not late:
+        return comparison
+    prefixes, lengths = set(late), {len(prefix) for prefix in late}
+    left = {path for path in comparison.added if not any(path[:length] in prefixes for length in lengths)}
     parents = {prefix[:-1] for prefix in late}
     comparison.added = {
         path
@@ -89,14 +92,19 @@ def updated(
     touched, gone = comparison.touched, comparison.removed
     kept: list[Object] = []
     own: set[Path] = set()
+    moved = {path[0] for path in (*comparison.modified, *gone)}
     for entry in entries:
-        paths = decoded(entry["fieldsV1"])
-        if (
+        is_own = (
             entry["manager"] == manager
             and entry["apiVersion"] == api_version
             and entry.get("subresource", "") == subresource
             and entry["operation"] == "Update"
-        ):
+        )
+        if not is_own and moved.isdisjoint(entry["fieldsV1"]):
+            kept.append(entry)  # of another branch of the object: it need not be decoded
+            continue
+        paths = decoded(entry["fieldsV1"])
+        if is_own:
             own = paths - gone
             if not touched and own:
                 kept.append({**entry, "fieldsV1": encoded(own)})
@@ -141,10 +149,10 @@ def decoded(fields: Object) -> set[Path]:
 
 
 def _pruned(node: Object) -> Object:
-    """Drop the "." of leaves: a leaf is `{}`."""
+    """Drop the "." of leaves: a leaf is `{}`. The keys are sorted already, as the paths were."""
     if len(node) == 1 and "." in node:
         return {}
-    return {key: value if key == "." else _pruned(value) for key, value in sorted(node.items())}
+    return {key: value if key == "." else _pruned(value) for key, value in node.items()}
 
 
 def _members(node: Object, path: Path) -> Iterator[Path]:
@@ -162,19 +170,19 @@ def _compare_maps(old: Object, new: Object, path: Path, result: Comparison) -> N
         _compare(key, old.get(key), value, (*path, f"f:{key}"), result)
     for key, value in old.items():
         if key not in new and value is not None:
-            result.removed.update(_paths(key, value, (*path, f"f:{key}")))
+            _note(result.removed, key, value, (*path, f"f:{key}"))
 
 
 def _compare(name: str, old: Any, new: Any, path: Path, result: Comparison) -> None:
-    if new is None and old is None:
-        return  # a Go nil that prints as null: nobody's
+    if new is old or new == old:
+        return  # also a Go nil that prints as null, which is nobody's
     if old is None:
         in_list = any(element.startswith("k:") for element in path)
         if new == "" and not in_list:
             return  # Go's zero value without omitempty, as it was before
-        result.added.update(_paths(name, new, path, skip_structs=not in_list))
+        _note(result.added, name, new, path, skip_structs=not in_list)
     elif new is None:
-        result.removed.update(_paths(name, old, path))
+        _note(result.removed, name, old, path)
     elif isinstance(old, dict) and isinstance(new, dict) and name not in ATOMIC:
         _compare_maps(old, new, path, result)
     elif (items := keyed_items(name, new, path)) is not None and (before := keyed_items(name, old, path)) is not None:
@@ -186,34 +194,37 @@ def _compare(name: str, old: Any, new: Any, path: Path, result: Comparison) -> N
 def _compare_items(name: str, old: Object, new: Object, path: Path, result: Comparison) -> None:
     for key, value in new.items():
         if key not in old:
-            result.added.update(_item_paths(name, value, (*path, key)))
+            _note_item(name, value, (*path, key), result.added)
         elif name in ATOMIC_ITEMS and old[key] != value:
             result.modified.add((*path, key))
         elif isinstance(value, dict):
             _compare_maps(old[key], value, (*path, key), result)
     for key, value in old.items():
         if key not in new:
-            result.removed.update(_item_paths(name, value, (*path, key)))
+            _note_item(name, value, (*path, key), result.removed)
 
 
-def _item_paths(name: str, value: Any, path: Path) -> Iterator[Path]:
-    return iter((path,)) if name in ATOMIC_ITEMS else _paths("", value, path)
+def _note_item(name: str, value: Any, path: Path, paths: set[Path]) -> None:
+    if name in ATOMIC_ITEMS:
+        paths.add(path)
+    else:
+        _note(paths, "", value, path)
 
 
-def _paths(name: str, value: Any, path: Path, *, skip_structs: bool = False) -> Iterator[Path]:
-    """Yield the paths of a value that was not there: its own, and those of everything in it."""
+def _note(paths: set[Path], name: str, value: Any, path: Path, *, skip_structs: bool = False) -> None:
+    """Add the paths of a value that was not there: its own, and those of everything in it."""
     if isinstance(value, dict) and value and name not in ATOMIC:
         if not (skip_structs and name in STRUCTS):
-            yield path
+            paths.add(path)
         for key, item in value.items():
-            yield from _paths(key, item, (*path, f"f:{key}"), skip_structs=skip_structs)
+            _note(paths, key, item, (*path, f"f:{key}"), skip_structs=skip_structs)
         return
-    items = keyed_items(name, value, path)
+    items = keyed_items(name, value, path) if isinstance(value, list) else None
     if not items:
         if not (skip_structs and name in {"metadata", "spec", "status"}):
-            yield path
+            paths.add(path)
         return
     if not (skip_structs and name in STRUCTS):
-        yield path
+        paths.add(path)
     for key, item in items.items():
-        yield from _item_paths(name, item, (*path, key))
+        _note_item(name, item, (*path, key), paths)

@@ -12,8 +12,8 @@ import yaml
 from simulator.control import Control
 from simulator.errors import SimulatorError
 
-START_SECONDS = 30.0
-"""A Python start on a loaded machine takes seconds."""
+START_SECONDS = 60.0
+"""A Python start on a loaded machine takes seconds, and 4,000 pods take ten more."""
 
 POLL_SECONDS = 0.02
 TOKEN = "simulator-token"  # noqa: S105 - of a cluster that is not there

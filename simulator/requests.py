@@ -36,25 +36,34 @@ def api_path(path: str) -> ApiPath | None:
 
 
 class RequestCounts:
-    """Requests received, by resource, verb and shape of the query."""
+    """Requests received: by resource, verb and shape of the query, and in detail by selectors and User-Agent."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, str, str]] = Counter()
+        self._counts: Counter[tuple[str, ...]] = Counter()
 
-    def note(self, resource: str, verb: str, query: Mapping[str, str]) -> None:
+    def note(self, resource: str, verb: str, query: Mapping[str, str], *, user_agent: str = "") -> None:
         """Count one request."""
-        self._counts[resource, verb, query_shape(query)] += 1
+        selectors = query.get("fieldSelector", ""), query.get("labelSelector", "")
+        self._counts[resource, verb, query_shape(query), *selectors, user_agent] += 1
 
     def rows(self) -> list[dict[str, str | int]]:
-        """Return the counts, ordered."""
-        return [
-            {"resource": resource, "verb": verb, "query": query, "count": count}
-            for (resource, verb, query), count in sorted(self._counts.items())
-        ]
+        """Return the counts by resource, verb and shape, ordered."""
+        return self._grouped(("resource", "verb", "query"))
+
+    def detailed(self) -> list[dict[str, str | int]]:
+        """Return the counts by everything that is known, ordered."""
+        return self._grouped(("resource", "verb", "query", "fieldSelector", "labelSelector", "userAgent"))
 
     def clear(self) -> None:
         """Count from zero."""
         self._counts.clear()
+
+    def _grouped(self, names: tuple[str, ...]) -> list[dict[str, str | int]]:
+        """Return the counts by the first of their parts, as many as there are *names*."""
+        grouped: Counter[tuple[str, ...]] = Counter()
+        for parts, count in self._counts.items():
+            grouped[parts[: len(names)]] += count
+        return [{**dict(zip(names, parts, strict=True)), "count": count} for parts, count in sorted(grouped.items())]
 
 
 def query_shape(query: Mapping[str, str]) -> str:

@@ -38,6 +38,15 @@ def selector(label_text: str, field_text: str, fields: Mapping[str, str]) -> Sel
     return lambda facts: all(test(facts) for test in tests)
 
 
+def exact_value(field_text: str, fields: Mapping[str, str], path: str) -> str | None:
+    """Return the one value of *path* that a selector asks for; None when it leaves others (RequiresExactMatch)."""
+    for text in _COMMA.split(field_text):
+        match = _OPERATOR.match(text.strip())
+        if match is not None and match["operator"] != "!=" and fields.get(match["key"]) == path:
+            return re.sub(r"\\(.)", r"\1", match["value"])
+    return None
+
+
 def _field(text: str, fields: Mapping[str, str]) -> Selector:
     match = _OPERATOR.match(text.strip())
     if match is None:

@@ -12,6 +12,8 @@ class SimulatorSettings:
     """Where the API listens on 127.0.0.1; 0 for any free port."""
     nodes: int = 5
     """Nodes of the living cluster."""
+    fargate: int = 0
+    """Nodes of Fargate of the living cluster, besides; with one pod each, and no DaemonSet's."""
     pods: int = 40
     """Pods of the living cluster, about; and, with a rate, as many more that carry the load."""
     rate: float = 0.0

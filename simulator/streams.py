@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from simulator.clients import Client, ClientFilter, Holds
 from simulator.resource import Resource
 from simulator.selectors import Selector, everything
 from simulator.versions import ADDED, DELETED, Event
@@ -87,6 +88,8 @@ class Stream:
     """The cache's present revision: what a bookmark says."""
     timing: Timing
     connection: Connection
+    client: Client
+    holds: Holds
     actions: deque[Action] = field(default_factory=deque)
     sent_events: int = 0
 
@@ -100,11 +103,12 @@ class Stream:
     async def run(self) -> None:
         """Send until the timeout; StreamCut when the connection was ended the hard way."""
         loop = asyncio.get_running_loop()
-        self.watcher.on_overflow = self.connection.abort
+        self.watcher.on_overflow = self._overflow
         end = loop.time() + self.timing.timeout
         bookmarks = self._bookmark_times(loop.time(), end)
         next_bookmark = next(bookmarks)
         while True:
+            await self.holds.passage(self.client)
             self.watcher.wake.clear()
             cut_next = False
             while self.actions:
@@ -125,7 +129,7 @@ class Stream:
                 raise StreamCut("the client is too slow")
             now = loop.time()
             if now >= next_bookmark:
-                await self.connection.write(self.view.bookmark(revision))
+                await self._write(self.view.bookmark(revision))
                 next_bookmark = next(bookmarks)
             if now >= end:
                 return
@@ -141,7 +145,16 @@ class Stream:
         if action.doing is Doing.FREEZE:
             self.watcher.close()
             await asyncio.Event().wait()  # until the peer goes away or the server stops
-        await self.connection.write(action.data)
+        await self._write(action.data)
+
+    def _overflow(self) -> None:
+        # A held client must not learn of it before it is released.
+        if not self.holds.holds(self.client):
+            self.connection.abort()
+
+    async def _write(self, data: bytes) -> None:
+        await self.holds.passage(self.client)
+        await self.connection.write(data)
 
     async def _send(self, events: list[Event], *, cut_first: bool) -> None:
         chunk: list[bytes] = []
@@ -151,17 +164,17 @@ class Stream:
             if line is None:
                 continue
             if cut_first:
-                await self.connection.write(b"".join(chunk) + line[: len(line) // 2])
+                await self._write(b"".join(chunk) + line[: len(line) // 2])
                 self.connection.close_abruptly()
                 raise StreamCut("cut in the middle of a line")
             self.sent_events += 1
             chunk.append(line)
             size += len(line)
             if size >= CHUNK_BYTES:
-                await self.connection.write(b"".join(chunk))
+                await self._write(b"".join(chunk))
                 chunk, size = [], 0
         if chunk:
-            await self.connection.write(b"".join(chunk))
+            await self._write(b"".join(chunk))
         if cut_first:
             self.actions.append(Action(Doing.CUT))
 
@@ -207,6 +220,12 @@ class Streams:
         """Strike out a stream that ended."""
         self._open.pop(stream, None)
 
-    def of(self, resource: Resource | None, count: int | None = None) -> list[Stream]:
-        """Return the open streams of a resource, or of all, oldest first; the first *count* of them if given."""
-        return [stream for stream in self._open if resource in (None, stream.resource)][:count]
+    def of(
+        self, resource: Resource | None, count: int | None = None, *, clients: ClientFilter | None = None
+    ) -> list[Stream]:
+        """Return the open streams of a resource, or of all, oldest first; of some *clients*, the first *count*."""
+        return [
+            stream
+            for stream in self._open
+            if resource in (None, stream.resource) and (clients is None or clients.matches(stream.client))
+        ][:count]

@@ -13,14 +13,17 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from simulator.clients import ClientFilter, Holds
 from simulator.errors import SimulatorError
 from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Failure, Faults, WatchListMode
 from simulator.load import Load
+from simulator.placing import Placing
 from simulator.requests import RequestCounts
 from simulator.resource import Resource
 from simulator.statuses import status
 from simulator.streams import Action, Doing, Streams
+from simulator.tokens import ServiceAccountToken, Tokens
 from simulator.versions import Object
 from simulator.watchcache import WatchCaches
 
@@ -34,7 +37,17 @@ class Verbs:
     """Carries out verbs on the parts of one pretend cluster."""
 
     def __init__(
-        self, *, etcd: Etcd, caches: WatchCaches, faults: Faults, streams: Streams, counts: RequestCounts, load: Load
+        self,
+        *,
+        etcd: Etcd,
+        caches: WatchCaches,
+        faults: Faults,
+        streams: Streams,
+        counts: RequestCounts,
+        load: Load,
+        tokens: Tokens,
+        holds: Holds,
+        placing: Placing,
     ) -> None:
         self._etcd = etcd
         self._caches = caches
@@ -42,6 +55,8 @@ class Verbs:
         self._streams = streams
         self._counts = counts
         self._load = load
+        self._tokens = tokens
+        self._holds = holds
         self._verbs: Mapping[str, Verb] = {
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
@@ -65,7 +80,12 @@ class Verbs:
                 a["resource"], a["object"], manager=a["manager"], subresource=a.get("subresource", "")
             ),
             "delete": lambda a: etcd.delete(a["resource"], a.get("namespace", ""), a["name"]),
+            "token": self._token,
+            "revoke-token": self._revoke_token,
+            "hold-client": self._hold_client,
+            "release-client": self._release_client,
             "forget-requests": self._forget_requests,
+            **placing.verbs,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -94,7 +114,8 @@ class Verbs:
         return None if name in (None, "*") else self._etcd.table.find(name)
 
     def _do(self, arguments: Arguments, action: Action) -> Object:
-        streams = self._streams.of(self._resource(arguments), arguments.get("count"))
+        clients = _clients(arguments)
+        streams = self._streams.of(self._resource(arguments), arguments.get("count"), clients=clients)
         for stream in streams:
             stream.do(action)
         return {"streams": len(streams)}
@@ -186,6 +207,7 @@ class Verbs:
 
     def _mend(self, _: Arguments) -> Object:
         self._faults.clear()
+        self._holds.release()
         for cache in self._caches.matching(None):
             cache.hurry()
             cache.deletes_to_lose = 0
@@ -196,6 +218,26 @@ class Verbs:
             self._load.rate = arguments["rate"]
         self._load.change(arguments.get("changes", 0))
         return {"rate": self._load.rate, "changes": self._load.changes}
+
+    def _token(self, arguments: Arguments) -> Object:
+        claims = {key: value for key, value in arguments.items() if key != "lifetimeSeconds"}
+        token = msgspec.convert(claims, ServiceAccountToken)
+        registered = self._tokens.register(token, lifetime_seconds=arguments.get("lifetimeSeconds"))
+        return {"username": registered.username, "uid": registered.uid, "extra": registered.extra}
+
+    def _revoke_token(self, arguments: Arguments) -> Object:
+        self._tokens.revoke(arguments["token"])
+        return {}
+
+    def _hold_client(self, arguments: Arguments) -> Object:
+        clients = _clients(arguments)
+        self._holds.hold(clients)
+        return {"streams": len(self._streams.of(None, clients=clients))}
+
+    def _release_client(self, arguments: Arguments) -> Object:
+        clients = _clients(arguments)
+        self._holds.release(None if clients.is_empty else clients)
+        return {}
 
     def _forget_requests(self, _: Arguments) -> Object:
         self._counts.clear()
@@ -228,14 +270,27 @@ class Verbs:
             },
             "floors": {cache.resource.name: cache.floor for cache in self._caches.matching(None) if cache.floor},
             "watches": [
-                {"resource": stream.resource.name, "sentEvents": stream.sent_events}
+                {
+                    "resource": stream.resource.name,
+                    "sentEvents": stream.sent_events,
+                    "fieldSelector": stream.client.field_selector,
+                    "userAgent": stream.client.user_agent,
+                }
                 for stream in self._streams.of(None)
             ],
+            "held": self._holds.waiting,
             "load": {"rate": self._load.rate, "changes": self._load.changes},
         }
         return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
-    async def _requests(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=msgspec.json.encode({"requests": self._counts.rows()}), content_type="application/json"
-        )
+    async def _requests(self, request: web.Request) -> web.Response:
+        rows = self._counts.detailed() if "detailed" in request.query else self._counts.rows()
+        return web.Response(body=msgspec.json.encode({"requests": rows}), content_type="application/json")
+
+
+def _clients(arguments: Arguments) -> ClientFilter:
+    return ClientFilter(
+        token=arguments.get("token", ""),
+        user_agent=arguments.get("userAgent", ""),
+        field_selector=arguments.get("fieldSelector", ""),
+    )

@@ -5,6 +5,7 @@ A version's body is the object as it stands in a list: without kind and apiVersi
 order of the real server. Watchers get slices of it; nobody decodes it to send it. Immutable but for caches.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,7 +73,7 @@ class Version:
     def facts(self) -> Facts:
         """Labels and selectable fields, read from the body at the first request."""
         if self.facts_known is None:
-            self.facts_known = _facts(self.resource, self.body)
+            self.facts_known = facts_of(self.resource, _decode_any(self.body))
         return self.facts_known
 
     def object(self) -> Object:
@@ -124,10 +125,10 @@ def split_at_revision(body: bytes) -> tuple[bytes, bytes]:
     return head + mark, rest[rest.index(b'"') :]
 
 
-def _facts(resource: Resource, body: bytes) -> Facts:
-    obj = _decode_any(body)
+def facts_of(resource: Resource, obj: Object) -> Facts:
+    """Return the facts of an object, apart from it: it may be changed later. Values repeat, so they are shared."""
     labels = obj.get("metadata", {}).get("labels") or {}
-    return Facts(labels, {path: _text_at(obj, path) for path in set(resource.fields.values())})
+    return Facts(dict(labels), {path: sys.intern(_text_at(obj, path)) for path in set(resource.fields.values())})
 
 
 def _text_at(obj: Any, path: str) -> str:

@@ -1,19 +1,21 @@
 """
 The watch caches: what lists and watches are answered from, one for each resource, following the store.
 
-As the real cacher they can lag (a delay), lose a delete for good (kubernetes#123072), and remember a bounded
-window of events, before which a watch expires. Events have no cache: theirs is the same class following without
-any lag, its window reaching back to the store's compaction. Not a place for HTTP or for selectors.
+A resource may have an index (`triggers.py`), through which watches and lists of one value are served. As the real
+cacher the caches can lag (a delay), lose a delete for good (kubernetes#123072), and remember a bounded window of
+events, before which a watch expires. Events have no cache: theirs is the same class following without any lag, its
+window reaching back to the store's compaction. Not a place for HTTP or for selectors.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from simulator.errors import SimulatorError
 from simulator.etcd import Etcd, Key
 from simulator.kinds import BUILT_IN, CUSTOM
 from simulator.resource import Resource
+from simulator.triggers import TriggerIndex
 from simulator.versions import ADDED, DELETED, MODIFIED, Event, Version
 
 
@@ -70,7 +72,8 @@ class WatchCache:
         self.floor = 0
         self.delay_seconds = 0.0
         self.deletes_to_lose = 0
-        self.watchers: set[Watcher] = set()
+        self._watchers: dict[Watcher, None] = {}
+        self._index = TriggerIndex(resource.trigger) if resource.trigger else None
         self._state: dict[Key, Version] = {}
         self._window: deque[Event] = deque()
         self._window_events = window_events
@@ -85,6 +88,8 @@ class WatchCache:
     def reset(self, etcd: Etcd) -> None:
         """Begin anew from the store, as a restarted API server does; only Events remember what was before."""
         self._state = dict(etcd.state(self.resource))
+        if self._index is not None:
+            self._index.reset(self._state.values())
         self._window.clear()
         self._late.clear()
         self.deletes_to_lose = 0
@@ -94,6 +99,23 @@ class WatchCache:
             self.floor, events = etcd.remembered(self.resource)
             for event in events:
                 self._remember(event)
+
+    def of_value(self, value: str | None) -> Mapping[Key, Version]:
+        """Return the living versions whose trigger field is *value*; None, or no such index, for all."""
+        return self._state if value is None or self._index is None else self._index.of(value)
+
+    def watch(self, watcher: Watcher, value: str | None = None) -> None:
+        """Have *watcher* offered what comes from now on: all of it, or what is about a *value* of the trigger field."""
+        if value is None or self._index is None:
+            self._watchers[watcher] = None
+        else:
+            self._index.watch(watcher, value)
+
+    def unwatch(self, watcher: Watcher, value: str | None = None) -> None:
+        """End a watch that began with the same arguments; idempotent."""
+        self._watchers.pop(watcher, None)
+        if value is not None and self._index is not None:
+            self._index.unwatch(watcher, value)
 
     def take(self, events: list[Event], revision: int) -> None:
         """Follow the store, now or after the delay."""
@@ -111,22 +133,32 @@ class WatchCache:
             _, events, revision = self._late.popleft()
             self._apply(events, revision)
 
-    def since(self, revision: int) -> list[Event]:
-        """Return the window's events after *revision*, oldest first; Expired if it does not reach back there."""
+    def since(self, revision: int, value: str | None = None) -> list[Event]:
+        """
+        Return the window's events after *revision*, oldest first; Expired if it does not reach back there.
+
+        With a *value* of the trigger field, those that are about it.
+        """
+        index = None if value is None else self._index
         if revision < self.floor:
             raise Expired(self.floor)
         events = []
         for event in reversed(self._window):
             if event.revision <= revision:
                 break
-            events.append(event)
+            if index is None or value is None or index.concerns(event, value):
+                events.append(event)
         events.reverse()
         return events
 
-    def at(self, revision: int) -> dict[Key, Version]:
-        """Return the state at an older revision, by undoing the window; Expired if it does not reach back there."""
+    def at(self, revision: int, value: str | None = None) -> Mapping[Key, Version]:
+        """
+        Return the state at an older revision, by undoing the window; Expired if it does not reach back there.
+
+        A *value* of the trigger field may spare looking at the others: they may be among what is returned.
+        """
         if revision >= self.revision:
-            return self._state
+            return self.of_value(value)
         state = dict(self._state)
         for event in reversed(self.since(revision)):
             if event.previous is None:
@@ -166,8 +198,10 @@ class WatchCache:
         self.revision = revision
         self._advanced.set()
         if known:
-            for watcher in self.watchers:
+            for watcher in self._watchers:
                 watcher.offer(known)
+            if self._index is not None:
+                self._index.dispatch(known)
 
     def _known(self, event: Event) -> Event | None:
         """Return the event as this cache sees it: against its own state, which may have lost a delete."""
@@ -176,10 +210,14 @@ class WatchCache:
             if self.deletes_to_lose > 0:
                 self.deletes_to_lose -= 1
                 return None
-            self._state.pop(key, None)
+            gone = self._state.pop(key, None)
+            if gone is not None and self._index is not None:
+                self._index.remove(gone)
             return event
         previous = self._state.get(key)
         self._state[key] = event.version
+        if self._index is not None:
+            self._index.put(event.version, previous)
         if previous is event.previous:
             return event
         return Event(event.revision, ADDED if previous is None else MODIFIED, event.version, previous)

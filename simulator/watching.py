@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from simulator.clients import Holds, client_of
 from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Faults, WatchListMode
 from simulator.options import ListOptions
@@ -47,6 +48,8 @@ class WatchRequest:
     namespace: str
     options: ListOptions
     matches: Selector
+    value: str | None = None
+    """The one value of the cache's trigger field that the selector asks for, if it asks for one."""
 
 
 class ResponseConnection:
@@ -75,11 +78,19 @@ class Watching:
     """Answers watch requests."""
 
     def __init__(
-        self, etcd: Etcd, faults: Faults, streams: Streams, settings: WatchSettings, rng: random.Random
+        self,
+        etcd: Etcd,
+        faults: Faults,
+        *,
+        streams: Streams,
+        holds: Holds,
+        settings: WatchSettings,
+        rng: random.Random,
     ) -> None:
         self._etcd = etcd
         self._faults = faults
         self._streams = streams
+        self._holds = holds
         self._settings = settings
         self._rng = rng
 
@@ -119,15 +130,16 @@ class Watching:
         if not options.version and options.initial_events is None:
             return self._state(wanted, watcher)
         # A version in the future waits silently: the cache has nothing after it yet.
-        watcher.offer(cache.since(options.version or cache.revision))
-        cache.watchers.add(watcher)
+        watcher.offer(cache.since(options.version or cache.revision, wanted.value))
+        cache.watch(watcher, wanted.value)
         return b""
 
     def _state(self, wanted: WatchRequest, watcher: Watcher) -> bytes:
         """Enter the watcher and return the state as ADDED lines, in one step: nothing can come between."""
         cache = wanted.cache
-        versions = [cache.state[key] for key in sorted(cache.state) if _wants(wanted, cache.state[key])]
-        cache.watchers.add(watcher)
+        state = cache.of_value(wanted.value)
+        versions = [state[key] for key in sorted(state) if _wants(wanted, state[key])]
+        cache.watch(watcher, wanted.value)
         return b"".join(wanted.view.line(ADDED, version) for version in versions)
 
     async def _serve(
@@ -140,7 +152,7 @@ class Watching:
             await self._stream(request, response, wanted, watcher)
             await response.write_eof()
         finally:
-            wanted.cache.watchers.discard(watcher)
+            wanted.cache.unwatch(watcher, wanted.value)
         return response
 
     async def _stream(
@@ -161,6 +173,8 @@ class Watching:
                 bookmark_period=self._settings.bookmark_period,
             ),
             connection=ResponseConnection(request, response),
+            client=client_of(request),
+            holds=self._holds,
         )
         self._streams.add(stream)
         try:

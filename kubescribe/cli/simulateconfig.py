@@ -25,6 +25,12 @@ class SimulateConfig:
     nodes: int = setting(
         _DEFAULTS.nodes, between(WHOLE, 1, 1000), help="Nodes of the cluster.", why="enough for one to go away"
     )
+    fargate: int = setting(
+        _DEFAULTS.fargate,
+        between(WHOLE, 0, 1000),
+        help="Nodes of Fargate besides them, with one pod each.",
+        why="most clusters have none",
+    )
     pods: int = setting(
         _DEFAULTS.pods,
         between(WHOLE, 0, 100_000),
@@ -74,6 +80,7 @@ class SimulateConfig:
         return SimulatorSettings(
             port=self.port,
             nodes=self.nodes,
+            fargate=self.fargate,
             pods=self.pods,
             rate=self.rate,
             seed=self.seed,

@@ -22,6 +22,7 @@ from simulator.world.disruption import Disruption
 from simulator.world.edits import Stage, Target
 from simulator.world.endpoints import Endpoints
 from simulator.world.events import Recorder
+from simulator.world.fargate import Fargate
 from simulator.world.jobs import Jobs
 from simulator.world.kubelet import Kubelet
 from simulator.world.nodelife import NodeLife
@@ -46,7 +47,8 @@ class World:
     """
     The controllers, kubelets and people of one pretend cluster, acting on *etcd*.
 
-    *nodes* and *pods* are what `populate` makes; *pods* counts all, with at least one for each application. *pace* is
+    *nodes*, *fargate_nodes* and *pods* are what `populate` makes; *pods* counts all, with at least one for each
+    application. *pace* is
     how many of the cluster's seconds pass in one of *clock*'s (seconds since 1970). In the cluster's seconds:
     *event_ttl_seconds*, the API server's --event-ttl, and *story_pause_seconds*, least and most between two stories.
     Not for several loops or threads.
@@ -57,6 +59,7 @@ class World:
         etcd: Etcd,
         *,
         nodes: int = 20,
+        fargate_nodes: int = 0,
         pods: int = 300,
         seed: int = 1,
         pace: float = 1.0,
@@ -66,13 +69,15 @@ class World:
     ) -> None:
         self._etcd = etcd
         self._clock = clock
-        self._size = (nodes, pods)
+        self._size = (nodes, fargate_nodes, pods)
         self._is_stale = False
         self._has_scenario = True
         self.cluster = cluster = Cluster(etcd, seed=seed, pace=pace, now=clock())
         self._recorder = recorder = Recorder(cluster, ttl_seconds=event_ttl_seconds)
         self.pods = Pods(cluster)
-        self._scheduler = Scheduler(cluster, recorder)
+        self._node_life = NodeLife(cluster, recorder, self.pods)
+        self._fargate = Fargate(cluster, self._node_life)
+        self._scheduler = Scheduler(cluster, recorder, self._fargate)
         kubelet = Kubelet(cluster, recorder, self.pods)
         self._restarts = Restarts(kubelet)
         self._replica_sets = ReplicaSets(cluster, recorder, self.pods)
@@ -83,7 +88,6 @@ class World:
         self._disruption = Disruption(cluster)
         autoscalers = Autoscalers(cluster, recorder, self.deployments)
         self._background = Background(cluster, autoscalers)
-        self._node_life = NodeLife(cluster, recorder, self.pods)
         stage = Stage(
             cluster=cluster,
             pods=self.pods,
@@ -103,13 +107,15 @@ class World:
         Without *scenario* no story begins by itself, only by `play`.
         """
         if not self._etcd.list("nodes"):
-            nodes, pods = self._size
+            nodes, fargate_nodes, pods = self._size
             Population(
                 self.cluster,
                 deployments=self.deployments,
                 replica_sets=self._replica_sets,
                 endpoints=self._endpoints,
+                fargate=self._fargate,
                 nodes=nodes,
+                fargate_nodes=fargate_nodes,
                 pods=pods,
             ).write()
         self._has_scenario = scenario
@@ -172,6 +178,7 @@ class World:
             self._endpoints.pod_changed,
             self._disruption.pod_changed,
             self._restarts.forget,
+            self._fargate.pod_changed,
         ):
             self.pods.changed.append(listener)
         self._node_life.membership_changed.append(self._sets.nodes_changed)
@@ -211,15 +218,27 @@ class World:
         self._is_stale = True
 
     def _observe(self, events: Sequence[Event], _: int) -> None:
-        """Notice what others wrote: pods created or deleted, Deployments changed or deleted."""
+        """Notice what others wrote: pods and nodes that come and go, new DaemonSets, Deployments changed or deleted."""
         for event in events:
             version = event.version
-            if version.resource.plural == "pods":
-                self._observe_pod(event)
-            elif version.resource.plural == "deployments" and event.type == DELETED:
-                self.deployments.collect(version.namespace, version.name)
-            elif version.resource.plural == "deployments":
-                self.deployments.enqueue(version.namespace, version.name)
+            match version.resource.plural:
+                case "pods":
+                    self._observe_pod(event)
+                case "nodes":
+                    self._observe_node(event)
+                case "daemonsets" if event.type == ADDED:
+                    self._sets.daemon_set_seen(version.namespace, version.name)
+                case "deployments" if event.type == DELETED:
+                    self.deployments.collect(version.namespace, version.name)
+                case "deployments":
+                    self.deployments.enqueue(version.namespace, version.name)
+
+    def _observe_node(self, event: Event) -> None:
+        name = event.version.name
+        if event.type == ADDED:
+            self.cluster.after(0.1, lambda: self._node_life.meet(name), ("meet-node", name))
+        elif event.type == DELETED:
+            self._node_life.forget(name)
 
     def _observe_pod(self, event: Event) -> None:
         key, uid = event.version.key, event.version.uid

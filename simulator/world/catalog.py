@@ -36,6 +36,7 @@ class App:
     has_autoscaler: bool = False
     has_ingress: bool = False
     is_scalable: bool = True
+    is_on_fargate: bool = False
     replicas: int = 1
 
     @property
@@ -70,6 +71,11 @@ APPS = (
     App(namespace="ingress-nginx", name="ingress-nginx-controller", tag="1.14.0", manager=_HELM, is_scalable=False),
     App(namespace="kube-system", name="coredns", tag="1.13.1", manager="eks", is_scalable=False, replicas=2),
 )
+
+FARGATE_APP = App(
+    namespace="payments", name="webhooks", team="payments", manager=_HELM, is_scalable=False, is_on_fargate=True
+)
+"""The application of a Fargate profile; each of its replicas is a node."""
 
 _FIRST = ("rates", "mailer", "geo", "invoice", "media", "profile", "quota", "vouchers", "stock", "audit", "routes")
 _SECOND = ("api", "worker", "gateway", "sync", "indexer", "export")

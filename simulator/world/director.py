@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from simulator.fargate import is_fargate
 from simulator.world.edits import Stage, Target, limit_of, tag_of
 from simulator.world.fates import POOL_SIZE_KEY
 from simulator.world.manifests import POOL_SIZE
@@ -77,7 +78,9 @@ class Director:
             is_one_away = any(story in _NODE_STORIES for story in self._busy.values())
             if is_one_away or len(registry.nodes) < 2:
                 return []
-            return [Target(namespace="", name=node.name) for node in registry.nodes.values() if node.is_alive]
+            # A node of Fargate goes with its pod, not by itself.
+            instances = [node for node in registry.nodes.values() if not is_fargate(node.labels)]
+            return [Target(namespace="", name=node.name) for node in instances if node.is_alive]
         pool = {"config_break": self._configured, "scaling": self._autoscaled}.get(name, self._targets)
         return [
             target

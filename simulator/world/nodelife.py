@@ -7,6 +7,8 @@ collector, Karpenter's replacement.
 
 from functools import partial
 
+from simulator.fargate import is_fargate
+from simulator.podgc import failed
 from simulator.world.cluster import Cluster, Object
 from simulator.world.events import Recorder
 from simulator.world.nodes import condition, node_of, record_of_node
@@ -40,6 +42,32 @@ class NodeLife:
             registry.nodes[record.name] = record
             self._beat_later(record, self._cluster.between(0, _HEARTBEAT_SECONDS))
 
+    def enter(self, record: NodeRecord) -> None:
+        """Count a ready node that the store has from now on, with the pods that are bound to its name."""
+        registry = self._cluster.registry
+        registry.nodes[record.name] = record
+        for pod in registry.pods.values():
+            if pod.node == record.name:
+                record.pods[pod.key] = None
+        self._beat_later(record, self._cluster.between(0, _HEARTBEAT_SECONDS))
+        self._notify(record)
+
+    def meet(self, name: str) -> None:
+        """Take up a node that none of ours brought: registered by a test, or back under its old name."""
+        node = self._cluster.get("nodes", "", name)
+        if node is None or name in self._cluster.registry.nodes:
+            return
+        self.enter(record_of_node(node))
+        for pod in self._cluster.registry.on_node(name):
+            for listener in self.resumed:
+                listener(pod)
+
+    def forget(self, name: str) -> None:
+        """Count a node no more: it is gone from the store. What becomes of its pods is not decided here."""
+        record = self._cluster.registry.nodes.pop(name, None)
+        if record is not None:
+            self._notify(record)
+
     def lose(self, name: str, *, is_replaced: bool) -> None:
         """Let a node go away without a word; later it is deleted and replaced, or it comes back."""
         record = self._cluster.registry.nodes[name]
@@ -54,7 +82,7 @@ class NodeLife:
 
     def join(self) -> None:
         """Karpenter brings a new node: registered, not ready, then ready."""
-        taken = {node.number for node in self._cluster.registry.nodes.values()}
+        taken = {node.number for node in self._cluster.registry.nodes.values() if not is_fargate(node.labels)}
         number = max(taken, default=-1) + 1
         node = node_of(number, now=self._cluster.stamp, is_ready=False)
         stored = self._cluster.create("nodes", node, "kubelet")
@@ -71,11 +99,10 @@ class NodeLife:
         """Delete a node whose instance is gone, and then what was bound to it."""
         cause = "because it does not exist in the cloud provider"
         self._say(record, "DeletingNode", f"Deleting node {record.name} {cause}", "cloud-node-lifecycle-controller")
-        self._cluster.store.delete("nodes", "", record.name)
         pods = self._cluster.registry.on_node(record.name)
-        self._cluster.registry.nodes.pop(record.name, None)
+        self.forget(record.name)
+        self._cluster.store.delete("nodes", "", record.name)
         self._say(record, "RemovingNode", f"Node {record.name} event: Removing Node {record.name} from Controller")
-        self._notify(record)
         self._cluster.after(_GARBAGE_SECONDS, lambda: self._one_by_one(pods, self._collect))
 
     def come_back(self, record: NodeRecord) -> None:
@@ -121,10 +148,12 @@ class NodeLife:
         self._cluster.edit("nodes", "", record.name, report, manager="kubelet", subresource="status")
 
     def _beat_later(self, record: NodeRecord, seconds: float) -> None:
-        self._cluster.after(seconds, lambda: self._beat(record), ("heartbeat", record.name))
+        self._cluster.after(seconds, lambda: self._beat(record.name), ("heartbeat", record.name))
 
-    def _beat(self, record: NodeRecord) -> None:
-        if self._cluster.registry.nodes.get(record.name) is record and record.is_alive:
+    def _beat(self, name: str) -> None:
+        # By name: a node that went and came back between two beats goes on with the next.
+        record = self._cluster.registry.nodes.get(name)
+        if record is not None and record.is_alive:
             self._report_healthy(record)
             self._beat_later(record, _HEARTBEAT_SECONDS)
 
@@ -199,8 +228,15 @@ class NodeLife:
         )
 
     def _collect(self, pod: PodRecord) -> None:
-        if self._cluster.registry.pods.get(pod.key) is pod:
-            self._pods.remove(pod)
+        if self._cluster.registry.pods.get(pod.key) is not pod or pod.node in self._cluster.registry.nodes:
+            return
+        if pod.phase not in {"Succeeded", "Failed"}:
+
+            def fail(obj: Object) -> None:
+                obj.update(failed(obj, self._cluster.stamp))
+
+            self._cluster.edit("pods", *pod.key, fail, manager=_MANAGER, subresource="status")
+        self._pods.remove(pod)
 
     def _one_by_one(self, pods: list[PodRecord], act: Listener) -> None:
         """Do *act* to each, a little apart: a controller's workers, and no long stop of everything else."""

@@ -10,6 +10,7 @@ _TYPES = (("m6i.xlarge", "4", "16Gi"), ("m6i.2xlarge", "8", "32Gi"), ("r6i.xlarg
 # EKS gives 110 pods with prefix delegation, 250 on large instances.
 _SLOTS = 110
 _SLOTS_LARGE = 250
+_NO_ADDRESS = "10.0.0.4"
 _HEALTHY = {
     "MemoryPressure": ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
     "DiskPressure": ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -92,14 +93,14 @@ def condition(kind: str, *, now: str) -> Object:
 def record_of_node(node: Object) -> NodeRecord:
     """Return the record of a node object."""
     metadata, status = node["metadata"], node["status"]
-    address = next(item["address"] for item in status["addresses"] if item["type"] == "InternalIP")
+    address = next((item["address"] for item in status["addresses"] if item["type"] == "InternalIP"), _NO_ADDRESS)
     third, fourth = (int(part) for part in address.split(".")[2:])
     ready = next(item for item in status["conditions"] if item["type"] == "Ready")
     return NodeRecord(
         name=metadata["name"],
         address=address,
         number=third * 250 + fourth - 4,
-        zone=metadata["labels"]["topology.kubernetes.io/zone"],
+        zone=metadata["labels"].get("topology.kubernetes.io/zone", ""),
         slots=int(status["allocatable"]["pods"]),
         memory_bytes=memory_bytes(status["allocatable"]["memory"]),
         labels=metadata["labels"],

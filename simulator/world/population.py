@@ -5,12 +5,15 @@ Written straight into the store, without the controllers: they would need a minu
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from simulator.fargate import is_fargate
 from simulator.world import groundwork, manifests
-from simulator.world.catalog import App, apps_for
+from simulator.world.catalog import FARGATE_APP, App, apps_for
 from simulator.world.cluster import Cluster, Object, owner_reference
 from simulator.world.deployments import Deployments, status_of
 from simulator.world.endpoints import Endpoints
+from simulator.world.fargate import Fargate
 from simulator.world.fates import MISSING_INPUT
 from simulator.world.naming import hexadecimal, uuid
 from simulator.world.nodes import REGION, node_of, record_of_node
@@ -30,7 +33,7 @@ LEADER_NAMESPACE, LEADER_NAME = "ingress-nginx", "ingress-nginx-leader"
 
 
 class Population:
-    """Puts *nodes* nodes and about *pods* pods into an empty cluster."""
+    """Puts *nodes* nodes, *fargate_nodes* of Fargate with a pod each, and about *pods* pods into an empty cluster."""
 
     def __init__(
         self,
@@ -39,14 +42,18 @@ class Population:
         deployments: Deployments,
         replica_sets: ReplicaSets,
         endpoints: Endpoints,
+        fargate: Fargate,
         nodes: int,
+        fargate_nodes: int,
         pods: int,
     ) -> None:
         self._cluster = cluster
         self._deployments = deployments
         self._replica_sets = replica_sets
         self._endpoints = endpoints
+        self._fargate = fargate
         self._node_count = nodes
+        self._fargate_count = fargate_nodes
         self._pod_count = pods
         self._next_node: Iterator[NodeRecord] = iter(())
 
@@ -62,8 +69,11 @@ class Population:
             record = record_of_node(self._cluster.create("nodes", node, "kubelet"))
             self._cluster.registry.nodes[record.name] = record
         self._next_node = self._spread()
-        elsewhere = len(_DAEMON_SETS) * self._node_count + _STATEFUL_SET[2]
-        for number, app in enumerate(apps_for(self._pod_count - elsewhere)):
+        elsewhere = len(_DAEMON_SETS) * self._node_count + _STATEFUL_SET[2] + self._fargate_count
+        apps = apps_for(self._pod_count - elsewhere)
+        if self._fargate_count:
+            apps = (*apps, replace(FARGATE_APP, replicas=self._fargate_count))
+        for number, app in enumerate(apps):
             self._add_app(app, number)
         for name, image in _DAEMON_SETS:
             self._add_daemon_set(name, image)
@@ -77,8 +87,9 @@ class Population:
                 self._cluster.create(resource, obj, manager)
 
     def _spread(self) -> Iterator[NodeRecord]:
+        instances = list(self._cluster.registry.nodes.values())
         while True:
-            yield from list(self._cluster.registry.nodes.values())
+            yield from instances
 
     def _add_app(self, app: App, number: int) -> None:
         create = self._cluster.create
@@ -98,7 +109,7 @@ class Population:
         template = replica_set["spec"]["template"]
         for _ in range(app.replicas):
             pod = pod_of(template, namespace=app.namespace, owner=owner, rng=self._cluster.rng)
-            self._add_pod(pod, next(self._next_node))
+            self._add_pod(pod, self._fargate.bring() if app.is_on_fargate else next(self._next_node))
         self._cluster.write_status("replicasets", replica_set, self._replica_sets.status_of(replica_set), _MANAGER)
         self._settle(deployment, replica_set)
         self._endpoints.create(service)
@@ -146,10 +157,11 @@ class Population:
 
     def _add_daemon_set(self, name: str, image: str) -> None:
         daemon_set = self._cluster.create("daemonsets", manifests.daemon_set_of(name, image), "eks")
-        for node in list(self._cluster.registry.nodes.values()):
+        nodes = [node for node in self._cluster.registry.nodes.values() if not is_fargate(node.labels)]
+        for node in nodes:
             self._add_pod(daemon_pod(daemon_set, node.name, self._cluster), node)
         pods = self._cluster.registry.of_owner(daemon_set["metadata"]["uid"])
-        status = daemon_status(daemon_set, len(self._cluster.registry.nodes), pods)
+        status = daemon_status(daemon_set, len(nodes), pods)
         self._cluster.write_status("daemonsets", daemon_set, status, _MANAGER)
 
     def _add_stateful_set(self, namespace: str, name: str, replicas: int) -> None:

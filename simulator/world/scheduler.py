@@ -1,9 +1,11 @@
 """The scheduler: binds pods to nodes, and says so when no node will do."""
 
+from simulator.binding import bound
+from simulator.fargate import PROFILE
 from simulator.world.cluster import Cluster, Object
 from simulator.world.events import Recorder
+from simulator.world.fargate import Fargate
 from simulator.world.fates import memory_bytes
-from simulator.world.nodes import REGION
 from simulator.world.pods import Listener
 from simulator.world.registry import NodeRecord, PodRecord
 
@@ -15,10 +17,11 @@ _CANDIDATES = 3
 
 
 class Scheduler:
-    """One scheduler, `default-scheduler`."""
+    """`default-scheduler`, and that of Fargate, which has a node brought for each pod."""
 
-    def __init__(self, cluster: Cluster, recorder: Recorder) -> None:
+    def __init__(self, cluster: Cluster, recorder: Recorder, fargate: Fargate) -> None:
         self._cluster = cluster
+        self._fargate = fargate
         self._recorder = recorder
         self.bound: list[Listener] = []
 
@@ -28,10 +31,12 @@ class Scheduler:
         self._cluster.after(delay, lambda: self._schedule(record), ("schedule", record.uid))
 
     def _schedule(self, record: PodRecord) -> None:
-        if self._cluster.registry.pods.get(record.key) is not record or record.node or record.is_terminating:
-            return
-        pod = self._cluster.get("pods", record.namespace, record.name)
+        pod = self._unbound(record)
         if pod is None:
+            return
+        if PROFILE in pod["metadata"].get("labels", {}):
+            key = ("fargate-node", record.uid)
+            self._cluster.after(self._cluster.between(2, 5), lambda: self._bind_to_fargate(record), key)
             return
         node = self._choose(record, pod)
         if node is not None:
@@ -39,6 +44,18 @@ class Scheduler:
             return
         self._refuse(pod)
         self._cluster.after(_RETRY_SECONDS, lambda: self._schedule(record), ("schedule", record.uid))
+
+    def _bind_to_fargate(self, record: PodRecord) -> None:
+        pod = self._unbound(record)
+        if pod is not None:
+            self._bind(record, pod, self._fargate.bring())
+
+    def _unbound(self, record: PodRecord) -> Object | None:
+        """Return a pod that still waits for a node."""
+        if self._cluster.registry.pods.get(record.key) is not record or record.node or record.is_terminating:
+            return None
+        pod = self._cluster.get("pods", record.namespace, record.name)
+        return None if pod is None or pod["spec"].get("nodeName") else pod
 
     def _choose(self, record: PodRecord, pod: Object) -> NodeRecord | None:
         nodes = self._cluster.registry.nodes
@@ -58,13 +75,8 @@ class Scheduler:
             f"Successfully assigned {record.namespace}/{record.name} to {node.name}",
             action="Binding",
         )
-        pod["spec"]["nodeName"] = node.name
-        # The API server itself copies the topology of the node when it binds (KEP-4742).
-        pod["metadata"].setdefault("labels", {}).update(
-            {"topology.kubernetes.io/region": REGION, "topology.kubernetes.io/zone": node.zone}
-        )
-        pod.setdefault("status", {"phase": "Pending"})["conditions"] = [_scheduled(pod, self._cluster.stamp)]
-        self._cluster.store.update("pods", pod, manager="kube-scheduler", subresource="binding")
+        new = bound(pod, node.name, node.labels, self._cluster.stamp)
+        self._cluster.store.update("pods", new, manager="kube-scheduler", subresource="binding")
         self._cluster.registry.bind(record, node.name)
         for listener in self.bound:
             listener(record)
@@ -97,16 +109,6 @@ class Scheduler:
             "pods", pod, {**pod.get("status", {"phase": "Pending"}), "conditions": [condition]}, "kube-scheduler"
         )
         self._recorder.post_scheduling(pod, "FailedScheduling", message, action="Scheduling", warning=True)
-
-
-def _scheduled(pod: Object, now: str) -> Object:
-    return {
-        "type": "PodScheduled",
-        "observedGeneration": pod["metadata"].get("generation", 1),
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": now,
-    }
 
 
 def _complaint(node: NodeRecord, pod: Object) -> str | None:

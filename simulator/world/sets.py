@@ -1,5 +1,6 @@
 """The StatefulSet and DaemonSet controllers: named replicas in order, and one pod on each node."""
 
+from simulator.fargate import is_fargate
 from simulator.world.cluster import Cluster, Object, owner_reference
 from simulator.world.events import Recorder
 from simulator.world.pods import Pods
@@ -25,6 +26,12 @@ class Sets:
         self.nodes_changed()
         for item in self._cluster.list_whole("statefulsets"):
             self._enqueue("StatefulSet", item["metadata"]["namespace"], item["metadata"]["name"])
+
+    def daemon_set_seen(self, namespace: str, name: str) -> None:
+        """Look at a DaemonSet that somebody else made or changed, soon."""
+        if (namespace, name) not in self._daemon_sets:
+            self._daemon_sets.append((namespace, name))
+            self._enqueue("DaemonSet", namespace, name)
 
     def pod_changed(self, record: PodRecord) -> None:
         """Look at the owner of a pod that changed, soon."""
@@ -80,7 +87,7 @@ class Sets:
         daemon_set = self._cluster.get("daemonsets", namespace, name)
         if daemon_set is None:
             return
-        nodes = self._cluster.registry.nodes
+        nodes = [node.name for node in self._cluster.registry.nodes.values() if not is_fargate(node.labels)]
         pods = self._cluster.registry.of_owner(daemon_set["metadata"]["uid"])
         placed = {pod.pinned for pod in pods}
         for node in [node for node in nodes if node not in placed]:

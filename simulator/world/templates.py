@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from simulator.fargate import PROFILE, SCHEDULER
 from simulator.world.catalog import App
 from simulator.world.cluster import Object, copied
 from simulator.world.naming import suffix
@@ -57,7 +58,12 @@ def template_of(app: App) -> Object:
     if app.has_config:
         container["volumeMounts"] = [{"name": "config", "readOnly": True, "mountPath": "/etc/app"}]
         spec["volumes"] = [{"name": "config", "configMap": {"name": app.config_name, "defaultMode": 420}}]
-    return {"metadata": {"labels": {**labels_of(app), "team": app.team}}, "spec": spec}
+    labels = {**labels_of(app), "team": app.team}
+    if app.is_on_fargate:
+        # The webhook of EKS does it to each pod; here the template says so, which comes to the same pods.
+        labels[PROFILE] = app.namespace
+        spec["schedulerName"] = SCHEDULER
+    return {"metadata": {"labels": labels}, "spec": spec}
 
 
 def pod_spec(container: Object, *, service_account: str = "default", restart_policy: str = "Always") -> Object:

@@ -11,7 +11,13 @@ from typing import Any
 _IMAGE = "spec.containers.0.image"
 _NEEDED: Mapping[str, Sequence[str]] = {
     "pods": (_IMAGE,),
-    "nodes": ("spec.providerID", "status.addresses.0", "status.conditions.0", "status.allocatable.pods"),
+    "nodes": (
+        "metadata.labels",
+        "spec.providerID",
+        "status.addresses.0",
+        "status.conditions.0",
+        "status.allocatable.pods",
+    ),
     "deployments": (
         "spec.replicas",
         "spec.selector.matchLabels",

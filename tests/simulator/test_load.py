@@ -81,3 +81,44 @@ async def test_a_restored_store_gets_its_load_back(cluster):
     await cluster.control.load(changes=5)
 
     assert cluster.etcd.get("pods", "load", "load-00000")
+
+
+async def test_the_pods_are_made_a_few_at_a_time_before_the_first_change(start):
+    cluster = await start(pods=300, rate=1000.0)
+    task = asyncio.create_task(cluster.simulator.load.run())
+    counts = []
+    while not (state := await cluster.control.state())["load"]["changes"]:
+        counts.append(state["objects"].get("pods", 0))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+    assert state["objects"]["pods"] == 300
+    assert len(set(counts)) > 5  # it was looked at in between
+    assert counts == sorted(counts)
+
+
+async def test_the_pods_are_spread_over_the_nodes_that_there_are_but_for_those_of_fargate(start):
+    cluster = await start(pods=6)
+    for name in ("n1", "n2"):
+        await cluster.control.node(name)
+    await cluster.control.node("f1", fargate=True)
+
+    await cluster.control.load(changes=1)
+
+    pods = (await cluster.json("/api/v1/namespaces/load/pods"))["items"]
+    assert [pod["spec"]["nodeName"] for pod in pods] == ["n1", "n2"] * 3
+
+
+async def test_a_pod_that_a_test_deletes_or_makes_anew_is_changed_as_it_is_then(start):
+    cluster = await start(pods=2)
+    await cluster.control.load(changes=2)
+    await cluster.control.delete("pods", "load", "load-00000")
+    anew = await cluster.control.recreate("load", "load-00001", node="n9")
+
+    await cluster.control.load(changes=4)
+
+    pods = (await cluster.json("/api/v1/namespaces/load/pods"))["items"]
+    assert [pod["metadata"]["name"] for pod in pods] == ["load-00000", "load-00001"]
+    assert pods[1]["metadata"]["uid"] == anew["metadata"]["uid"]
+    assert pods[1]["spec"]["nodeName"] == "n9"

@@ -43,6 +43,24 @@ async def test_it_stops_within_a_second_with_watches_open(tmp_path):
         assert time.monotonic() - began < 2.0  # a second, on a machine that does nothing else
 
 
+async def test_it_stops_while_a_client_is_held(tmp_path):
+    async with (
+        simulator_process(tmp_path, "--quiet") as simulator,
+        simulator.control() as control,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {simulator.token}", "User-Agent": "held"}) as session,
+        session.get(f"{simulator.url}/api/v1/pods?watch=1"),
+    ):
+        await control.hold_client(user_agent="held")
+        asking = asyncio.ensure_future(session.get(f"{simulator.url}/api/v1/pods"))
+        await control.until(lambda state: state["held"] == 1)
+        began = time.monotonic()
+
+        assert await simulator.terminate() == 0
+        assert time.monotonic() - began < 3.0  # the grace of half a second, on a machine that does more than this
+        with pytest.raises(aiohttp.ClientError):
+            await asking
+
+
 async def test_the_kubeconfig_is_private(tmp_path):
     async with simulator_process(tmp_path, "--quiet") as simulator:
         assert simulator.kubeconfig.stat().st_mode & 0o777 == 0o600
@@ -65,6 +83,12 @@ async def test_the_living_cluster_lives(tmp_path):
 
         assert state["objects"]["nodes"] == 3
         assert state["objects"]["pods"] > 0
+
+
+async def test_the_living_cluster_has_nodes_of_fargate(tmp_path):
+    options = ("--nodes", "2", "--pods", "20", "--fargate", "2")
+    async with simulator_process(tmp_path, *options) as simulator, simulator.control() as control:
+        assert (await control.state())["objects"]["nodes"] == 4
 
 
 async def test_it_dies_with_its_parent(tmp_path):

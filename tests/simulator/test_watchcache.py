@@ -89,7 +89,7 @@ def test_a_watcher_that_lies_too_far_behind_is_ended_once(pod):
     cache = caches.of(etcd.table.find("pods"))
     watcher, ended = Watcher(limit=2), []
     watcher.on_overflow = lambda: ended.append(True)
-    cache.watchers.add(watcher)
+    cache.watch(watcher)
 
     for name in "abcd":
         etcd.create("pods", pod(name), manager="m")

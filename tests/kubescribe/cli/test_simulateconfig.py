@@ -14,6 +14,7 @@ GIVEN = {
     "data": Path("/d"),
     "writeKubeconfig": Path("/k"),
     "replay": Path("/r"),
+    "fargate": 10,
     "customGroups": ("argoproj.io",),
 }
 
@@ -25,4 +26,5 @@ def test_every_option_reaches_the_simulator() -> None:
 
     assert (values.port, values.nodes, values.pods, values.rate, values.seed) == (5, 6, 7, 8.0, 9)
     assert (values.data, values.write_kubeconfig, values.replay) == (Path("/d"), Path("/k"), Path("/r"))
+    assert values.fargate == 10
     assert values.custom_groups == ("argoproj.io",)
