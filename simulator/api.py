@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 from simulator import discovery, statuses
 from simulator.etcd import Etcd
 from simulator.faults import Faults, error_of
+from simulator.kinds import REVIEWS
 from simulator.listing import page, source_of
 from simulator.options import list_options
 from simulator.replay import Replay
@@ -24,14 +25,16 @@ from simulator.requests import ApiPath, RequestCounts, api_path
 from simulator.resource import Resource
 from simulator.selectors import BadSelector, selector
 from simulator.statuses import ApiError
+from simulator.tokenreview import review
+from simulator.tokens import InvalidToken, Tokens
 from simulator.versions import Object
 from simulator.views import view_of
 from simulator.watchcache import WatchCaches
 from simulator.watching import Watching, WatchRequest, WatchSettings
-from simulator.writing import write
+from simulator.writing import WriteRequest, write
 
-USER = "system:serviceaccount:kubescribe:kubescribe"
-"""Whom the token stands for, in the words of a 403."""
+_USER = web.RequestKey("user", str)
+"""Who asks, in the words of a 403."""
 
 GZIP_BYTES = 128 * 1024
 """Answers above this are compressed for who accepts it (APIResponseCompression)."""
@@ -54,7 +57,7 @@ class ApiServer:
         counts: RequestCounts,
         watching: Watching,
         settings: WatchSettings,
-        token: str = "",
+        tokens: Tokens,
         replay: Replay | None = None,
     ) -> None:
         self._etcd = etcd
@@ -63,7 +66,7 @@ class ApiServer:
         self._counts = counts
         self._watching = watching
         self._settings = settings
-        self._token = token
+        self._tokens = tokens
         self._replay = replay
 
     def application(self, control: list[web.RouteDef]) -> web.Application:
@@ -86,10 +89,14 @@ class ApiServer:
         return answer_errors
 
     def _authenticate(self, request: web.Request) -> None:
-        if not self._token or request.path in OPEN_PATHS:
+        if request.path in OPEN_PATHS:
             return
-        if request.headers.get("Authorization", "") != f"Bearer {self._token}":
-            raise statuses.unauthorized()
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            found, _ = self._tokens.authenticate(token if scheme == "Bearer" else "")
+        except InvalidToken as error:
+            raise statuses.unauthorized() from error
+        request[_USER] = found.username
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = api_path(request.path)
@@ -100,20 +107,35 @@ class ApiServer:
             raise statuses.no_such_path()
         resource, api_version = found
         verb = _verb(request, path)
+        if verb not in resource.verbs:
+            raise statuses.method_not_allowed(path.group, path.plural)
         self._counts.note(
             resource.name if api_version == resource.api_version else "events.events.k8s.io", verb, request.query
         )
-        await self._spoil(resource, verb, path)
+        await self._spoil(request[_USER], resource, verb, path)
         if verb in {"list", "watch"}:
             return await self._collection(request, path, resource, api_version)
         if verb == "get":
             return self._get(request, path, resource, api_version)
-        return _json(request, *write(self._etcd, resource, path, verb, body=await request.read(), query=request.query))
+        return await self._write(request, resource, path, verb)
 
-    async def _spoil(self, resource: Resource, verb: str, path: ApiPath) -> None:
+    async def _write(self, request: web.Request, resource: Resource, path: ApiPath, verb: str) -> web.Response:
+        asked = WriteRequest(
+            resource=resource,
+            path=path,
+            verb=verb,
+            body=await request.read(),
+            query=request.query,
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+        if resource in REVIEWS:
+            return _json(request, review(self._tokens, resource, asked.body, manager=asked.manager), 201)
+        return _json(request, *write(self._etcd, asked))
+
+    async def _spoil(self, user: str, resource: Resource, verb: str, path: ApiPath) -> None:
         """Let the faults that are switched on have this request."""
         if self._faults.forbids(resource, verb):
-            raise statuses.forbidden(USER, verb, path.group, path.plural, namespace=path.namespace, name=path.name)
+            raise statuses.forbidden(user, verb, path.group, path.plural, namespace=path.namespace, name=path.name)
         failure = self._faults.take_failure(resource, verb)
         if failure is None:
             return

@@ -24,12 +24,16 @@ from simulator.requests import RequestCounts
 from simulator.resources import ResourceTable
 from simulator.settings import SimulatorSettings
 from simulator.streams import Action, Doing, Streams
+from simulator.tokens import ServiceAccountToken, Tokens
 from simulator.verbs import Verbs
 from simulator.watchcache import WatchCaches
 from simulator.watching import Watching, WatchSettings
 
 HOST = "127.0.0.1"
 """Loopback only: it has one token and no TLS."""
+
+OWN = "kubescribe"
+"""Namespace and name of the ServiceAccount that the kubeconfig's token stands for."""
 
 SHUTDOWN_SECONDS = 0.5
 """Open watches end at once; what does not is cut after this, well within a second."""
@@ -94,8 +98,10 @@ async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]
         caches.open()
         load = Load(etcd, pods=settings.pods, rate=settings.rate)
         token = settings.token or kept_token(settings.data)
+        tokens = Tokens(etcd, settings.data / "tokens" if settings.data else None)
+        tokens.register(ServiceAccountToken(token=token, namespace=OWN, name=OWN))
         streams = Streams()
-        app = _application(settings, etcd, caches, load=load, streams=streams, token=token)
+        app = _application(settings, etcd, caches, load=load, streams=streams, tokens=tokens)
         async with _listening(app, settings.port, streams) as port:
             yield RunningSimulator(etcd=etcd, caches=caches, load=load, url=f"http://{HOST}:{port}", token=token)
     finally:
@@ -103,7 +109,7 @@ async def opened(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]
 
 
 def _application(
-    settings: SimulatorSettings, etcd: Etcd, caches: WatchCaches, *, load: Load, streams: Streams, token: str
+    settings: SimulatorSettings, etcd: Etcd, caches: WatchCaches, *, load: Load, streams: Streams, tokens: Tokens
 ) -> web.Application:
     faults, counts = Faults(), RequestCounts()
     watch_settings = WatchSettings(
@@ -119,12 +125,12 @@ def _application(
         counts=counts,
         watching=Watching(etcd, faults, streams, watch_settings, random.Random(settings.seed)),
         settings=watch_settings,
-        token=token,
+        tokens=tokens,
         replay=None if settings.replay is None else Replay(settings.replay),
     )
     # A restored store means a restarted API server: whatever was connected is not any more.
     etcd.on_restore(lambda: _do_all(streams, Action(Doing.DROP)))
-    verbs = Verbs(etcd=etcd, caches=caches, faults=faults, streams=streams, counts=counts, load=load)
+    verbs = Verbs(etcd=etcd, caches=caches, faults=faults, streams=streams, counts=counts, load=load, tokens=tokens)
     return server.application(verbs.routes())
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -132,6 +132,36 @@ class Control:
     async def load(self, rate: float | None = None, *, changes: int = 0) -> Object:
         """Set the load's rate (pod changes a second), or make some changes at once."""
         return await self.verb("load", changes=changes, **({} if rate is None else {"rate": rate}))
+
+    # Who asks
+
+    async def token(
+        self,
+        token: str,
+        *,
+        namespace: str = "kubescribe",
+        name: str = "kubescribe",
+        audiences: Sequence[str] = (),
+        lifetime_seconds: float | None = None,
+        pod: str = "",
+        pod_uid: str = "",
+        node: str = "",
+        node_uid: str = "",
+    ) -> Object:
+        """
+        Register a ServiceAccount's token, for TokenReviews and for the API itself; return its username, uid and extra.
+
+        Without *audiences* it is for the API. Without *pod_uid* the pod must be there, its node is claimed too, and
+        the token ends with it. As on a real server it is taken for a minute longer than its lifetime.
+        """
+        claims = {"token": token, "namespace": namespace, "name": name, "pod_name": pod, "pod_uid": pod_uid}
+        claims |= {"node_name": node, "node_uid": node_uid}
+        given = {"audiences": list(audiences)} if audiences else {}
+        return await self.verb("token", lifetimeSeconds=lifetime_seconds, **claims, **given)
+
+    async def revoke_token(self, token: str) -> None:
+        """Forget a token: it proves nothing any more."""
+        await self.verb("revoke-token", token=token)
 
     # Objects
 

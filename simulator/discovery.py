@@ -7,8 +7,6 @@ from simulator.resource import Resource
 
 Document = dict[str, Any]
 
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
-
 VERSION: Document = {
     "major": "1",
     "minor": "36",
@@ -91,7 +89,7 @@ def aggregated(resources: Iterable[Resource], *, core: bool) -> Document:
                 "responseKind": {"group": name, "version": version, "kind": resource.kind},
                 "scope": "Namespaced" if resource.namespaced else "Cluster",
                 "singularResource": resource.kind.lower(),
-                "verbs": _VERBS,
+                "verbs": list(resource.verbs),
                 **({"shortNames": list(resource.short_names)} if resource.short_names else {}),
             },
         )
@@ -120,7 +118,7 @@ def _resource(resource: Resource, plural: str) -> Document:
         "singularName": resource.kind.lower(),
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": _VERBS,
+        "verbs": list(resource.verbs),
     }
     if resource.short_names:
         document["shortNames"] = list(resource.short_names)

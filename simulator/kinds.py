@@ -321,6 +321,9 @@ BUILT_IN: tuple[Resource, ...] = (
         plural="leases",
         kind="Lease",
         has_generation=False,
+        needs_version=True,
+        creates_on_update=True,
+        returns_deleted=False,
         bookmark='{"spec":{}}',
     ),
 )
@@ -336,3 +339,16 @@ CUSTOM: tuple[Resource, ...] = (
     ),
 )
 """Served when their groups are switched on, as by an installed CustomResourceDefinition."""
+
+REVIEWS: tuple[Resource, ...] = (
+    Resource(
+        group="authentication.k8s.io",
+        version="v1",
+        plural="tokenreviews",
+        kind="TokenReview",
+        namespaced=False,
+        has_generation=False,
+        verbs=("create",),
+    ),
+)
+"""Questions to the server that are answered and not stored."""

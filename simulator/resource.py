@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 COMMON_FIELDS: Mapping[str, str] = {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
 """Field label → path inside the stored object."""
 
+EVERY_VERB = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -24,6 +26,15 @@ class Resource:
     """Whether metadata.generation counts the changes of the spec."""
     cached: bool = True
     """False for Events: no watch cache, so no bookmarks and lists from the store."""
+    trigger: str = ""
+    """The field by whose value the watch cache dispatches and lists (the cacher's index); empty for none."""
+    needs_version: bool = False
+    """Whether an update must name the version that it replaces (AllowUnconditionalUpdate is false)."""
+    creates_on_update: bool = False
+    """Whether a PUT of an object that is not there creates it (AllowCreateOnUpdate)."""
+    returns_deleted: bool = True
+    """Whether a DELETE answers with the object, or with a Status."""
+    verbs: tuple[str, ...] = EVERY_VERB
     bookmark: str = "{}"
     """The zero value that the kind's Go type prints besides its metadata, as a JSON object."""
     bookmark_annotations: str = ""

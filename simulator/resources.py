@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from simulator.kinds import BUILT_IN, CUSTOM
+from simulator.kinds import BUILT_IN, CUSTOM, REVIEWS
 from simulator.resource import Resource
 
 
@@ -11,7 +11,7 @@ class ResourceTable:
 
     def __init__(self, custom_groups: Iterable[str] = ()) -> None:
         self._by_name: dict[str, Resource] = {}
-        for resource in (*BUILT_IN, *CUSTOM):
+        for resource in (*BUILT_IN, *CUSTOM, *REVIEWS):
             self._by_name[resource.plural] = self._by_name[resource.name] = resource
         self._custom_groups = set(custom_groups)
 
@@ -21,7 +21,8 @@ class ResourceTable:
 
     def served(self) -> list[Resource]:
         """Return what the API serves now."""
-        return [*BUILT_IN, *(resource for resource in CUSTOM if resource.group in self._custom_groups)]
+        custom = (resource for resource in CUSTOM if resource.group in self._custom_groups)
+        return [*BUILT_IN, *REVIEWS, *custom]
 
     def switch(self, group: str, *, on: bool) -> None:
         """Serve a custom group, or stop serving it."""

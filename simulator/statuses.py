@@ -2,12 +2,22 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from simulator.errors import SimulatorError
+
+MODIFIED_MEANWHILE = "the object has been modified; please apply your changes to the latest version and try again"
+
+CAUSE_REASONS: Mapping[str, str] = {
+    "Invalid value": "FieldValueInvalid",
+    "Required value": "FieldValueRequired",
+    "Unsupported value": "FieldValueNotSupported",
+    "Forbidden": "FieldValueForbidden",
+}
 
 
 class ApiError(SimulatorError):
@@ -92,6 +102,82 @@ def already_exists(group: str, plural: str, name: str) -> ApiError:
         "AlreadyExists",
         details={key: value for key, value in (("name", name), ("group", group), ("kind", plural)) if value},
     )
+
+
+def conflict(group: str, plural: str, name: str, cause: str = MODIFIED_MEANWHILE) -> ApiError:
+    """Answer that the object is not the one that the write was made for."""
+    return status(
+        409,
+        f'Operation cannot be fulfilled on {plural}{"." + group if group else ""} "{name}": {cause}',
+        "Conflict",
+        details={key: value for key, value in (("name", name), ("group", group), ("kind", plural)) if value},
+    )
+
+
+def wrong_uid(key: str, wanted: str, found: str) -> str:
+    """Return the cause of a conflict between the uid of a write and that of the object under *key*, if any."""
+    return (
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    )
+
+
+def method_not_allowed(group: str, plural: str) -> ApiError:
+    """Answer a verb that the resource does not have."""
+    return status(
+        405,
+        "the server does not allow this method on the requested resource",
+        "MethodNotAllowed",
+        details={key: value for key, value in (("group", group), ("kind", plural)) if value},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One field that validation does not accept."""
+
+    field: str
+    what: str
+    """As `field.ErrorType` prints it: "Invalid value", "Required value" …."""
+    value: str
+    """As Go prints it; empty when the message does not show it."""
+    detail: str
+
+    @property
+    def body(self) -> str:
+        """The complaint without its field."""
+        shown = f"{self.what}: {self.value}" if self.value else self.what
+        return f"{shown}: {self.detail}" if self.detail else shown
+
+    @property
+    def cause(self) -> dict[str, str]:
+        """The complaint as it stands in a Status."""
+        return {"reason": CAUSE_REASONS[self.what], "message": self.body, "field": self.field}
+
+
+def invalid_object(group: str, kind: str, name: str, complaints: Sequence[Complaint]) -> ApiError:
+    """Answer an object that validation does not accept."""
+    told = [f"{complaint.field}: {complaint.body}" for complaint in complaints]
+    all_told = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    details: dict[str, Any] = {key: value for key, value in (("name", name), ("group", group), ("kind", kind)) if value}
+    return status(
+        422,
+        f'{kind}{"." + group if group else ""} "{name}" is invalid: {all_told}',
+        "Invalid",
+        details={**details, "causes": [complaint.cause for complaint in complaints]},
+    )
+
+
+def deleted(group: str, plural: str, name: str, uid: str) -> dict[str, Any]:
+    """Return the Status that a DELETE is answered with where the object is not."""
+    details = {key: value for key, value in (("name", name), ("group", group), ("kind", plural)) if value}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {**details, "uid": uid},
+    }
 
 
 def bad_request(message: str) -> ApiError:

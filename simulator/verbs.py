@@ -21,6 +21,7 @@ from simulator.requests import RequestCounts
 from simulator.resource import Resource
 from simulator.statuses import status
 from simulator.streams import Action, Doing, Streams
+from simulator.tokens import ServiceAccountToken, Tokens
 from simulator.versions import Object
 from simulator.watchcache import WatchCaches
 
@@ -34,7 +35,15 @@ class Verbs:
     """Carries out verbs on the parts of one pretend cluster."""
 
     def __init__(
-        self, *, etcd: Etcd, caches: WatchCaches, faults: Faults, streams: Streams, counts: RequestCounts, load: Load
+        self,
+        *,
+        etcd: Etcd,
+        caches: WatchCaches,
+        faults: Faults,
+        streams: Streams,
+        counts: RequestCounts,
+        load: Load,
+        tokens: Tokens,
     ) -> None:
         self._etcd = etcd
         self._caches = caches
@@ -42,6 +51,7 @@ class Verbs:
         self._streams = streams
         self._counts = counts
         self._load = load
+        self._tokens = tokens
         self._verbs: Mapping[str, Verb] = {
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
@@ -65,6 +75,8 @@ class Verbs:
                 a["resource"], a["object"], manager=a["manager"], subresource=a.get("subresource", "")
             ),
             "delete": lambda a: etcd.delete(a["resource"], a.get("namespace", ""), a["name"]),
+            "token": self._token,
+            "revoke-token": self._revoke_token,
             "forget-requests": self._forget_requests,
         }
 
@@ -196,6 +208,16 @@ class Verbs:
             self._load.rate = arguments["rate"]
         self._load.change(arguments.get("changes", 0))
         return {"rate": self._load.rate, "changes": self._load.changes}
+
+    def _token(self, arguments: Arguments) -> Object:
+        claims = {key: value for key, value in arguments.items() if key != "lifetimeSeconds"}
+        token = msgspec.convert(claims, ServiceAccountToken)
+        registered = self._tokens.register(token, lifetime_seconds=arguments.get("lifetimeSeconds"))
+        return {"username": registered.username, "uid": registered.uid, "extra": registered.extra}
+
+    def _revoke_token(self, arguments: Arguments) -> Object:
+        self._tokens.revoke(arguments["token"])
+        return {}
 
     def _forget_requests(self, _: Arguments) -> Object:
         self._counts.clear()
