@@ -10,6 +10,7 @@ What can go wrong in an agent, drawn here. The class answers what the caller sho
     │   ├── CredentialsRejected  HTTP 401: the token or certificate is expired or unknown
     │   └── AccessForbidden      HTTP 403: the credentials are known, the permission is missing
     ├── KindRefused              a kind in `watch.kinds` that is malformed, or is never watched
+    ├── LeaseTaken               another wrote the Lease since it was read, created or deleted it: read it again
     ├── Undecodable              one object or line is not what it should be: count it, skip it, go on
     └── RequestFailed            one request failed; `StreamEnd` and the watcher decide between retry and relist
         ├── ServerSaid           the server answered with a Status: code, reason, message, Retry-After
@@ -51,6 +52,10 @@ class AccessForbidden(AccessError):
 
 class KindRefused(AgentError):
     """A kind that was asked for cannot be watched."""
+
+
+class LeaseTaken(AgentError):
+    """The Lease is not any more what was to be replaced."""
 
 
 class Undecodable(AgentError):
