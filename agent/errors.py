@@ -86,6 +86,11 @@ class ServerSaid(RequestFailed):
         self.causes = causes
 
     @property
+    def is_missing(self) -> bool:
+        """Tell whether the API server said that there is no such object; a proxy's page with 404 says nothing of it."""
+        return self.code == 404 and self.reason == "NotFound"
+
+    @property
     def is_expired(self) -> bool:
         """Tell whether the version or continue token asked for is too old (isExpiredError of client-go)."""
         return self.code == 410 or self.reason in {"Expired", "Gone"}

@@ -81,7 +81,7 @@ class LeaseClient:
                 f"{self._folder}/{self._name}", verb="get", resource="leases", deadline_seconds=deadline_seconds
             )
         except ServerSaid as error:
-            if error.code == 404:
+            if error.is_missing:
                 return None
             raise
         return _decoded(body)

@@ -129,7 +129,7 @@ async def test_without_permission_it_says_so_and_asks_seldom(rig):
 async def test_a_namespace_that_is_missing_is_told():
     async def missing(_request):
         return web.json_response(
-            {"kind": "Status", "code": 404, "message": 'namespaces "nowhere" not found'}, status=404
+            {"kind": "Status", "code": 404, "reason": "NotFound", "message": "no namespace"}, status=404
         )
 
     app = web.Application()
@@ -147,5 +147,5 @@ async def test_a_namespace_that_is_missing_is_told():
         await asyncio.wait([task])
     await runner.cleanup()
 
-    assert election.trouble == 'the Lease nowhere/agents: HTTP 404: namespaces "nowhere" not found'
+    assert election.trouble == "the Lease nowhere/agents: HTTP 404 NotFound: no namespace"
     assert (election.health().state, session.requests["create leases"]) == ("retrying", 1)
