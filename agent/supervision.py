@@ -120,6 +120,9 @@ class Supervisor:
             if watcher is not None:
                 watcher.relist(epoch, reason)
 
+    async def on_adopt(self, streams: Sequence[StreamClaim]) -> None:
+        """Do nothing: the pods of every node are watched already."""
+
 
 def streams_of(kinds: Sequence[WatchedKind]) -> int:
     """Return how many connections *kinds* need at most."""

@@ -14,6 +14,7 @@ from agent.errors import AccessError, LeaseTaken, RequestFailed, ServerSaid, Und
 from agent.kube.access import Credentials
 from agent.kube.leases import Lease, LeaseSpec
 from kubescribe.runtime.clock import Clock, SystemClock
+from kubescribe.runtime.tasks import run_until
 from kubescribe.wire.records import StreamHealth
 
 _LOG = structlog.get_logger(__name__)
@@ -88,18 +89,11 @@ class Election:
 
     async def run(self) -> None:
         """Stand until `stop` is called; then let the Lease go. When cancelled it lets it expire."""
-        standing = asyncio.create_task(self._stand(), name="election")
-        ended = asyncio.create_task(self._ended.wait(), name="election end")
         try:
-            await asyncio.wait({standing, ended}, return_when=asyncio.FIRST_COMPLETED)
+            await run_until(self._ended.wait(), self._stand())
         finally:
-            standing.cancel()
-            ended.cancel()
-            await asyncio.wait({standing, ended})
             if self._timer is not None:
                 self._timer.cancel()
-        if not standing.cancelled():
-            standing.result()
         await self._release()
 
     async def stop(self) -> None:
