@@ -11,6 +11,7 @@ What can go wrong in an agent, drawn here. The class answers what the caller sho
     │   └── AccessForbidden      HTTP 403: the credentials are known, the permission is missing
     ├── KindRefused              a kind in `watch.kinds` that is malformed, or is never watched
     ├── LeaseTaken               another wrote the Lease since it was read, created or deleted it: read it again
+    ├── NotLeading               a request for the agent that leads: ask that one
     ├── Undecodable              one object or line is not what it should be: count it, skip it, go on
     └── RequestFailed            one request failed; `StreamEnd` and the watcher decide between retry and relist
         ├── ServerSaid           the server answered with a Status: code, reason, message, Retry-After
@@ -56,6 +57,10 @@ class KindRefused(AgentError):
 
 class LeaseTaken(AgentError):
     """The Lease is not any more what was to be replaced."""
+
+
+class NotLeading(AgentError):
+    """This agent is not the one that works."""
 
 
 class Undecodable(AgentError):

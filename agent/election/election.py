@@ -42,7 +42,8 @@ class Election:
     """
     Stands for election until it is stopped; `run` and `stop` are those of a part.
 
-    `changes` counts how often it began or ceased to lead; `trouble` is why the Lease cannot be asked for, "" if it can.
+    `changes` counts how often it began or ceased to lead; `trouble` is why the Lease cannot be asked for, "" if it can,
+    and `is_refused` that only a change helps: a permission, or the namespace, is missing.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Election:
         self._answered_at = 0
         self.changes = 0
         self.trouble = ""
+        self.is_refused = False
         self.is_known = False
         """Whether the Lease has been read or written since the start."""
 
@@ -79,7 +81,7 @@ class Election:
     def health(self) -> StreamHealth:
         """Return how the election does, in the words of a stream: `detail` says who leads, or what is wrong."""
         if self.trouble:
-            state, detail = "forbidden" if "HTTP 403" in self.trouble else "retrying", self.trouble
+            state, detail = "forbidden" if self.is_refused else "retrying", self.trouble
         elif self.is_leading:
             state, detail = "live", "leads"
         else:
@@ -130,6 +132,8 @@ class Election:
         if not self.trouble:
             _LOG.warning("election.lease_unavailable", error=trouble)
         self.trouble = trouble
+        # A read that finds nothing is an answer, so that 404 is the namespace, or the group, that is missing.
+        self.is_refused = isinstance(error, ServerSaid) and error.code in {403, 404}
         if not isinstance(error, ServerSaid):
             return 0.0
         if error.code == 401:
@@ -137,14 +141,12 @@ class Election:
                 await self._credentials.renew()
             except AccessError as failure:
                 self.trouble = str(failure)[:256]
-        # A read that finds nothing is an answer, so that 404 is the namespace, or the group, that is missing.
-        least = _REFUSED_SECONDS if error.code in {403, 404} else 0.0
-        return max(least, error.retry_after_seconds or 0.0)
+        return max(_REFUSED_SECONDS if self.is_refused else 0.0, error.retry_after_seconds or 0.0)
 
     def _note_answer(self) -> None:
         if self.trouble:
             _LOG.info("election.lease_available")
-            self.trouble = ""
+            self.trouble, self.is_refused = "", False
         self.is_known = True
         self._answered_at = self._clock.now_ns()
 

@@ -8,12 +8,10 @@ write that comes late is refused, because it names the version that it replaces.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from agent.errors import LeaseTaken, ServerSaid, Undecodable
-from agent.kube.access import SERVICE_ACCOUNT
 from agent.kube.session import ApiSession
 from kubescribe.wire.times import to_rfc3339
 
@@ -127,14 +125,6 @@ class LeaseClient:
                 },
             }
         )
-
-
-def own_namespace(account: Path = SERVICE_ACCOUNT) -> str:
-    """Return the namespace that this pod runs in, `default` outside of a cluster."""
-    try:
-        return (account / "namespace").read_text("utf-8").strip() or "default"
-    except (OSError, UnicodeDecodeError):
-        return "default"
 
 
 def _decoded(body: bytes) -> Lease:

@@ -148,4 +148,4 @@ async def test_a_namespace_that_is_missing_is_told():
     await runner.cleanup()
 
     assert election.trouble == "the Lease nowhere/agents: HTTP 404 NotFound: no namespace"
-    assert (election.health().state, session.requests["create leases"]) == ("retrying", 1)
+    assert (election.health().state, session.requests["create leases"]) == ("forbidden", 1)

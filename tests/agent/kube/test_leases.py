@@ -4,7 +4,7 @@ import pytest
 import pytest_asyncio
 
 from agent.errors import LeaseTaken, NoAnswer, ServerSaid
-from agent.kube.leases import LeaseClient, LeaseSpec, own_namespace
+from agent.kube.leases import LeaseClient, LeaseSpec
 
 SPEC = LeaseSpec(holder="me", duration_seconds=10, transitions=3)
 AT = 1_767_225_600_123_456_789
@@ -96,10 +96,3 @@ async def test_a_missing_permission_is_told_as_it_is(leases, pretend):
         await leases.write(SPEC, None, 5.0)
 
     assert caught.value.code == 403
-
-
-def test_the_namespace_is_that_of_the_pod(tmp_path):
-    (tmp_path / "namespace").write_text("kubescribe\n")
-
-    assert own_namespace(tmp_path) == "kubescribe"
-    assert own_namespace(tmp_path / "missing") == "default"
