@@ -30,12 +30,14 @@ class KindFinder:
         self._watchers = watchers
         self._kinds = tuple(kinds)
         self._pods_of = pods_of
+        self._found: set[str] = set()
         self.has_found = False
         """Whether the cluster has told since `run` began."""
 
     async def run(self) -> NoReturn:
         """Look for kinds until cancelled, inside the watchers' `open`."""
         self.has_found = False
+        self._found.clear()
         backoff = Backoff(first_seconds=0.8, cap_seconds=30.0)
         while True:
             try:
@@ -51,11 +53,12 @@ class KindFinder:
         session, traits = self._tools.session, self._tools.traits
         if not traits.minor:
             traits.minor = await session.server_minor()
-        watched = self._watchers.kinds()
-        missing = [kind for kind in self._kinds if kind.name not in watched]
+        # Not what is watched: an adopted node's pods are no reason not to watch those without a node.
+        missing = [kind for kind in self._kinds if kind.name not in self._found]
         served = await discover(session, missing) if missing else ()
         if served:
             _LOG.info("watch.kinds_found", count=len(served))
             _LOG.debug("watch.kinds_named", kinds=[kind.name for kind in served])
+            self._found.update(kind.name for kind in served)
             self._watchers.start([(kind, self._pods_of if kind.name == PODS.name else None) for kind in served])
         self.has_found = True
