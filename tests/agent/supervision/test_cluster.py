@@ -1,4 +1,4 @@
-"""The scope `cluster`: who leads watches, who does not claims nothing; nodes are adopted as the aggregator names them."""
+"""The scope `cluster`: who leads watches, others claim nothing; nodes are adopted as the aggregator names them."""
 
 import pytest
 
