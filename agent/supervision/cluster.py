@@ -31,9 +31,8 @@ from kubescribe.wire.streams import selector_of, stream_name
 
 _LOG = structlog.get_logger(__name__)
 
-MAX_ADOPTED = 256
-"""Each is a connection. The aggregator has a lower limit of its own; what is over this one is not adopted, and shows
-there as unreported."""
+MAX_ADOPTED = 5_000
+"""The most that an aggregator can be set to give to one agent; each is a connection."""
 
 UNSCHEDULED = stream_name(PODS.stream_resource, "")
 

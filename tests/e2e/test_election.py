@@ -19,7 +19,7 @@ TAKEOVER_SECONDS = 15.0
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with pretend_cluster(tmp_path_factory.mktemp("cluster"), "--pods", "10", "--nodes", "2", "--quiet") as it:
+    with pretend_cluster(tmp_path_factory.mktemp("cluster"), "--quiet") as it:
         yield it
 
 
