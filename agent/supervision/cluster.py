@@ -55,6 +55,8 @@ class ClusterScope(Scope):
         while True:
             await self._election.wait_leading()
             await run_until(self._election.wait_following(), self._lead())
+            # Until another leads nobody watches, and that must show: it may be all that there is to see of an outage.
+            await self.watchers.leave("the agent that watched leads no longer")
 
     async def _lead(self) -> None:
         async with self.watchers.open():

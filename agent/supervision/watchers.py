@@ -50,6 +50,7 @@ class Watchers:
         self._spool = spool
         self._running: dict[str, _Running] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._left: list[Watcher] = []
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -64,6 +65,7 @@ class Watchers:
                 yield
             finally:
                 self._group = None
+                self._left = [running.watcher for running in self._running.values()]
                 self.end(list(self._running))
 
     @property
@@ -96,6 +98,11 @@ class Watchers:
             # Nodes come and go: a series for each that ever was would grow for ever.
             self._tools.counters.blind_seconds.pop(name, None)
         self.claims.release(names)
+
+    async def leave(self, detail: str) -> None:
+        """Say of the streams whose watchers the end of `open` ended that they are not watched any more, and why."""
+        while self._left:
+            await self._left.pop().leave(detail)
 
     # What the link tells.
 

@@ -1,4 +1,4 @@
-"""A node's agent in a pod: the service account's files, TLS, one connection, and nothing of the large client library."""
+"""A node's agent in a pod: the service account's files, TLS, one connection, and no large client library."""
 
 import asyncio
 import contextlib

@@ -122,3 +122,19 @@ async def test_a_pod_that_is_deleted_before_it_has_a_node_is_deleted_for_the_jou
         return [item for item in items if "eleted" in item["verb"]]
 
     await asyncio.to_thread(eventually, gone, lambda: rig.agent.log[-1500:])
+
+
+async def test_while_nobody_leads_the_journal_says_that_it_does_not_see(rig: Rig) -> None:
+    def blind(outcome: str) -> Any:
+        gaps = rig.get("/api/v1/gaps?limit=1000").json()["items"]
+        return {
+            gap["stream"] for gap in gaps if gap["outcome"] == outcome and "leads no longer" in (gap["detail"] or "")
+        }
+
+    async with rig.cluster.control() as control:
+        await control.hang("leases.coordination.k8s.io", count=10_000)
+        await asyncio.to_thread(eventually, lambda: len(blind("open")) >= 30, lambda: rig.agent.log[-1500:])
+        assert rig.get("/api/v1/changes?limit=1").json()["complete"] is False
+
+        await control.mend()
+        await asyncio.to_thread(eventually, lambda: not blind("open"), lambda: blind("open"), 60.0)

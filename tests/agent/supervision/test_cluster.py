@@ -6,7 +6,7 @@ from agent.errors import NotLeading, Undecodable
 from agent.supervision.cluster import MAX_ADOPTED
 from kubescribe.wire.codec import encode_settle
 from kubescribe.wire.link import MAX_DOUBTS, SETTLE, Doubt, Settle, StreamClaim
-from kubescribe.wire.records import Change
+from kubescribe.wire.records import Change, Gap
 from tests.agent.supervision.conftest import WELCOME, until
 
 OWN = {"nodes", "configmaps", "pods/unscheduled"}
@@ -68,6 +68,19 @@ async def test_who_ceases_to_lead_ends_its_watches_and_holds_nothing(house):
     await house.control.mend()
     await until(lambda: live(scope) >= OWN)
     assert house.claims.terms["nodes"] == 2
+
+
+async def test_who_ceases_to_lead_says_that_nobody_watches(house):
+    scope = await adopted(house, A)
+    await house.control.hang("leases", count=1_000)
+    await until(lambda: scope.watchers.names() == ())
+    await house.control.mend()
+    await until(lambda: live(scope) >= OWN)
+
+    gaps = [it for it in await house.records() if isinstance(it, Gap) and it.outcome == "open"]
+
+    assert {gap.stream for gap in gaps} == OWN | {A.name}
+    assert all(gap.start and gap.detail == "the agent that watched leads no longer" for gap in gaps)
 
 
 async def test_who_leads_again_goes_on_from_its_marks_without_a_list(house):

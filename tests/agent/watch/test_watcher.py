@@ -565,3 +565,14 @@ async def test_a_stream_of_a_node_asks_for_the_servers_version_before_it_lists(w
 
     assert world.traits.minor > 0
     assert world.session.requests["get version"] == 1
+
+
+async def test_a_quiet_stream_that_goes_on_says_so_although_nothing_comes(world, wait):
+    at = await revision(world)
+    watcher = world.watcher(EVENTS, own=StreamMark(stream="events", resource_version=at, epoch=1, term=1, seen_at=5))
+    watcher.granted(grant(1, name="events"))
+    world.run(watcher)
+
+    progress = (await wait(lambda: world.sink.of(Progress)))[0]
+
+    assert (progress.stream, progress.resource_version, progress.term) == ("events", at, 1)
