@@ -152,7 +152,7 @@ class Watcher:
         await self._outflow.put(records)
 
     async def leave(self, detail: str) -> None:
-        """Say by an open Gap that the stream is not watched any more, when `run` has ended; who sees it next ends it."""
+        """Say by an open Gap that nobody watches the stream, after `run` has ended; who sees it next ends it."""
         if self._outflow.position.version:
             self._outflow.begin_blind(self._outflow.position.seen_at)
             await self._outflow.report_open(0.0, detail=detail)
