@@ -17,23 +17,29 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from agent.config import AgentConfig
+from agent.election.candidate import Candidate, ElectionTiming
+from agent.election.election import Election
 from agent.errors import ApiUnreachable
 from agent.kube.access import Access, find_access
+from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.probes import probes_app
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
-from agent.supervision import Supervisor, streams_of
+from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
+from agent.supervision.node import NodeScope
+from agent.supervision.scope import Scope
+from agent.supervision.whole import WholeScope
 from agent.watch.counters import WatchCounters
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
 from agent.watch.settings import WatchSettings
-from agent.watch.watcher import watch_tools
+from agent.watch.watcher import WatchTools, watch_tools
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
-from kubescribe.runtime.tasks import Part, run_parts
+from kubescribe.runtime.tasks import Part, run_parts, run_until
 from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
@@ -55,25 +61,28 @@ class RunningAgent:
 
 @dataclass(slots=True, kw_only=True)
 class Readiness:
-    """Why the agent does not do its work, "" when it does."""
+    """Why the agent does not do its work, "" when it does; one that waits to be elected does its work."""
 
-    supervisor: Supervisor
+    scope: Scope
     link: Link
 
     def __call__(self) -> str:
         """Return the reason."""
-        if not self.supervisor.is_discovered:
-            return "the API server has not told its kinds yet"
-        if self.link.status.state != "connected":
+        reason = self.scope.unready()
+        if not reason and self.link.status.state != "connected":
             return f"not connected to the aggregator: {self.link.status.detail or self.link.status.state}"
-        return ""
+        return reason
 
 
-async def run(config: AgentConfig, stop: asyncio.Event) -> None:
-    """Run an agent until *stop*. Raises AccessError, KindRefused, SpoolError or a StartupError when it cannot start."""
+async def run(config: AgentConfig, stop: asyncio.Event, *, access: Access | None = None) -> None:
+    """
+    Run an agent until *stop*; *access* is found as *config* says where none is given.
+
+    Raises AccessError, KindRefused, SpoolError or a StartupError when it cannot start.
+    """
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
-        agent = await stack.enter_async_context(assembled(config))
+        agent = await stack.enter_async_context(assembled(config, access=access))
         registry.register(agent.collector)
         app = probes_app(registry, agent.unready)
         metrics = await stack.enter_async_context(serving(app, config.metrics, option="--metrics"))
@@ -82,18 +91,18 @@ async def run(config: AgentConfig, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def assembled(config: AgentConfig) -> AsyncIterator[RunningAgent]:
-    """Build an agent of scope `all`; the block owns the connection to the API server and the spool."""
+async def assembled(config: AgentConfig, *, access: Access | None = None) -> AsyncIterator[RunningAgent]:
+    """Build an agent; the block owns the connection to the API server and the spool."""
     kinds = wanted_kinds(config.watch.kinds)
-    access = await find_access(str(config.kubeconfig) if config.kubeconfig else None)
+    access = access or await find_access(str(config.kubeconfig) if config.kubeconfig else None)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(
-            open_session(access, version=version_string(), streams=streams_of(kinds))
+            open_session(access, version=version_string(), streams=_streams_of(config, kinds))
         )
         spool = await stack.enter_async_context(
             await Spool.open(
                 config.data / "spool",
-                agent=config.scope,
+                agent=config.agent,
                 limits=SpoolLimits(
                     max_bytes=config.spool.max_bytes,
                     # A full spool gives up a segment at a time: an eighth of it at most.
@@ -104,7 +113,14 @@ async def assembled(config: AgentConfig) -> AsyncIterator[RunningAgent]:
             )
         )
         await _bind(session, spool)
-        yield _connect(config, access, session, spool, kinds=kinds)
+        yield _connect(config, session, spool, kinds=kinds)
+
+
+def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
+    """Return how many streams there are at most: kinds that are found later, and nodes that are adopted, included."""
+    if config.scope == "node":
+        return 1
+    return len(kinds) + (MAX_ADOPTED if config.scope == "cluster" else 0)
 
 
 async def find_cluster(config: AgentConfig) -> str:
@@ -125,50 +141,33 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-def _connect(
-    config: AgentConfig, access: Access, session: ApiSession, spool: Spool, *, kinds: Sequence[WatchedKind]
-) -> RunningAgent:
+def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: Sequence[WatchedKind]) -> RunningAgent:
     counters = WatchCounters()
-    inactivity = config.watch.inactivity_seconds
-    keyring = Keyring(cast("Literal['balanced', 'strict']", config.watch.redaction), spool.redaction_key or b"")
-    tools = watch_tools(
-        session,
-        spool,
-        keyring,
-        settings=WatchSettings(
-            # A spread, so that streams that died together do not come back together.
-            silence_seconds=(0.9 * inactivity, inactivity),
-            verify_seconds=config.watch.anti_entropy_seconds,
-            start_jitter_seconds=config.watch.start_jitter_seconds,
-            max_line_bytes=config.watch.max_line_bytes,
-        ),
-        counters=counters,
-    )
-    supervisor = Supervisor(tools, spool, kinds)
+    tools = _tools(config, session, spool, counters)
+    election = _election(config, session) if config.scope == "cluster" else None
+    scope: Scope
+    if election is not None:
+        scope = ClusterScope(tools, spool, kinds, election)
+    elif config.scope == "node":
+        scope = NodeScope(tools, spool, config.node)
+    else:
+        scope = WholeScope(tools, spool, kinds)
     identity = LinkConfig(
         url=config.aggregator,
-        agent=config.scope,
+        agent=config.agent,
         scope=config.scope,
         version=version_string(),
         instance=secrets.token_hex(8),
-        cluster=config.cluster or access.cluster,
+        node=config.node,
+        cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    link = Link(identity, spool, supervisor)
-    supervisor.attach(link)
+    link = Link(identity, spool, scope, handlers=scope.handlers())
+    scope.attach(link)
     ended = asyncio.Event()
 
     async def keep_link() -> None:
-        talk = asyncio.create_task(link.run(), name="link")
-        waiter = asyncio.create_task(ended.wait(), name="link end")
-        try:
-            done, _ = await asyncio.wait({talk, waiter}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            talk.cancel()
-            waiter.cancel()
-            await asyncio.wait({talk, waiter})
-        if talk in done:
-            talk.result()
+        await run_until(ended.wait(), link.run())
 
     async def drain_link() -> None:
         with suppress(TimeoutError):
@@ -179,19 +178,45 @@ def _connect(
 
     async def report() -> None:
         while True:
-            link.report(_presence(identity, session, spool, supervisor))
+            link.report(_presence(identity, session, spool, scope))
             await asyncio.sleep(_REPORT_SECONDS)
 
+    parts = [
+        Part(name="watches", run=scope.run),
+        Part(name="link", run=keep_link, stop=drain_link),
+        Part(name="reports", run=report),
+    ]
+    if election is not None:
+        # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.
+        parts.insert(1, Part(name="election", run=election.run, stop=election.stop))
     return RunningAgent(
-        parts=[
-            Part(name="watches", run=supervisor.run),
-            Part(name="link", run=keep_link, stop=drain_link),
-            Part(name="reports", run=report),
-        ],
+        parts=parts,
         cluster_uid=spool.cluster_uid,
-        unready=Readiness(supervisor=supervisor, link=link),
-        collector=AgentCollector(lambda: _numbers(session, spool, supervisor, link, counters)),
+        unready=Readiness(scope=scope, link=link),
+        collector=AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
     )
+
+
+def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters) -> WatchTools:
+    inactivity = config.watch.inactivity_seconds
+    keyring = Keyring(cast("Literal['balanced', 'strict']", config.watch.redaction), spool.redaction_key or b"")
+    settings = WatchSettings(
+        # A spread, so that streams that died together do not come back together.
+        silence_seconds=(0.9 * inactivity, inactivity),
+        verify_seconds=config.watch.anti_entropy_seconds,
+        start_jitter_seconds=config.watch.start_jitter_seconds,
+        max_line_bytes=config.watch.max_line_bytes,
+    )
+    return watch_tools(session, spool, keyring, settings=settings, counters=counters)
+
+
+def _election(config: AgentConfig, session: ApiSession) -> Election:
+    own = config.election
+    timing = ElectionTiming(
+        lease_seconds=own.lease_seconds, renew_seconds=own.renew_seconds, deadline_seconds=own.deadline_seconds
+    )
+    leases = LeaseClient(session, namespace=own.lease_namespace, name=own.lease_name)
+    return Election(Candidate(own.identity, timing), leases, session.access.credentials)
 
 
 async def _emptied(link: Link, spool: Spool) -> None:
@@ -200,12 +225,13 @@ async def _emptied(link: Link, spool: Spool) -> None:
         await asyncio.sleep(0.02)
 
 
-def _presence(identity: LinkConfig, session: ApiSession, spool: Spool, supervisor: Supervisor) -> Presence:
+def _presence(identity: LinkConfig, session: ApiSession, spool: Spool, scope: Scope) -> Presence:
     stats = spool.stats()
     return Presence(
         agent=identity.agent,
         state="report",
         observed_at=time.time_ns(),
+        node=identity.node,
         scope=identity.scope,
         version=identity.version,
         instance=identity.instance,
@@ -214,12 +240,18 @@ def _presence(identity: LinkConfig, session: ApiSession, spool: Spool, superviso
         oldest_unsent_at=stats.oldest_unsent_at,
         dropped_records=stats.dropped_records,
         api_requests=dict(session.requests),
-        streams=supervisor.health(),
+        streams=scope.health(),
     )
 
 
 def _numbers(
-    session: ApiSession, spool: Spool, supervisor: Supervisor, link: Link, counters: WatchCounters
+    session: ApiSession,
+    spool: Spool,
+    scope: Scope,
+    link: Link,
+    counters: WatchCounters,
+    *,
+    election: Election | None,
 ) -> AgentNumbers:
     stats = spool.stats()
     return AgentNumbers(
@@ -242,8 +274,10 @@ def _numbers(
         failures={str(code): count for code, count in dict(session.failures).items()},
         restarts=dict(counters.restarts),
         blind_seconds=dict(counters.blind_seconds),
-        streams=Counter(health.state for health in supervisor.health()),
+        streams=Counter(health.state for health in scope.watchers.health()),
         spool_bytes=stats.bytes,
         spool_records=stats.records,
         link_connected=link.status.state == "connected",
+        leader=election.is_leading if election is not None else None,
+        leader_changes=election.changes if election is not None else 0,
     )

@@ -4,13 +4,16 @@ The settings of an agent, read once at its start. The parts of the agent have va
 Not the reading: see kubescribe.runtime.sources.
 """
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from kubescribe.runtime.logsettings import LogConfig
-from kubescribe.runtime.settings import group, setting
+from kubescribe.runtime.settings import Check, computed, group, setting
 from kubescribe.runtime.values import (
     ADDRESS,
+    DNS_NAME,
     DURATION,
     FILE,
     GVKS,
@@ -22,9 +25,13 @@ from kubescribe.runtime.values import (
     HostPort,
     between,
     one_of,
+    show_duration,
 )
 
 MIB = 2**20
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where every pod finds what the cluster gave it: token, ca.crt, namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +102,66 @@ class SpoolConfig:
     )
 
 
+def own_namespace(account: Path = SERVICE_ACCOUNT) -> str:
+    """Return the namespace that this pod runs in, `default` outside of a cluster."""
+    try:
+        return (account / "namespace").read_text("utf-8").strip() or "default"
+    except (OSError, UnicodeDecodeError):
+        return "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectionConfig:
+    """Which of several agents of scope cluster works; the others wait. Of no use to the other scopes."""
+
+    lease_name: str = setting(
+        "kubescribe-cluster-agent",
+        DNS_NAME,
+        help="The name of the Lease that the agent that works holds.",
+        why="one Lease a cluster is enough, unless two kubescribes watch it",
+    )
+    lease_namespace: str = setting(
+        computed(own_namespace, "the pod's own namespace, else default"),
+        DNS_NAME,
+        help="The namespace of the Lease; the agent needs get, create and update on leases there.",
+        why="a Role in the own namespace is the least that can be granted",
+    )
+    identity: str = setting(
+        computed(socket.gethostname, "the host name, which is the pod's name"),
+        TEXT,
+        help="The name of this candidate, different for each.",
+        why="a pod's name says which one works in the words of kubectl",
+    )
+    lease_seconds: float = setting(
+        10.0,
+        between(DURATION, 1.0, 3600.0),
+        help="Another takes over when the Lease has not been renewed for this long; rounded up to whole seconds.",
+        why="with it a dead agent is replaced within 15 s, and a slow API server is no reason to change",
+    )
+    renew_seconds: float = setting(
+        2.0,
+        between(DURATION, 0.1, 600.0),
+        help="How often the Lease is renewed, and how often the others look at it.",
+        why="three renewals may fail before the deadline; half a request a second is nothing to an API server",
+    )
+    deadline_seconds: float = setting(
+        7.0,
+        between(DURATION, 0.2, 1800.0),
+        help="An agent that could not renew the Lease for this long stops working.",
+        why="shorter than the Lease, so that one has stopped before another begins",
+    )
+
+    def complaint(self) -> str | None:
+        """Return what is wrong with the times together."""
+        if self.renew_seconds < self.deadline_seconds < self.lease_seconds:
+            return None
+        return (
+            "--election-renew, --election-deadline, --election-lease: each must be shorter than the next, but they are"
+            f" {show_duration(self.renew_seconds)}, {show_duration(self.deadline_seconds)},"
+            f" {show_duration(self.lease_seconds)}"
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """Settings of an agent as a whole."""
@@ -113,9 +180,16 @@ class AgentConfig:
     )
     scope: str = setting(
         "all",
-        one_of("all"),
-        help="What is watched; all: the objects of the cluster and the pods of every node.",
-        why="one agent sees everything",
+        one_of("node", "cluster", "all"),
+        help="What is watched; node: the pods of one node; cluster: whatever has no node, and nodes without an agent;"
+        " all: both, with the pods of every node in one watch.",
+        why="one agent sees everything; in a cluster of many nodes one watch of all pods is too much for one process",
+    )
+    node: str = setting(
+        "",
+        DNS_NAME,
+        help="The node whose pods are watched, for the scope node and only for it.",
+        why="in a DaemonSet the pod's spec.nodeName is given, by the downward API",
     )
     aggregator: str = setting(
         "http://127.0.0.1:8081",
@@ -144,3 +218,27 @@ class AgentConfig:
     log: LogConfig = group(LogConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
+    election: ElectionConfig = group(ElectionConfig)
+
+    CHECKS: ClassVar[tuple[Check, ...]] = (
+        Check(("scope", "node"), lambda config: complain_about_node(config.scope, config.node)),
+        Check(
+            ("election.lease", "election.renew", "election.deadline"),
+            lambda config: config.election.complaint(),
+        ),
+    )
+
+    @property
+    def agent(self) -> str:
+        """The name by which the aggregator knows this agent."""
+        names = {"node": f"node/{self.node}", "cluster": f"cluster/{self.election.identity}"}
+        return names.get(self.scope, self.scope)
+
+
+def complain_about_node(scope: str, node: str) -> str | None:
+    """Return what is wrong when a node is missing, or named where none is meant."""
+    if scope == "node" and not node:
+        return "--scope node: --node is missing; give the name of the node whose pods are watched"
+    if scope != "node" and node:
+        return f"--node {node}: the scope {scope} watches no single node; give --scope node, or leave --node out"
+    return None

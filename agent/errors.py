@@ -10,6 +10,8 @@ What can go wrong in an agent, drawn here. The class answers what the caller sho
     │   ├── CredentialsRejected  HTTP 401: the token or certificate is expired or unknown
     │   └── AccessForbidden      HTTP 403: the credentials are known, the permission is missing
     ├── KindRefused              a kind in `watch.kinds` that is malformed, or is never watched
+    ├── LeaseTaken               another wrote the Lease since it was read, created or deleted it: read it again
+    ├── NotLeading               a request for the agent that leads: ask that one
     ├── Undecodable              one object or line is not what it should be: count it, skip it, go on
     └── RequestFailed            one request failed; `StreamEnd` and the watcher decide between retry and relist
         ├── ServerSaid           the server answered with a Status: code, reason, message, Retry-After
@@ -53,6 +55,14 @@ class KindRefused(AgentError):
     """A kind that was asked for cannot be watched."""
 
 
+class LeaseTaken(AgentError):
+    """The Lease is not any more what was to be replaced."""
+
+
+class NotLeading(AgentError):
+    """This agent is not the one that works."""
+
+
 class Undecodable(AgentError):
     """A line or an object is not what the API promises; it alone is skipped."""
 
@@ -79,6 +89,11 @@ class ServerSaid(RequestFailed):
         self.message = message[:256]
         self.retry_after_seconds = retry_after_seconds
         self.causes = causes
+
+    @property
+    def is_missing(self) -> bool:
+        """Tell whether the API server said that there is no such object; a proxy's page with 404 says nothing of it."""
+        return self.code == 404 and self.reason == "NotFound"
 
     @property
     def is_expired(self) -> bool:

@@ -16,7 +16,8 @@ class AgentNumbers:
     """
     One look at the agent. Mappings are by label value: requests by `verb resource`, failures by HTTP status.
 
-    `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name.
+    `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name. `leader` is
+    None for an agent that stands for no election.
     """
 
     counts: Mapping[str, int]
@@ -28,6 +29,8 @@ class AgentNumbers:
     spool_bytes: int
     spool_records: int
     link_connected: bool
+    leader: bool | None = None
+    leader_changes: int = 0
 
 
 _HELP = {
@@ -86,6 +89,15 @@ class AgentCollector(Collector):
         yield GaugeMetricFamily(
             "kubescribe_link_connected", "1 while the aggregator is connected.", value=int(numbers.link_connected)
         )
+        if numbers.leader is not None:
+            yield GaugeMetricFamily(
+                "kubescribe_agent_leader", "1 while this agent is the one that works.", value=int(numbers.leader)
+            )
+            yield CounterMetricFamily(
+                "kubescribe_agent_leader_transitions",
+                "Times that this agent began or ceased to be the one that works.",
+                value=numbers.leader_changes,
+            )
 
 
 def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:

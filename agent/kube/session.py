@@ -4,12 +4,13 @@ HTTP to the API server: one session for every stream of a process, its connectio
 Not for retries: what to do after a failure depends on what was asked, and is the asker's to decide.
 """
 
+import asyncio
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import aiohttp
 import msgspec
@@ -59,6 +60,24 @@ class _Object(msgspec.Struct, gc=False):
     metadata: _Meta
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One request as it is sent, and as it is counted (`verb` and `resource`)."""
+
+    method: str
+    path: str
+    verb: str = field(kw_only=True)
+    resource: str = field(kw_only=True)
+    accept: str = field(default="application/json", kw_only=True)
+    params: Mapping[str, str] | None = field(default=None, kw_only=True)
+    body: bytes | None = field(default=None, kw_only=True)
+
+    @property
+    def good(self) -> frozenset[int]:
+        """The statuses that are an answer: of what is created, 201."""
+        return frozenset({200}) if self.body is None else frozenset({200, 201})
+
+
 @dataclass(slots=True)
 class ApiSession:
     """
@@ -89,21 +108,32 @@ class ApiSession:
         Raises ServerSaid for every status but 200, NoAnswer when the connection fails or nothing comes for
         *silence_seconds*, also from within the block. There is no limit to the whole: a watch lasts.
         """
+        question = _Question("GET", path, verb=verb, resource=resource, accept=accept, params=params)
+        async with self._asked(question, silence_seconds) as response:
+            yield response
+
+    @asynccontextmanager
+    async def _asked(self, question: _Question, silence_seconds: float) -> AsyncIterator[aiohttp.ClientResponse]:
+        verb, resource = question.verb, question.resource
         self.requests[f"{verb} {resource}"] += 1
         try:
-            headers = {**await self.access.credentials.headers(), "Accept": accept}
+            headers = {**await self.access.credentials.headers(), "Accept": question.accept}
         except AccessError as error:
             raise NoAnswer(str(error)) from error
+        if question.body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            async with self.client.get(
-                self.access.base_url + path,
-                params=params,
+            async with self.client.request(
+                question.method,
+                self.access.base_url + question.path,
+                params=question.params,
+                data=question.body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds),
                 server_hostname=self.access.server_name or None,
                 proxy=self.access.proxy or None,
             ) as response:
-                if response.status != 200:
+                if response.status not in question.good:
                     raise await self._refusal(response)
                 yield response
         except TimeoutError as error:
@@ -121,16 +151,46 @@ class ApiSession:
         verb: str,
         resource: str,
         accept: str = "application/json",
+        deadline_seconds: float | None = None,
     ) -> bytes:
-        """Return the whole answer to a GET of *path*. Raises RequestFailed."""
-        async with self.open(path, params, verb=verb, resource=resource, accept=accept) as response:
-            parts, size = [], 0
-            async for part in response.content.iter_any():
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise NoAnswer(f"{verb} {resource}: the answer is over {MAX_BODY_BYTES} bytes")
-                parts.append(part)
-            return b"".join(parts)
+        """Return the whole answer to a GET of *path*, within *deadline_seconds* if given. Raises RequestFailed."""
+        question = _Question("GET", path, verb=verb, resource=resource, accept=accept, params=params)
+        return await self._whole(question, deadline_seconds)
+
+    async def write(
+        self,
+        method: Literal["POST", "PUT"],
+        path: str,
+        body: bytes,
+        *,
+        verb: str,
+        resource: str,
+        deadline_seconds: float,
+    ) -> bytes:
+        """
+        Send the JSON *body* to *path* and return the whole answer. Raises RequestFailed.
+
+        One that got no answer within *deadline_seconds* may have been carried out all the same, now or later.
+        """
+        question = _Question(method, path, verb=verb, resource=resource, body=body)
+        return await self._whole(question, deadline_seconds)
+
+    async def _whole(self, question: _Question, deadline_seconds: float | None) -> bytes:
+        verb, resource = question.verb, question.resource
+        try:
+            async with asyncio.timeout(deadline_seconds), self._asked(question, ANSWER_SECONDS) as response:
+                parts, size = [], 0
+                async for part in response.content.iter_any():
+                    size += len(part)
+                    if size > MAX_BODY_BYTES:
+                        raise NoAnswer(f"{verb} {resource}: the answer is over {MAX_BODY_BYTES} bytes")
+                    parts.append(part)
+                return b"".join(parts)
+        except TimeoutError as error:
+            self.failures[0] += 1
+            raise NoAnswer(
+                f"{verb} {resource}: no answer within {deadline_seconds or 0:.1f} s", is_silence=True
+            ) from error
 
     async def cluster_uid(self) -> str:
         """Return the uid of the kube-system namespace, which is the cluster's. Raises RequestFailed."""

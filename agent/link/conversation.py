@@ -26,6 +26,7 @@ from kubescribe.wire.errors import WireError
 from kubescribe.wire.link import (
     PROTOCOL_VERSION,
     Ack,
+    Adopt,
     Batch,
     Busy,
     Claim,
@@ -62,6 +63,10 @@ class LinkApp(Protocol):
 
     async def on_relist(self, streams: Sequence[str], epoch: int, reason: str) -> None:
         """Send Snapshots of *streams*."""
+        ...
+
+    async def on_adopt(self, streams: Sequence[StreamClaim]) -> None:
+        """Hold *streams* of nodes besides the own ones, and no others."""
         ...
 
 
@@ -197,6 +202,8 @@ class Conversation:
                 case Relist() as relist:
                     self.epoch = relist.epoch
                     await self._app.on_relist(relist.streams, relist.epoch, relist.reason)
+                case Adopt(streams=streams):
+                    await self._app.on_adopt(streams)
                 case Request() as request:
                     self._requests.begin(request)
                 case Credit(messages=messages):

@@ -79,7 +79,8 @@ class Link:
     """
     The link; `run` it as a task. The other methods may be called at any time, connected or not.
 
-    Claims are remembered and said anew on each connection; of reports only the newest is kept until it can be sent.
+    Claims are remembered and said anew on each connection, but for those of `claim_once`. Of reports only the newest is
+    kept until it can be sent.
     """
 
     def __init__(
@@ -101,6 +102,8 @@ class Link:
         self._status = LinkStatus()
         self._claims: dict[str, StreamClaim] = {}
         self._claimed: set[str] = set()
+        self._passing: dict[str, StreamClaim] = {}
+        """Claims for this connection that are still to be sent."""
         self._report: Presence | None = None
         self._ready = asyncio.Event()
         self._conversation: Conversation | None = None
@@ -118,15 +121,17 @@ class Link:
         self._claims.update((stream.name, stream) for stream in streams)
         self._ready.set()
 
-    def reclaim(self, names: Sequence[str]) -> None:
-        """Claim streams again that are held already: their term was taken by another, or they begin anew."""
-        self._claimed.difference_update(names)
-        self._ready.set()
+    def claim_once(self, streams: Sequence[StreamClaim]) -> None:
+        """Claim *streams* on this connection only, whether or not they were claimed on it before."""
+        if self._conversation is not None:
+            self._passing.update((stream.name, stream) for stream in streams)
+            self._ready.set()
 
     def release(self, names: Sequence[str]) -> None:
         """Claim *names* no longer on later connections."""
         for name in names:
             self._claims.pop(name, None)
+            self._passing.pop(name, None)
             self._claimed.discard(name)
 
     def report(self, presence: Presence) -> None:
@@ -195,6 +200,7 @@ class Link:
             await self._converse(conversation)
         finally:
             self._conversation = None
+            self._passing.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(3.0):
                     await socket.close()
@@ -202,7 +208,8 @@ class Link:
     async def _converse(self, conversation: Conversation) -> None:
         claims = list(self._claims.values())
         await conversation.open(self._hello(), claims)
-        self._claimed = {claim.name for claim in claims}
+        # What was released meanwhile must be claimed anew should it come back.
+        self._claimed = {claim.name for claim in claims} & self._claims.keys()
         self._conversation = conversation
         self._status = replace(self._status, state="connected", detail="", connections=self._status.connections + 1)
         _LOG.info("link.connected", url=self._config.address, connections=self._status.connections)
@@ -227,6 +234,8 @@ class Link:
             await self._ready.wait()
             self._ready.clear()
             new = [claim for name, claim in self._claims.items() if name not in self._claimed]
+            new += self._passing.values()
+            self._passing.clear()
             if new:
                 self._claimed.update(claim.name for claim in new)
                 await conversation.send(Claim(streams=tuple(new)))

@@ -29,10 +29,6 @@ from agent.watch.redaction import Redactor
 from kubescribe.wire.records import Change, Departed, Interval
 from kubescribe.wire.streams import Selector, stream_name
 
-MAX_DEPARTING = 10_000
-"""Departures that wait for their confirmation, 5 s each: a scheduler binds a few hundred pods a second. What is over it
-is confirmed by the pod's own node, or found by the hourly check."""
-
 
 class _PodSpec(msgspec.Struct, gc=False, rename="camel"):
     node_name: str = ""
@@ -60,8 +56,6 @@ class ChangeRecorder:
         self.stream = stream_name(kind.stream_resource, node)
         self.term = 0
         self.known = KnownObjects()
-        self.departing: list[Change] = []
-        """What left the watch of unscheduled pods, as the delete that it would be; the verifier takes and asks."""
         self._kind = kind
         self._name = kind.name
         self._selector = Selector(kind.resource, node)
@@ -85,8 +79,6 @@ class ChangeRecorder:
         self.known.drop(meta.uid)
         if change is None or self._selector.node != "":
             return change
-        if len(self.departing) < MAX_DEPARTING:
-            self.departing.append(change)
         return Departed(
             stream=self.stream,
             term=self.term,

@@ -94,7 +94,7 @@ async def get_uid(session: ApiSession, kind: WatchedKind, namespace: str, name: 
             accept="application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
         )
     except ServerSaid as error:
-        if error.code == 404:
+        if error.is_missing:
             return None
         raise
     try:

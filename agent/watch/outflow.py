@@ -128,10 +128,14 @@ class Outflow:
             await self.put([gap])
 
     async def report_seeing(self) -> None:
-        """Close the open Gap as recovered: the watch was accepted from the same version, though nothing came yet."""
-        gaps = self._sees_again(self._clock.now_ns(), is_lost=False)
-        if gaps:
-            await self.put(gaps)
+        """
+        Close the open Gap as recovered: the watch was accepted from the same version, though nothing came yet.
+
+        The Progress ends what others said of the stream: who watched it before, or this agent before its restart.
+        """
+        now = self._clock.now_ns()
+        gaps = self._sees_again(now, is_lost=False)
+        await self.put([*gaps, self._progress(self.position, now)])
 
     def _sees_again(self, now: int, *, is_lost: bool) -> list[Gap]:
         since = self._blindness.since

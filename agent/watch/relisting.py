@@ -69,7 +69,7 @@ class Relisting:
         before = self._before = self.outflow.position
         self._epoch = self.outflow.epoch
         least = before.version if cause == blindness.EXPIRED and before.version and not self.kind.is_events else None
-        if least is None and self.node and not self.traits.lists_from_cache:
+        if least is None and self.node is not None and not await self._lists_from_cache():
             # Before 1.31 a consistent list of one node's pods reads every pod of the cluster from etcd (rule 3).
             least = before.version
         if least is not None:
@@ -80,6 +80,11 @@ class Relisting:
                     raise
                 _LOG.info("watch.relist_widened", stream=self.outflow.stream, detail=str(error)[:256])
         return await self._list(cause, None)
+
+    async def _lists_from_cache(self) -> bool:
+        # A node's agent discovers no kinds, so that nobody else has asked for the version.
+        self.traits.minor = self.traits.minor or await self.session.server_minor()
+        return self.traits.lists_from_cache
 
     async def _list(self, cause: str | None, least: int | None) -> int:
         if self.traits.takes_watch_list(self.kind):

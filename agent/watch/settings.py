@@ -26,7 +26,7 @@ class WatchSettings:
     `progress_seconds`: bookmarks within it make one Progress.
     `page_items`: items a page of a list that etcd answers. `put_records`: records handed over at once.
     `verify_seconds`: an object that has not changed for so long is asked for, 0 never.
-    `confirm_seconds`: how long a departed or missing object may take to show up elsewhere.
+    `confirm_seconds`: how long the watch may take to tell of a delete that a GET has shown.
     `event_ttl_seconds`: how long the API server keeps Events; EKS 60 min, not settable there.
     `start_jitter_seconds`: a DaemonSet that rolls out must not list all at once; 0 for one agent.
     """

@@ -1,5 +1,5 @@
 """
-Asks etcd what the watch cannot be trusted with: objects that have been quiet for long, and pods that left a watch.
+Asks etcd what the watch cannot be trusted with: objects that have been quiet for long.
 
 A watch cache can lose a delete (kubernetes#123072, on at least six EKS clusters), and since 1.31 lists come from the
 cache too; a GET without a version reads etcd. Not for what was missed while disconnected: that is the relist's.
@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-import msgspec
 import structlog
 
 from agent.errors import RequestFailed, Undecodable
@@ -46,29 +45,12 @@ class Verifier:
 
     async def run(self) -> NoReturn:
         """Verify until cancelled; a failed request is tried again in the next slot."""
-        slot = self.settings.verify_seconds / _SLOTS if self.settings.verify_seconds else float("inf")
-        slot_at = self.clock.monotonic() + slot
         while True:
-            # Departures are looked at often, the rest once in a slot.
-            await asyncio.sleep(min(slot, self.settings.confirm_seconds / 2))
+            await asyncio.sleep(self.settings.verify_seconds / _SLOTS)
             try:
-                await self._confirm_departures()
-                if self.clock.monotonic() >= slot_at:
-                    slot_at = self.clock.monotonic() + slot
-                    await self._verify_share()
+                await self._verify_share()
             except (RequestFailed, Undecodable) as error:
                 _LOG.info("watch.verification_failed", stream=self.recorder.stream, detail=str(error)[:256])
-
-    async def _confirm_departures(self) -> None:
-        """Ask for the pods that left the watch of unscheduled ones: only a 404 or another uid is a delete (rule 23)."""
-        departing = self.recorder.departing
-        due = self.clock.now_ns() - int(self.settings.confirm_seconds * 10**9)
-        while departing and departing[0].observed_at <= due:
-            change = departing[0]
-            uid = await get_uid(self.session, self.kind, change.namespace, change.name)
-            departing.pop(0)
-            if uid != change.uid:
-                await self.put([msgspec.structs.replace(change, term=self.recorder.term)])
 
     async def _verify_share(self) -> None:
         known = self.recorder.known

@@ -8,6 +8,7 @@ how a list becomes records (`relisting`), nor what an end demands (`ending`).
 
 import asyncio
 import random as random_module
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -36,7 +37,7 @@ from agent.watch.verifying import Verifier
 from kubescribe.runtime.backoff import Backoff
 from kubescribe.runtime.clock import Clock, SystemClock
 from kubescribe.wire.link import Grant
-from kubescribe.wire.records import StreamHealth
+from kubescribe.wire.records import AnyRecord, StreamHealth
 from kubescribe.wire.streams import stream_name
 
 _LOG = structlog.get_logger()
@@ -141,6 +142,21 @@ class Watcher:
         _LOG.info("watch.relist_ordered", stream=self.stream, reason=reason[:64], epoch=epoch)
         self._order(blindness.RELISTED)
 
+    @property
+    def term(self) -> int:
+        """The term under which the stream is held, 0 for none."""
+        return self._outflow.term
+
+    async def record(self, records: Sequence[AnyRecord]) -> None:
+        """Hand over *records* that did not come from the watch: in the stream's name, moving nothing."""
+        await self._outflow.put(records)
+
+    async def leave(self, detail: str) -> None:
+        """Say by an open Gap that nobody watches the stream, after `run` has ended; who sees it next ends it."""
+        if self._outflow.position.version:
+            self._outflow.begin_blind(self._outflow.position.seen_at)
+            await self._outflow.report_open(0.0, detail=detail)
+
     def health(self) -> StreamHealth:
         """Return how the stream does."""
         position = self._outflow.position
@@ -210,6 +226,8 @@ class Watcher:
         )
         recorder.term = self._outflow.term
         self._taker = ChangeTaker(recorder, self.kind, tools.counters)
+        if not settings.verify_seconds:
+            return self._taker, recorder.known, None
         verifier = Verifier(
             self.kind,
             self._node,

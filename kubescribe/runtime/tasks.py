@@ -32,6 +32,25 @@ class Part:
     stop: Callable[[], Awaitable[None]] | None = None
 
 
+async def run_until(end: Coroutine[Any, Any, object], work: Coroutine[Any, Any, object]) -> None:
+    """
+    Run *work* until *end* returns, then cancel it and wait until it has ended.
+
+    Returns as well when the work returns before; raises what either of them raises. When cancelled it cancels both.
+    """
+    waiter = asyncio.create_task(end, name="end")
+    task = asyncio.create_task(work, name=getattr(work, "__qualname__", "work"))
+    try:
+        await asyncio.wait({waiter, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in (waiter, task):
+            each.cancel()
+        await asyncio.wait({waiter, task})
+    for each in (task, waiter):
+        if not each.cancelled():
+            each.result()
+
+
 async def run_parts(stop: asyncio.Event, parts: Sequence[Part], *, stop_seconds: float = STOP_SECONDS) -> None:
     """
     Run *parts* until *stop* is set or one of them ends; then end them one after the other, in the order given.

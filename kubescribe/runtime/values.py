@@ -261,6 +261,10 @@ FLAG: Kind[bool] = Kind(
     show=lambda value: "true" if value else "false",
     is_flag=True,
 )
+DNS_NAME: Kind[str] = TEXT.checked(
+    lambda text: len(text) <= 253 and re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", text) is not None,
+    "a name of Kubernetes such as ip-10-0-1-7.ec2.internal: lower case, digits, - and .",
+)
 PATH: Kind[Path] = Kind(expects="a path", shape="PATH", parse=lambda text: Path(_parse_text(text)).expanduser())
 FILE: Kind[Path] = Kind(expects="a file that can be read", shape="FILE", parse=_parse_file)
 ADDRESS: Kind[HostPort] = Kind(

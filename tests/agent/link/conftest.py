@@ -117,6 +117,7 @@ class RecordingApp:
     welcomes: list = field(default_factory=list)
     grants: list = field(default_factory=list)
     relists: list = field(default_factory=list)
+    adopts: list = field(default_factory=list)
 
     async def on_welcome(self, welcome):
         self.welcomes.append(welcome)
@@ -126,6 +127,9 @@ class RecordingApp:
 
     async def on_relist(self, streams, epoch, reason):
         self.relists.append((tuple(streams), epoch, reason))
+
+    async def on_adopt(self, streams):
+        self.adopts.append(tuple(streams))
 
 
 @dataclass

@@ -11,8 +11,10 @@ from agent.spool.limits import Room, SpoolLimits
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, RequestFailed
-from kubescribe.wire.link import Relist, StreamClaim
+from kubescribe.wire.link import Adopt, Relist, StreamClaim
 from kubescribe.wire.records import Presence
+
+NODE_B = StreamClaim(name="pods/node=b", kind="Pod")
 
 
 async def put_all(spool, changes):
@@ -232,6 +234,36 @@ async def test_the_journal_key_of_the_welcome_is_kept_beside_the_spool(aggregato
         await eventually(lambda: app.welcomes)
 
     assert (spool.redaction_key, spool.journal_id) == (b"k" * 32, "journal")
+
+
+async def test_what_is_to_be_adopted_reaches_the_app(aggregator, spool, linked, eventually):
+    app, ingest = linked.app, aggregator.ingest
+    async with linked(aggregator.url, spool):
+        await eventually(lambda: ingest.sessions)
+        await ingest.sessions["node-a"].send(Adopt(streams=(NODE_B,)))
+        await ingest.sessions["node-a"].send(Adopt(streams=()))
+        await eventually(lambda: len(app.adopts) == 2)
+
+    assert app.adopts == [(NODE_B,), ()]
+
+
+async def test_what_is_claimed_once_is_not_claimed_by_the_next_connection(aggregator, spool, linked, eventually):
+    ingest = aggregator.ingest
+    async with linked(aggregator.url, spool) as link:
+        link.claim_once([NODE_B])  # not connected yet: there is no connection to claim it on
+        await eventually(lambda: link.status.state == "connected")
+        for number in (1, 2):
+            link.claim_once([NODE_B])
+            await eventually(lambda number=number: len(ingest.claims) == number)
+        link.claim([StreamClaim(name="nodes", kind="Node")])
+        await eventually(lambda: len(ingest.claims) == 3)
+
+        await aggregator.stop()
+        await aggregator.start()
+        await eventually(lambda: len(ingest.claims) == 4)
+
+    named = [[claim.name for claim in claims.streams] for claims in ingest.claims]
+    assert named == [["pods/node=b"], ["pods/node=b"], ["nodes"], ["nodes"]]
 
 
 async def test_a_relist_that_the_aggregator_asks_for_reaches_the_app(aggregator, spool, linked, eventually):

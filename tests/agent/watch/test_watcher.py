@@ -508,7 +508,7 @@ async def test_a_node_stream_holds_the_pods_of_its_node(world, wait):
     assert {change.node for change in world.sink.changes} == {"node-1"}
 
 
-async def test_leaving_the_unscheduled_watch_is_a_departure_and_only_a_404_a_delete(world, wait):
+async def test_leaving_the_unscheduled_watch_is_a_departure_and_no_delete(world, wait):
     bound = await world.add_pod("bound", node="")
     await world.add_pod("deleted", node="")
     await world.live(PODS, "")
@@ -519,10 +519,8 @@ async def test_leaving_the_unscheduled_watch_is_a_departure_and_only_a_404_a_del
     await world.control.delete("pods", "shop", "deleted")
 
     await wait(lambda: len(world.sink.of(Departed)) == 2)
-    gone = await wait(lambda: [change for change in world.sink.changes if change.gone])
-    assert [change.name for change in gone] == ["deleted"]
-    departed = next(record for record in world.sink.of(Departed) if record.name == "deleted")
-    assert gone[0].resource_version == departed.resource_version
+    assert {record.name for record in world.sink.of(Departed)} == {"bound", "deleted"}
+    assert [change for change in world.sink.changes if change.gone] == []
 
 
 async def test_metadata_only_kinds_are_asked_for_as_such(world, wait):
@@ -549,3 +547,32 @@ async def test_an_order_to_list_outlives_the_agent_until_a_list_has_answered_it(
     await world.control.mend()
     await wait(lambda: len(world.sink.ends) == 2)
     assert not world.sink.marks[-1].listing
+
+
+@pytest.mark.parametrize("node", ["node-1", ""])
+async def test_before_131_a_list_with_a_node_selector_is_answered_by_the_cache(world, wait, node):
+    world.traits.minor = 30
+    world.traits.refuses_watch_list = True
+
+    await world.live(PODS, node)
+
+    lists = [row["query"] for row in await world.control.requests() if row["verb"] == "list"]
+    assert lists == ["fieldSelector&resourceVersion=0&resourceVersionMatch=NotOlderThan"]
+
+
+async def test_a_stream_of_a_node_asks_for_the_servers_version_before_it_lists(world):
+    await world.live(PODS, "node-1")
+
+    assert world.traits.minor > 0
+    assert world.session.requests["get version"] == 1
+
+
+async def test_a_quiet_stream_that_goes_on_says_so_although_nothing_comes(world, wait):
+    at = await revision(world)
+    watcher = world.watcher(EVENTS, own=StreamMark(stream="events", resource_version=at, epoch=1, term=1, seen_at=5))
+    watcher.granted(grant(1, name="events"))
+    world.run(watcher)
+
+    progress = (await wait(lambda: world.sink.of(Progress)))[0]
+
+    assert (progress.stream, progress.resource_version, progress.term) == ("events", at, 1)

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from kubescribe.runtime.errors import PartEnded, StopTimedOut
-from kubescribe.runtime.tasks import Part, run_parts
+from kubescribe.runtime.tasks import Part, run_parts, run_until
 
 
 class Recorder:
@@ -153,3 +153,45 @@ async def test_a_cancelled_run_takes_its_parts_with_it() -> None:
 async def test_two_parts_of_one_name_are_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="same name"):
         await run_parts(asyncio.Event(), [failing("a", None), failing("a", None)])
+
+
+async def test_work_runs_until_its_end_comes() -> None:
+    end, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            end.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    await run_until(end.wait(), work())
+
+    assert ended.is_set()
+
+
+async def test_work_that_fails_before_its_end_is_told() -> None:
+    async def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await run_until(asyncio.Event().wait(), work())
+
+
+async def test_work_is_cancelled_with_who_waits_for_it() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(run_until(asyncio.Event().wait(), work()))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert task.cancelled()
+    assert ended.is_set()

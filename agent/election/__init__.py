@@ -1,0 +1,1 @@
+"""Which of several cluster agents works: an election by a Lease. Only an economy; see candidate.py."""
