@@ -19,8 +19,6 @@ from prometheus_client import CollectorRegistry
 from agent.config import AgentConfig
 from agent.election.candidate import Candidate, ElectionTiming
 from agent.election.election import Election
-from agent.errors import ApiUnreachable
-from agent.kube.access import Access, find_access
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.link.link import Link, LinkConfig
@@ -37,6 +35,8 @@ from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
 from agent.watch.settings import WatchSettings
 from agent.watch.watcher import WatchTools, watch_tools
+from kubescribe.kube.access import Access, find_access
+from kubescribe.kube.errors import ApiUnreachable
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from kubescribe.kube.account import own_namespace
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
 from kubescribe.runtime.values import (
@@ -29,9 +30,6 @@ from kubescribe.runtime.values import (
 )
 
 MIB = 2**20
-
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where every pod finds what the cluster gave it: token, ca.crt, namespace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +98,6 @@ class SpoolConfig:
         help="A record waits at most this long for others before it is written.",
         why="frames compress better than single records, and 10 ms are not seen",
     )
-
-
-def own_namespace(account: Path = SERVICE_ACCOUNT) -> str:
-    """Return the namespace that this pod runs in, `default` outside of a cluster."""
-    try:
-        return (account / "namespace").read_text("utf-8").strip() or "default"
-    except (OSError, UnicodeDecodeError):
-        return "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,9 @@
 """
 What can go wrong in an agent, drawn here. The class answers what the caller should do.
 
+That the API server cannot be used as configured is said by kubescribe/kube/errors.py.
+
     AgentError
-    ├── AccessError              at start: one line that says what is wrong and what to do; exit code 2
-    │   ├── KubeconfigMissing    no file where it was looked for
-    │   ├── KubeconfigInvalid    a file that is not YAML, or not a kubeconfig, or whose plugin fails
-    │   ├── ContextMissing       no current context, or one that the file does not define
-    │   ├── ApiUnreachable       nobody answers at the address, or not with TLS that can be trusted
-    │   ├── CredentialsRejected  HTTP 401: the token or certificate is expired or unknown
-    │   └── AccessForbidden      HTTP 403: the credentials are known, the permission is missing
     ├── KindRefused              a kind in `watch.kinds` that is malformed, or is never watched
     ├── LeaseTaken               another wrote the Lease since it was read, created or deleted it: read it again
     ├── NotLeading               a request for the agent that leads: ask that one
@@ -21,34 +16,6 @@ What can go wrong in an agent, drawn here. The class answers what the caller sho
 
 class AgentError(Exception):
     """Root of the agent's errors; the message is one line, never a secret, never a whole body."""
-
-
-class AccessError(AgentError):
-    """The API server cannot be used as configured; the message says what to do."""
-
-
-class KubeconfigMissing(AccessError):
-    """No kubeconfig where it was looked for."""
-
-
-class KubeconfigInvalid(AccessError):
-    """The kubeconfig cannot be read or understood, or its credential plugin fails."""
-
-
-class ContextMissing(AccessError):
-    """The kubeconfig names no current context, or one that it does not define."""
-
-
-class ApiUnreachable(AccessError):
-    """Nobody answers at the API server's address."""
-
-
-class CredentialsRejected(AccessError):
-    """The API server answered 401."""
-
-
-class AccessForbidden(AccessError):
-    """The API server answered 403."""
 
 
 class KindRefused(AgentError):

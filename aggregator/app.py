@@ -19,12 +19,15 @@ from prometheus_client import CollectorRegistry
 from aggregator.config import AggregatorConfig
 from aggregator.errors import StoreError, StoreUnusable
 from aggregator.ingest.adopting import Adopting
+from aggregator.ingest.apiserver import open_api_server
 from aggregator.ingest.coverage import Coverage
 from aggregator.ingest.link import LinkServer
+from aggregator.ingest.peers import Anybody, Authenticator, OneOf
 from aggregator.ingest.pipeline import Committed, Limits, Pipeline
 from aggregator.ingest.presence import Roster
 from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
+from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
@@ -37,6 +40,7 @@ from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app
 from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
+from kubescribe.kube.access import find_access
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
@@ -82,10 +86,11 @@ async def assembled(
     """
     async with AsyncExitStack() as stack:
         guard = _guard(config)
+        authenticator = await stack.enter_async_context(_authenticator(config, guard))
         journal = open_journal(_store_url(config), cluster_uid=cluster_uid)
         stack.push_async_callback(journal.close)
         state = await journal.open()
-        parts, reception, link, web = _connect(config, registry, journal, state, guard)
+        parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
         machines = machines_app(guard)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -117,8 +122,28 @@ def _guard(config: AggregatorConfig) -> Guard:
         raise StartupError(f"--token-file: {error}") from error
 
 
+@asynccontextmanager
+async def _authenticator(config: AggregatorConfig, guard: Guard) -> AsyncIterator[Authenticator]:
+    """Yield what tells whose a token is; the block owns its connections. Raises AccessError."""
+    ways: list[Authenticator] = [TokenHolders(guard)] if guard.asks else []
+    if not config.ingest.audience:
+        yield OneOf(*ways) if ways else Anybody()
+        return
+    access = await find_access(str(config.kubeconfig) if config.kubeconfig else None)
+    async with open_api_server(access, version=version_string()) as api_server:
+        accounts = {"node": config.ingest.node_accounts, "cluster": config.ingest.cluster_accounts}
+        reviews = TokenReviews(api_server.post, config.ingest.audience, accounts, clock=time.monotonic)
+        yield OneOf(*ways, reviews)
+
+
 def _connect(
-    config: AggregatorConfig, registry: CollectorRegistry, journal: Journal, state: JournalState, guard: Guard
+    config: AggregatorConfig,
+    registry: CollectorRegistry,
+    journal: Journal,
+    state: JournalState,
+    guard: Guard,
+    *,
+    authenticator: Authenticator,
 ) -> tuple[list[Part], Reception, LinkServer, WebParts]:
     metrics = AggregatorMetrics(registry)
     facts: dict[str, int] = {}
@@ -183,7 +208,7 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
-    link = LinkServer(reception, metrics.link, authenticator=TokenHolders(guard) if guard.asks else None)
+    link = LinkServer(reception, metrics.link, authenticator=authenticator)
     web = WebParts(
         journal=journal,
         hub=hub,

@@ -11,12 +11,14 @@ from typing import ClassVar
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, group, setting
 from kubescribe.runtime.values import (
+    ACCOUNTS,
     ADDRESS,
     BASE_PATH,
     DURATION,
     FILE,
     PATH,
     SIZE,
+    TEXT,
     WHOLE,
     HostPort,
     Kind,
@@ -72,7 +74,27 @@ class IngestConfig:
         ADDRESS,
         option="--ingest",
         help="Where agents connect.",
-        why="without a credential only this machine may write; with --token-file any address is allowed",
+        why="without a credential only this machine may write; with --token-file or --ingest-audience any address is"
+        " allowed",
+    )
+    audience: str = setting(
+        "",
+        TEXT,
+        help="Agents may prove themselves with service account tokens of this audience, which the API server reviews"
+        " (TokenReview); empty: with the tokens of --token-file only.",
+        why="a laptop has no service accounts; the chart sets it",
+    )
+    node_accounts: tuple[str, ...] = setting(
+        (),
+        ACCOUNTS,
+        help="The service accounts of node agents; each of their tokens is good for the node of its pod alone.",
+        why="nobody is trusted unnamed",
+    )
+    cluster_accounts: tuple[str, ...] = setting(
+        (),
+        ACCOUNTS,
+        help="The service accounts of the cluster agents.",
+        why="nobody is trusted unnamed",
     )
     group_records: int = setting(
         4096,
@@ -177,6 +199,12 @@ class AggregatorConfig:
         help="The folder of the journal; it must survive a restart, and be one aggregator's alone.",
         why="where a daemon's state belongs",
     )
+    kubeconfig: Path | None = setting(
+        None,
+        PATH,
+        help="The kubeconfig whose current context reviews the agents' tokens, with --ingest-audience.",
+        why="in a cluster the pod's own ServiceAccount, else KUBECONFIG, else ~/.kube/config",
+    )
     metrics: HostPort = setting(
         HostPort("", 9090),
         ADDRESS,
@@ -199,20 +227,45 @@ class AggregatorConfig:
     CHECKS: ClassVar[tuple[Check, ...]] = (
         Check(
             ("http.listen", "tokenFile"),
-            lambda config: complain_without_credential("--http", config.http.listen, config.token_file),
+            lambda config: complain_without_credential(
+                "--http", config.http.listen, "--token-file", is_given=config.token_file is not None
+            ),
         ),
         Check(
-            ("ingest.listen", "tokenFile"),
-            lambda config: complain_without_credential("--ingest", config.ingest.listen, config.token_file),
+            ("ingest.listen", "tokenFile", "ingest.audience"),
+            lambda config: complain_without_credential(
+                "--ingest",
+                config.ingest.listen,
+                "--token-file or --ingest-audience",
+                is_given=config.token_file is not None or bool(config.ingest.audience),
+            ),
+        ),
+        Check(
+            ("ingest.audience", "ingest.nodeAccounts", "ingest.clusterAccounts"),
+            lambda config: complain_about_accounts(config.ingest),
         ),
     )
 
 
-def complain_without_credential(option: str, listen: HostPort, token_file: Path | None) -> str | None:
+def complain_without_credential(option: str, listen: HostPort, credential: str, *, is_given: bool) -> str | None:
     """Return what is wrong when an address that others reach is served without a credential."""
-    if token_file is not None or listen.is_loopback:
+    if is_given or listen.is_loopback:
         return None
     return (
         f"{option} {listen}: other machines reach it and no credential is configured;"
-        f" give --token-file, or listen on 127.0.0.1:{listen.port}"
+        f" give {credential}, or listen on 127.0.0.1:{listen.port}"
     )
+
+
+def complain_about_accounts(ingest: IngestConfig) -> str | None:
+    """Return what is wrong when an audience is given and no account may use it, or the other way round."""
+    accounts = (*ingest.node_accounts, *ingest.cluster_accounts)
+    if ingest.audience and not accounts:
+        return "--ingest-audience: nobody may connect; give --ingest-node-accounts and --ingest-cluster-accounts"
+    if accounts and not ingest.audience:
+        return (
+            "--ingest-node-accounts, --ingest-cluster-accounts: --ingest-audience is missing, for which tokens are made"
+        )
+    if twice := set(ingest.node_accounts) & set(ingest.cluster_accounts):
+        return f"{min(twice)}: it is among --ingest-node-accounts and --ingest-cluster-accounts; each scope has its own"
+    return None

@@ -10,9 +10,10 @@ from typing import Protocol
 import structlog
 
 from agent.election.candidate import Ask, Candidate
-from agent.errors import AccessError, LeaseTaken, RequestFailed, ServerSaid, Undecodable
-from agent.kube.access import Credentials
+from agent.errors import LeaseTaken, RequestFailed, ServerSaid, Undecodable
 from agent.kube.leases import Lease, LeaseSpec
+from kubescribe.kube.access import Credentials
+from kubescribe.kube.errors import AccessError
 from kubescribe.runtime.clock import Clock, SystemClock
 from kubescribe.runtime.tasks import run_until
 from kubescribe.wire.records import StreamHealth

@@ -1,1 +1,1 @@
-"""The only code that imports kubernetes_asyncio: where the API server is and how to prove who we are."""
+"""The API server as the agent asks it: a session of watches, lists and GETs, and one Lease."""

@@ -15,17 +15,10 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 import msgspec
 
-from agent.errors import (
-    AccessError,
-    AccessForbidden,
-    ApiUnreachable,
-    CredentialsRejected,
-    NoAnswer,
-    RequestFailed,
-    ServerSaid,
-)
-from agent.kube.access import Access
+from agent.errors import NoAnswer, RequestFailed, ServerSaid
 from agent.kube.statuses import decode_refusal
+from kubescribe.kube.access import Access
+from kubescribe.kube.errors import AccessError, AccessForbidden, ApiUnreachable, CredentialsRejected
 
 ANSWER_SECONDS = 60.0
 """What a list may take between two reads: a busy API server queues requests, it does not hold them longer than this."""

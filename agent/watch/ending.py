@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from agent.errors import AccessError, NoAnswer, ServerSaid
+from agent.errors import NoAnswer, ServerSaid
 from agent.watch import blindness
+from kubescribe.kube.errors import AccessError
 
 CAUSES = (
     "timeout",

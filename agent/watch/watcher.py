@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from agent.errors import AccessError, NoAnswer, RequestFailed, Undecodable
+from agent.errors import NoAnswer, RequestFailed, Undecodable
 from agent.kube.session import ApiSession
 from agent.spool.marks import StreamMark
 from agent.watch import blindness
@@ -34,6 +34,7 @@ from agent.watch.sink import Sink
 from agent.watch.streaming import WatchStream, open_watch
 from agent.watch.taking import ChangeTaker, OccurrenceTaker, Taker
 from agent.watch.verifying import Verifier
+from kubescribe.kube.errors import AccessError
 from kubescribe.runtime.backoff import Backoff
 from kubescribe.runtime.clock import Clock, SystemClock
 from kubescribe.wire.link import Grant

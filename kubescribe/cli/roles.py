@@ -62,16 +62,18 @@ def _simulate() -> tuple[Run, Errors]:
 
 
 def _agent_errors() -> Errors:
-    from agent.errors import AccessError, KindRefused  # noqa: PLC0415 - as the module says
+    from agent.errors import KindRefused  # noqa: PLC0415 - as the module says
     from agent.spool.errors import SpoolError  # noqa: PLC0415 - as the module says
+    from kubescribe.kube.errors import AccessError  # noqa: PLC0415 - as the module says
 
     return (AccessError, KindRefused, SpoolError)
 
 
 def _aggregator_errors() -> Errors:
     from aggregator.errors import StoreUnusable  # noqa: PLC0415 - as the module says
+    from kubescribe.kube.errors import AccessError  # noqa: PLC0415 - as the module says
 
-    return (StoreUnusable,)
+    return (AccessError, StoreUnusable)
 
 
 def _simulator_errors() -> Errors:

@@ -221,6 +221,12 @@ def _parse_gvk(text: str) -> str:
     return text
 
 
+def _parse_account(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", text) is None:
+        raise ValueError
+    return text
+
+
 def _parse_whole(text: str) -> int:
     # int() alone would take "1_000", " 5 " and digits of other scripts.
     if re.fullmatch(r"-?[0-9]{1,18}", text) is None:
@@ -277,6 +283,10 @@ BASE_PATH: Kind[str] = Kind(
     show=lambda value: value or "/",
 )
 HTTP_URL: Kind[str] = url_of("http", "https")
+ACCOUNTS: Kind[tuple[str, ...]] = listed(
+    Kind(expects="", shape="NAMESPACE/NAME", parse=_parse_account),
+    "service accounts as namespace/name, several separated by commas",
+)
 GVKS: Kind[tuple[str, ...]] = listed(
     Kind(expects="", shape="GROUP/VERSION/KIND", parse=_parse_gvk),
     "group/version/Kind such as argoproj.io/v1alpha1/Workflow, several separated by commas; never Secrets",

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest_asyncio
 
-from agent.kube.access import Access
 from agent.kube.session import ApiSession, open_session
+from kubescribe.kube.access import Access
 from simulator.app import opened
 from simulator.control import Control
 from simulator.settings import SimulatorSettings

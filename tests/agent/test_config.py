@@ -1,10 +1,8 @@
 """The settings of an agent that depend on each other, and its name on the link."""
 
-from pathlib import Path
-
 import pytest
 
-from agent.config import AgentConfig, own_namespace
+from agent.config import AgentConfig
 from kubescribe.runtime.errors import ConfigError
 from kubescribe.runtime.sources import load
 
@@ -56,10 +54,3 @@ def test_a_leader_renews_before_its_deadline_and_ends_before_its_lease(times: di
 
 def test_all_that_is_wrong_is_told_together() -> None:
     assert len(problems(scope="node", election_renew="9s", election_lease_name="No", aggregator="nowhere")) == 4
-
-
-def test_the_namespace_is_that_of_the_pod(tmp_path: Path) -> None:
-    (tmp_path / "namespace").write_text("kubescribe\n")
-
-    assert own_namespace(tmp_path) == "kubescribe"
-    assert own_namespace(tmp_path / "missing") == "default"

@@ -20,7 +20,7 @@ AGENT = """
 import asyncio, os, sys
 from pathlib import Path
 from agent.config import AgentConfig
-from agent.kube.access import in_cluster_access
+from kubescribe.kube.access import in_cluster_access
 from kubescribe.cli.roles import ROLES
 from kubescribe.runtime.settings import build
 from kubescribe.runtime.values import HostPort

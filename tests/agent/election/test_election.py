@@ -7,9 +7,9 @@ from aiohttp import web
 
 from agent.election.candidate import Candidate, ElectionTiming
 from agent.election.election import Election
-from agent.kube.access import Access, NoCredentials
 from agent.kube.leases import LeaseClient
 from agent.kube.session import open_session
+from kubescribe.kube.access import Access, NoCredentials
 
 QUICK = ElectionTiming(lease_seconds=2.0, renew_seconds=0.1, deadline_seconds=0.6)
 PATIENCE = 20.0

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from agent.errors import AccessForbidden, ApiUnreachable, CredentialsRejected, NoAnswer, ServerSaid
-from agent.kube.access import Access, NoCredentials
+from agent.errors import NoAnswer, ServerSaid
 from agent.kube.session import keepalive_socket, open_session
+from kubescribe.kube.access import Access, NoCredentials
+from kubescribe.kube.errors import AccessForbidden, ApiUnreachable, CredentialsRejected
 
 
 class Renewable:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent.kube.access import Access
 from agent.kube.session import ApiSession, open_session
 from agent.spool.marks import StreamMark
 from agent.watch.counters import WatchCounters
@@ -19,6 +18,7 @@ from agent.watch.kinds import PODS, WatchedKind
 from agent.watch.requests import ServerTraits
 from agent.watch.settings import WatchSettings
 from agent.watch.watcher import Watcher, watch_tools
+from kubescribe.kube.access import Access
 from kubescribe.wire.link import Grant
 from kubescribe.wire.records import AnyRecord, Change, Gap, Snapshot
 from simulator.app import RunningSimulator, opened

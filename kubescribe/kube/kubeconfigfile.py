@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from agent.errors import ContextMissing, KubeconfigInvalid, KubeconfigMissing
+from kubescribe.kube.errors import ContextMissing, KubeconfigInvalid, KubeconfigMissing
 
 _Tree = dict[str, Any]
 

@@ -15,9 +15,9 @@ from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException
 from kubernetes_asyncio.config.kube_config import load_kube_config
 
-from agent.errors import KubeconfigInvalid
-from agent.kube.access import Access
-from agent.kube.kubeconfigfile import read_entry
+from kubescribe.kube.access import Access
+from kubescribe.kube.errors import KubeconfigInvalid
+from kubescribe.kube.kubeconfigfile import read_entry
 
 PLUGIN_SECONDS = 60.0
 """A plugin may ask a cloud for a token and may have to retry; one that asks a person never ends."""

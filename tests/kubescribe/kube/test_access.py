@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import AccessError, ContextMissing, KubeconfigInvalid, KubeconfigMissing
-from agent.kube.access import find_access, in_cluster_access, is_in_cluster
+from kubescribe.kube.access import find_access, in_cluster_access, is_in_cluster
+from kubescribe.kube.errors import AccessError, ContextMissing, KubeconfigInvalid, KubeconfigMissing
 
 KUBECONFIG = """
 apiVersion: v1

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent.config import SERVICE_ACCOUNT
-from agent.errors import AccessError
+from kubescribe.kube.account import SERVICE_ACCOUNT
+from kubescribe.kube.errors import AccessError
 
 
 class Credentials(Protocol):
@@ -117,11 +117,11 @@ async def find_access(
     if kubeconfig is None and is_in_cluster(environ):
         return in_cluster_access(environ)
     # Here, since a pod needs neither; the second imports 900 modules, so a mistake in the file is told before.
-    from agent.kube.kubeconfigfile import read_entry  # noqa: PLC0415
+    from kubescribe.kube.kubeconfigfile import read_entry  # noqa: PLC0415
 
     path = kubeconfig or environ.get("KUBECONFIG") or "~/.kube/config"
     read_entry(path, context)
-    from agent.kube.kubeconfig import kubeconfig_access  # noqa: PLC0415
+    from kubescribe.kube.kubeconfig import kubeconfig_access  # noqa: PLC0415
 
     return await kubeconfig_access(path, context=context)
 
