@@ -154,7 +154,8 @@ class Watcher:
 
     async def leave(self, detail: str) -> None:
         """Say by an open Gap that nobody watches the stream, after `run` has ended; who sees it next ends it."""
-        if self._outflow.position.version:
+        # One that waits for its grant has not watched: until when the stream was seen is told by who did.
+        if self._is_started and self._outflow.position.version:
             self._outflow.begin_blind(self._outflow.position.seen_at)
             await self._outflow.report_open(0.0, detail=detail)
 

@@ -83,6 +83,17 @@ async def test_who_ceases_to_lead_says_that_nobody_watches(house):
     assert all(gap.start and gap.detail == "the agent that watched leads no longer" for gap in gaps)
 
 
+async def test_a_stream_that_waits_for_its_grant_is_not_said_to_have_been_watched(house):
+    house.claims.withheld = set(OWN)
+    scope, election = await house.cluster()
+    await until(lambda: set(scope.watchers.names()) == OWN)
+
+    await house.control.hang("leases", count=1_000)
+    await until(lambda: scope.watchers.names() == () and not election.is_leading)
+
+    assert [it for it in await house.records() if isinstance(it, Gap) and "leads" in it.detail] == []
+
+
 async def test_who_leads_again_goes_on_from_its_marks_without_a_list(house):
     scope, _ = await leading(house)
     await house.spool.flush()
