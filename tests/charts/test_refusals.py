@@ -146,6 +146,7 @@ def test_a_reserved_setting_is_found_in_its_dotted_form_too() -> None:
         (values_at("image.digest", "sha256:1"), "/image/digest"),
         (values_at("nodeAgent.spool.hostPath", "/"), "/nodeAgent/spool/hostPath"),
         (values_at("nodeAgent.maxUnavailable", "some"), "/nodeAgent/maxUnavailable"),
+        (values_at("nodeAgent.maxUnavailable", "0%"), "/nodeAgent/maxUnavailable"),
         (values_at("clusterAgent.replicas", 0), "/clusterAgent/replicas"),
         (values_at("clusterAgent.extraKinds", [{"kind": "Workflow"}]), "/clusterAgent/extraKinds/0"),
         (
