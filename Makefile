@@ -10,10 +10,10 @@ ONLY ?=
 TESTS ?= tests
 ARGS ?=
 
-.PHONY: help setup demo test lint types layers tests bench soak fmt docs clean
+.PHONY: help setup demo test lint types layers tests bench soak fmt docs manifests clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv and install everything; done once, and again when the dependencies change
 	@scripts/set-up
@@ -49,6 +49,9 @@ fmt: setup ## Format the code and mend what can be mended without thinking
 
 docs: setup ## Write docs/configuration.md from the table of settings
 	$(BIN)/python -m kubescribe.cli.configpage docs/configuration.md
+
+manifests: setup ## Write manifests/ from the chart
+	$(BIN)/python -m scripts.manifests manifests
 
 clean: ## Remove .venv and what the tools remember
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,39 @@
+{{/* The YAML files of settings, one for each role: what the chart decides, and the operator's settings over it. */}}
+
+{{/* People come from other machines only with a credential; without one, through `kubectl port-forward` to loopback. */}}
+{{- define "kubescribe.settings.aggregator" -}}
+{{- $values := .Values.aggregator -}}
+{{- $accounts := list (printf "%s/%s" .Release.Namespace (include "kubescribe.clusterAgent" .)) -}}
+{{- if .Values.nodeAgent.enabled -}}
+{{- $accounts = append $accounts (printf "%s/%s" .Release.Namespace (include "kubescribe.nodeAgent" .)) -}}
+{{- end -}}
+{{- $own := dict
+    "http" (dict "listen" (ternary ":8080" "127.0.0.1:8080" (not (empty .Values.auth.tokenSecret))) "basePath" $values.basePath)
+    "ingest" (dict "listen" ":8081" "audience" "kubescribe" "accounts" $accounts)
+-}}
+{{- if not $values.persistence.existingClaim -}}
+{{- $_ := set $own "store" (dict "retentionBytes" (include "kubescribe.retentionBytes" .)) -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $own (deepCopy $values.settings)) -}}
+{{- end }}
+
+{{- define "kubescribe.settings.clusterAgent" -}}
+{{- $own := dict
+    "aggregator" (include "kubescribe.ingestUrl" .)
+    "election" (dict "leaseName" (include "kubescribe.clusterAgent" .))
+-}}
+{{- with .Values.clusterName -}}{{- $_ := set $own "cluster" . -}}{{- end -}}
+{{- $kinds := list -}}
+{{- range .Values.clusterAgent.extraKinds -}}
+{{- $kinds = append $kinds (ternary (printf "%s/%s/%s" .group .version .kind) (printf "%s/%s" .version .kind) (not (empty .group))) -}}
+{{- end -}}
+{{- with $kinds -}}{{- $_ := set $own "watch" (dict "kinds" .) -}}{{- end -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.clusterAgent.settings)) -}}
+{{- end }}
+
+{{/* 15 s of jitter: 300 nodes that start together then list one after the other, 20 a second. */}}
+{{- define "kubescribe.settings.nodeAgent" -}}
+{{- $own := dict "aggregator" (include "kubescribe.ingestUrl" .) "watch" (dict "startJitter" "15s") -}}
+{{- with .Values.clusterName -}}{{- $_ := set $own "cluster" . -}}{{- end -}}
+{{- toYaml (mergeOverwrite $own (deepCopy .Values.nodeAgent.settings)) -}}
+{{- end }}
