@@ -248,6 +248,20 @@ class RecordQuery:
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
+class Stretch:
+    """
+    A part of a replay: (seq, JSON) in the order of seq, as the journal was at one moment.
+
+    `last` is the `after` of the next part, None when there was nothing more. Where `horizon_seq` lies above the `after`
+    of the question, records between the two may be missing here: retention was faster.
+    """
+
+    rows: list[tuple[int, bytes]]
+    last: int | None
+    horizon_seq: int
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
 class ObjectQuery:
     """The parameters of `GET objects`; `at` None is now, `after` the object id where the page before ended."""
 

@@ -25,6 +25,7 @@ from aggregator.records import (
     Plan,
     PresenceRow,
     RecordQuery,
+    Stretch,
     Verb,
     Version,
 )
@@ -228,8 +229,8 @@ class MemoryJournal:
                 items.append(change_item(row, meant[0], self._state.cluster))
         return Page(items=items, last=None)
 
-    async def replay(self, topic: str, query: RecordQuery) -> list[tuple[int, bytes]]:
-        """Return up to `limit` records above `after`."""
+    async def replay(self, topic: str, query: RecordQuery) -> Stretch:
+        """Return up to `limit` records above `after`, and the horizon."""
         query = replace(query, after=query.after or 0, ascending=True)
         topics: dict[str, Callable[[], Iterable[Found]]] = {
             "changes": lambda: self._found_changes(query),
@@ -239,7 +240,9 @@ class MemoryJournal:
         }
         if topic not in topics:
             raise BadQuery("topic", f"topic {topic[:64]!r} cannot be replayed; expected one of {', '.join(topics)}")
-        return list(islice(topics[topic](), query.limit))
+        found = list(islice(topics[topic](), query.limit + 1))
+        last = found[query.limit - 1][0] if len(found) > query.limit else None
+        return Stretch(rows=found[: query.limit], last=last, horizon_seq=self._horizon[0])
 
     async def seq_at(self, committed_at: int) -> int:
         """Return the highest seq committed before *committed_at*."""

@@ -351,7 +351,7 @@ async def test_a_replay_gives_what_lies_above_until_the_limit(store):
     await commit(store, story)
 
     async def replayed(topic: str, **parameters: object) -> list[int]:
-        return [seq for seq, _ in await store.replay(topic, RecordQuery(**parameters))]
+        return [seq for seq, _ in (await store.replay(topic, RecordQuery(**parameters))).rows]
 
     assert await replayed("changes") == [1, 5, 6]
     assert await replayed("changes", after=1, limit=1) == [5]
