@@ -147,6 +147,16 @@ class SnapshotStage:
     uids: frozenset[str] = frozenset()
 
 
+class Horizon(NamedTuple):
+    """Up to where retention has deleted, by seq and by the time of that commit (ns); zeros when it never did."""
+
+    seq: int = 0
+    at: int = 0
+
+
+NEVER_FORGOT = Horizon()
+
+
 class CounterKey(NamedTuple):
     """One series of a counter that lives in the journal: the family without `kubescribe_`, and its label values."""
 
@@ -252,13 +262,13 @@ class Stretch:
     """
     A part of a replay: (seq, JSON) in the order of seq, as the journal was at one moment.
 
-    `last` is the `after` of the next part, None when there was nothing more. Where `horizon_seq` lies above the `after`
+    `last` is the `after` of the next part, None when there was nothing more. Where the horizon lies above the `after`
     of the question, records between the two may be missing here: retention was faster.
     """
 
     rows: list[tuple[int, bytes]]
     last: int | None
-    horizon_seq: int
+    horizon: Horizon
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
@@ -278,7 +288,13 @@ class ObjectQuery:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Page:
-    """A page of finished JSON objects; `last` is the `after` of the next page, None when this one is the last."""
+    """
+    A page of finished JSON objects; `last` is the `after` of the next page, None when this one is the last.
+
+    `horizon` is that of the moment in which it was read. `since` tells of a history when its object was first seen, ns.
+    """
 
     items: list[bytes]
     last: int | None
+    horizon: Horizon = NEVER_FORGOT
+    since: int = 0

@@ -155,7 +155,7 @@ class Subscription:
                     published = hub.last_seq
                     query = self._wanted.query(after=covered, limit=REPLAY_ROWS)
                     stretch = await self._journal.replay(_IN_JOURNAL.get(source, source), query)
-                self._tell_horizon(covered, stretch.horizon_seq)
+                self._tell_horizon(covered, stretch.horizon.seq)
                 rows = stretch.rows
                 if stretch.last is not None:
                     covered = stretch.last

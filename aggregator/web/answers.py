@@ -24,6 +24,12 @@ def render_list(items: Sequence[bytes], *, next_path: str | None, complete: bool
     )
 
 
+def with_completeness(item: bytes, gaps: Sequence[bytes]) -> bytes:
+    """Return the JSON object *item*, which has fields, with `complete` and `gaps` as lists have them."""
+    complete = b"false" if gaps else b"true"
+    return b'%b,"complete":%b,"gaps":[%b]}' % (item[:-1], complete, b",".join(gaps))
+
+
 async def answer_json(request: web.Request, body: bytes, *, content_type: str = "application/json") -> web.Response:
     """Return *body* as the answer, compressed where the client takes it and it is large."""
     headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}

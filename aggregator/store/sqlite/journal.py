@@ -208,7 +208,7 @@ class SqliteJournal:
 
     async def objects(self, query: ObjectQuery) -> Page:
         """Return the cluster as it was at a moment."""
-        return await self._read(lambda reading: objects.objects(reading, query))
+        return await self._read(partial(objects.objects, query=query))
 
     async def object(self, uid: str, at: int | None = None) -> bytes | None:
         """Return one object with its body."""
@@ -216,7 +216,7 @@ class SqliteJournal:
 
     async def history(self, uid: str, query: RecordQuery) -> Page | None:
         """Return all versions of one object."""
-        return await self._read(lambda reading: objects.history(reading, uid, query))
+        return await self._read(partial(objects.history, uid=uid, query=query))
 
     async def replay(self, topic: str, query: RecordQuery) -> Stretch:
         """Return up to `limit` records above `after`; a walk that takes long ends early."""
@@ -227,7 +227,7 @@ class SqliteJournal:
 
         def read(reading: Reading) -> Stretch:
             rows, last = records.collect(reading, upward, items)
-            return Stretch(rows=rows, last=last, horizon_seq=facts.horizon(reading)[0])
+            return Stretch(rows=rows, last=last, horizon=facts.horizon(reading))
 
         return await self._read(read)
 
@@ -241,8 +241,11 @@ class SqliteJournal:
         return found | {"bytes": self._path.stat().st_size + self._wal_bytes()}
 
     async def _page(self, items: records.Items, query: RecordQuery) -> Page:
-        found, last = await self._read(lambda reading: records.collect(reading, query, items))
-        return Page(items=[item for _, item in found], last=last)
+        def read(reading: Reading) -> Page:
+            found, last = records.collect(reading, query, items)
+            return Page(items=[item for _, item in found], last=last, horizon=facts.horizon(reading))
+
+        return await self._read(read)
 
     async def _read(self, read: Callable[[Reading], T]) -> T:
         if self._readers is None:

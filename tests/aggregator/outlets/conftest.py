@@ -13,7 +13,7 @@ from aggregator.outlets.catchup import Origin, Subscription
 from aggregator.outlets.filters import EVERYTHING, Filter
 from aggregator.outlets.frames import EventStreamFraming, WebSocketFraming
 from aggregator.outlets.hub import FeedLimits, Hub
-from aggregator.records import Facets, Page, Published, RecordQuery, Stretch
+from aggregator.records import Facets, Horizon, Page, Published, RecordQuery, Stretch
 
 
 def record(seq, topic="changes", *, namespace="default", uid=None, pad=0, late=False):
@@ -56,7 +56,9 @@ class ReplayJournal:
         wanted = Filter(namespace=query.namespace, kind=query.kind, uid=query.uid, start=query.start, to=query.to)
         found = [r for r in self.records if r.seq > query.after and r.topic == topic and wanted.matches(r)]
         last = found[query.limit - 1].seq if len(found) > query.limit else None
-        stretch = Stretch(rows=[(r.seq, r.json) for r in found[: query.limit]], last=last, horizon_seq=self.horizon)
+        stretch = Stretch(
+            rows=[(r.seq, r.json) for r in found[: query.limit]], last=last, horizon=Horizon(self.horizon, self.horizon)
+        )
         if self.pause:
             await self.pause()
         return stretch

@@ -266,18 +266,23 @@ async def test_the_horizon_is_told_and_a_feed_from_before_begins_there(store):
     times = []
     for rv in range(1, 5):
         times.append(story.committed_at)
-        story.pod("web-1", rv)
+        story.pod("web-1", rv, uid=uid_of(1))
         story.pod("web-2", rv)
         await commit(store, story)
+    assert (await store.changes(ALL)).horizon == (0, 0)
 
     (*_, done) = await prune(store, times[2])
 
     facts = await store.facts()
     assert (done.horizon_seq, facts["horizonSeq"], facts["oldestCommittedAt"]) == (4, 4, times[2])
     assert [await store.seq_at(at) for at in (0, times[1], times[2], times[3], FOR_EVER)] == [4, 4, 4, 6, 8]
+    history = await store.history(uid_of(1), ALL)
+    pages = [await store.changes(ALL), await store.gaps(ALL), await store.objects(ObjectQuery()), history]
+    assert [page.horizon for page in pages] == [(4, times[1])] * len(pages)
+    assert history.since == 10, "a history begins when its object was first seen, whatever is left of it"
     below, above = [await store.replay("changes", RecordQuery(after=seq, limit=2)) for seq in (2, 4)]
-    assert (seqs_of(below), below.last, below.horizon_seq) == ([3, 4], 4, 4)
-    assert (seqs_of(above), above.last, above.horizon_seq) == ([5, 6], 6, 4)
+    assert (seqs_of(below), below.last, below.horizon) == ([3, 4], 4, (4, times[1]))
+    assert (seqs_of(above), above.last, above.horizon) == ([5, 6], 6, (4, times[1]))
 
 
 async def test_a_step_is_small_and_says_whether_more_is_due(store):
