@@ -31,6 +31,10 @@ ANSWER_SECONDS = 60.0
 
 CONNECT_SECONDS = 10.0
 
+CHECK_SECONDS = 10.0
+"""What the first question may take as a whole: somebody waits for the command, and a pod is started again anyway. Also
+a peer that accepts connections and says nothing, or a byte now and then, is told as one that does not answer."""
+
 READ_BUFFER_BYTES = 128 * 1024
 """aiohttp pauses the socket at twice this, so that a slow consumer cannot fill the memory; the kernel holds the rest.
 
@@ -82,12 +86,13 @@ class ApiSession:
         resource: str,
         accept: str = "application/json",
         silence_seconds: float = ANSWER_SECONDS,
+        total_seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """
         GET *path* and yield the answer, its body unread.
 
         Raises ServerSaid for every status but 200, NoAnswer when the connection fails or nothing comes for
-        *silence_seconds*, also from within the block. There is no limit to the whole: a watch lasts.
+        *silence_seconds*, also from within the block. The whole is limited by *total_seconds* only: a watch lasts.
         """
         self.requests[f"{verb} {resource}"] += 1
         try:
@@ -99,7 +104,9 @@ class ApiSession:
                 self.access.base_url + path,
                 params=params,
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds),
+                timeout=aiohttp.ClientTimeout(
+                    total=total_seconds, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds
+                ),
                 server_hostname=self.access.server_name or None,
                 proxy=self.access.proxy or None,
             ) as response:
@@ -108,7 +115,8 @@ class ApiSession:
                 yield response
         except TimeoutError as error:
             self.failures[0] += 1
-            raise NoAnswer(f"{verb} {resource}: silent for {silence_seconds:.0f} s", is_silence=True) from error
+            silent = f"silent for {min(silence_seconds, total_seconds or silence_seconds):.0f} s"
+            raise NoAnswer(f"{verb} {resource}: {silent}", is_silence=True) from error
         except (aiohttp.ClientError, OSError) as error:
             self.failures[0] += 1
             raise NoAnswer(f"{verb} {resource}: {_line(error)}") from error
@@ -121,9 +129,12 @@ class ApiSession:
         verb: str,
         resource: str,
         accept: str = "application/json",
+        total_seconds: float | None = None,
     ) -> bytes:
-        """Return the whole answer to a GET of *path*. Raises RequestFailed."""
-        async with self.open(path, params, verb=verb, resource=resource, accept=accept) as response:
+        """Return the whole answer to a GET of *path*, as `open` gives it. Raises RequestFailed."""
+        async with self.open(
+            path, params, verb=verb, resource=resource, accept=accept, total_seconds=total_seconds
+        ) as response:
             parts, size = [], 0
             async for part in response.content.iter_any():
                 size += len(part)
@@ -134,7 +145,9 @@ class ApiSession:
 
     async def cluster_uid(self) -> str:
         """Return the uid of the kube-system namespace, which is the cluster's. Raises RequestFailed."""
-        body = await self.get("/api/v1/namespaces/kube-system", verb="get", resource="namespaces")
+        body = await self.get(
+            "/api/v1/namespaces/kube-system", verb="get", resource="namespaces", total_seconds=CHECK_SECONDS
+        )
         uid = _decoded(body, _Object, "namespace kube-system").metadata.uid
         if not uid:
             raise ServerSaid(200, message="namespace kube-system has no uid")
@@ -181,8 +194,9 @@ class ApiSession:
                     f"({error.message[:160]})"
                 )
             return AccessError(f"the API server {where} answered {error}")
+        silence = isinstance(error, NoAnswer) and error.is_silence
         return ApiUnreachable(
-            f"the API server {where} does not answer: {_line(error.__cause__ or error)}; "
+            f"the API server {where} does not answer: {_line(error if silence else error.__cause__ or error)}; "
             "is the cluster up, the network (VPN) on, and the context the right one?"
         )
 
