@@ -171,7 +171,7 @@ class Plan:
 
     `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
     `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
-    transaction. `epoch` and `cluster_uid` are given when they change.
+    transaction. `forgotten_spools` are known no more. `epoch` and `cluster_uid` are given when they change.
     """
 
     heads: dict[int, Head] = field(default_factory=dict)
@@ -182,6 +182,7 @@ class Plan:
     streams: dict[str, StreamRow] = field(default_factory=dict)
     terms: dict[tuple[str, int], int] = field(default_factory=dict)
     spools: dict[str, int] = field(default_factory=dict)
+    forgotten_spools: list[str] = field(default_factory=list)
     stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
     staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     counters: dict[CounterKey, int] = field(default_factory=dict)
@@ -192,22 +193,22 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class JournalState:
-    """What ingest needs to know when a journal was opened; small, whatever the journal's size."""
+    """What ingest needs to know when a journal was opened, by default a new one; small, whatever the journal's size."""
 
     journal_id: str
     redaction_key: bytes
-    cluster_uid: str
-    cluster: str
-    epoch: int
-    last_seq: int
-    last_object_id: int
-    streams: dict[str, StreamRow]
-    terms: dict[tuple[str, int], int]
-    spools: dict[str, int]
-    stages: dict[str, SnapshotStage]
-    counters: dict[CounterKey, int]
-    open_gaps: dict[str, Gap]
-    present: dict[str, Presence]
+    cluster_uid: str = ""
+    cluster: str = ""
+    epoch: int = 1
+    last_seq: int = 0
+    last_object_id: int = 0
+    streams: dict[str, StreamRow] = field(default_factory=dict)
+    terms: dict[tuple[str, int], int] = field(default_factory=dict)
+    spools: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, SnapshotStage] = field(default_factory=dict)
+    counters: dict[CounterKey, int] = field(default_factory=dict)
+    open_gaps: dict[str, Gap] = field(default_factory=dict)
+    present: dict[str, Presence] = field(default_factory=dict)
     last_committed_at: int = 0
 
 

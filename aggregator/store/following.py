@@ -30,7 +30,7 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         last_object_id=max([state.last_object_id, *plan.heads]),
         streams=state.streams | plan.streams,
         terms=state.terms | plan.terms,
-        spools=state.spools | plan.spools,
+        spools={name: n for name, n in state.spools.items() if name not in plan.forgotten_spools} | plan.spools,
         stages=_stages(state.stages, plan),
         counters=counters,
         open_gaps=gaps,

@@ -47,22 +47,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._is_open = False
-        self._state = JournalState(
-            journal_id=uuid4().hex,
-            redaction_key=token_bytes(32),
-            cluster_uid="",
-            cluster="",
-            epoch=1,
-            last_seq=0,
-            last_object_id=0,
-            streams={},
-            terms={},
-            spools={},
-            stages={},
-            counters={},
-            open_gaps={},
-            present={},
-        )
+        self._state = JournalState(journal_id=uuid4().hex, redaction_key=token_bytes(32))
         self._heads: dict[int, Head] = {}
         self._ids: dict[ObjectKey, int] = {}
         self._first_observed_at: dict[int, int] = {}
