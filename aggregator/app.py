@@ -18,11 +18,14 @@ from prometheus_client import CollectorRegistry
 
 from aggregator.config import AggregatorConfig
 from aggregator.errors import StoreError, StoreUnusable
+from aggregator.ingest.adopting import Adopting
+from aggregator.ingest.coverage import Coverage
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.pipeline import Committed, Limits, Pipeline
 from aggregator.ingest.presence import Roster
 from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
+from aggregator.ingest.settling import Settling
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
@@ -32,7 +35,7 @@ from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
 from aggregator.web.credentials import TokenFileUnusable, Tokens
-from aggregator.web.guarding import Guard
+from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
@@ -120,6 +123,7 @@ def _connect(
     metrics = AggregatorMetrics(registry)
     facts: dict[str, int] = {}
     roster = Roster(time.time_ns, state.present.values())
+    coverage = Coverage(after_seconds=config.adoption.after_seconds, max_adopted=config.adoption.max_nodes)
     hub = Hub(
         journal_id=state.journal_id,
         last_seq=state.last_seq,
@@ -140,6 +144,7 @@ def _connect(
         metrics.ingest.commit_seconds.observe(done.seconds)
         for outcome, count in done.tally.items():
             metrics.ingest.outcomes.labels(outcome).inc(count)
+        adopting.committed(done.nodes)
         for relist in done.relists:
             reception.ask_relist(relist)
 
@@ -151,9 +156,12 @@ def _connect(
         on_failed=lambda: metrics.ingest.commits.labels("failed").inc(),
         limits=Limits(group_records=config.ingest.group_records, waiting_records=config.ingest.waiting_records),
     )
+    adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
+    settling = Settling(pipeline, adopting, now_ns=time.time_ns)
     reception = Reception(
         pipeline,
         roster,
+        adopting,
         now_ns=time.time_ns,
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
@@ -173,9 +181,9 @@ def _connect(
         forgetting=pipeline.forgetting,
         on_pruned=pruned,
     )
-    recorder = IngestRecorder(pipeline, roster)
+    recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
-    link = LinkServer(reception, metrics.link, is_authorized=guard.admits if guard.asks else None)
+    link = LinkServer(reception, metrics.link, authenticator=TokenHolders(guard) if guard.asks else None)
     web = WebParts(
         journal=journal,
         hub=hub,
@@ -198,6 +206,8 @@ def _connect(
 
     parts = [
         Part(name="links", run=keep_links, stop=stop_links),
+        Part(name="adoption", run=adopting.run),
+        Part(name="settling", run=settling.run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
         Part(name="retention", run=retention.run),

@@ -101,6 +101,24 @@ class IngestConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionConfig:
+    """Nodes without an agent of their own: the cluster agent watches their pods."""
+
+    after_seconds: float = setting(
+        60.0,
+        between(DURATION, 1.0, 86_400.0),
+        help="How long a node's agent may be away before the cluster agent watches the node's pods.",
+        why="a DaemonSet's pod that is replaced is back within a minute; what happened meanwhile is caught up",
+    )
+    max_nodes: int = setting(
+        200,
+        between(WHOLE, 0, 5_000),
+        help="The most nodes that are adopted; further ones are shown as unreported, with a Gap for each.",
+        why="a watch and a connection for each node are borne by one process",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
     """The journal."""
 
@@ -174,6 +192,7 @@ class AggregatorConfig:
     log: LogConfig = group(LogConfig)
     http: HttpConfig = group(HttpConfig)
     ingest: IngestConfig = group(IngestConfig)
+    adoption: AdoptionConfig = group(AdoptionConfig)
     store: StoreConfig = group(StoreConfig)
     feed: FeedConfig = group(FeedConfig)
 

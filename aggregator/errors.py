@@ -6,6 +6,7 @@ The errors of the aggregator; each class answers what the caller should do.
     │   ├── StoreClosed         stop: the store was closed
     │   ├── StoreUnavailable    retry: the disk is full, read-only or failing; nothing of the commit was kept
     │   └── StoreUnusable       stop at start-up: not a journal, a newer one, of another cluster, damaged
+    ├── PeersUnknown            answer 503: whose a credential is cannot be asked now
     ├── LinkRefused             end this one connection, with a code
     ├── RequestFailed           answer without it: an agent could not, is gone, or was too slow
     └── BadQuery                answer 400: names the parameter, the value and the expectation
@@ -39,6 +40,10 @@ class LinkRefused(AggregatorError):
         super().__init__(message)
         self.code = code
         self.retry_after_seconds = retry_after_seconds
+
+
+class PeersUnknown(AggregatorError):
+    """The API server, which knows whose a token is, did not answer; trying again may succeed."""
 
 
 class RequestFailed(AggregatorError):

@@ -157,6 +157,25 @@ class Horizon(NamedTuple):
 NEVER_FORGOT = Horizon()
 
 
+@dataclass(slots=True, kw_only=True, frozen=True)
+class DoubtRow:
+    """
+    An object that no stream holds any more while nobody has told what became of it (watching rule 23).
+
+    A head at or above `settled_by` settles it, whoever reports it. `resource_version` is what its delete would carry:
+    its own when a watch told that it left (`after` is 0), the last known one when a list did not hold it; then it
+    vanished after `after`, ns. `since` is when the doubt was committed, ns.
+    """
+
+    key: ObjectKey
+    namespace: str
+    name: str
+    resource_version: int
+    after: int
+    settled_by: Version
+    since: int
+
+
 class CounterKey(NamedTuple):
     """One series of a counter that lives in the journal: the family without `kubescribe_`, and its label values."""
 
@@ -171,7 +190,9 @@ class Plan:
 
     `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
     `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
-    transaction. `forgotten_spools` are known no more. `epoch` and `cluster_uid` are given when they change.
+    transaction. `doubts` maps an object to what is in doubt about it, None when that is settled. `retired` are streams
+    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more.
+    `epoch` and `cluster_uid` are given when they change.
     """
 
     heads: dict[int, Head] = field(default_factory=dict)
@@ -185,6 +206,8 @@ class Plan:
     forgotten_spools: list[str] = field(default_factory=list)
     stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
     staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    doubts: dict[ObjectKey, DoubtRow | None] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
     counters: dict[CounterKey, int] = field(default_factory=dict)
     epoch: int | None = None
     cluster_uid: str | None = None
@@ -209,6 +232,7 @@ class JournalState:
     counters: dict[CounterKey, int] = field(default_factory=dict)
     open_gaps: dict[str, Gap] = field(default_factory=dict)
     present: dict[str, Presence] = field(default_factory=dict)
+    doubts: dict[ObjectKey, DoubtRow] = field(default_factory=dict)
     last_committed_at: int = 0
 
 

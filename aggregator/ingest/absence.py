@@ -4,6 +4,7 @@ Absence: the deletes that a whole Snapshot proves (design section 2; client-go's
 Judged against the journal, not against anybody's memory, so that it holds across restarts of every part.
 """
 
+from aggregator.ingest.doubts import doubt_absent
 from aggregator.ingest.ledger import Draft
 from aggregator.ingest.rows import Known, add_head
 from aggregator.ingest.streams import Absence
@@ -14,8 +15,6 @@ from kubescribe.wire.streams import selector_of
 def store_absence(draft: Draft, known: Known, absence: Absence) -> None:
     """Infer the deletes that a whole Snapshot proves: alive for the journal, of the stream, not younger, not listed."""
     selector = selector_of(absence.stream)
-    if selector.node == "":
-        return  # what left the unscheduled pods is a departure: its node, or a GET, says what became of it
     heads = {head.key: head for head in known.living[absence.stream]}
     for key in known.before:
         if key.kind == absence.kind:
@@ -24,7 +23,11 @@ def store_absence(draft: Draft, known: Known, absence: Absence) -> None:
     for key, stored in heads.items():
         head = known.heads.get(key, stored)
         is_judged = not head.version.gone and head.version <= limit and selector.matches(head.node)
-        if is_judged and key.uid not in absence.uids:
+        if not is_judged or key.uid in absence.uids:
+            continue
+        if selector.node == "":
+            doubt_absent(draft, head, absence)  # it may have been bound meanwhile
+        else:
             _infer_delete(draft, known, head, absence)
 
 

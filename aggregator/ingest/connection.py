@@ -84,8 +84,19 @@ class Ingest(Protocol):
 class Session:
     """An agent's conversation, as others may use it: who it is, and a way to talk to it. Compared by identity."""
 
-    def __init__(self, hello: Hello, *, connected_at: int, remote: str, outgoing: Outgoing, requests: Requests) -> None:
+    def __init__(
+        self,
+        hello: Hello,
+        *,
+        connected_at: int,
+        remote: str,
+        outgoing: Outgoing,
+        requests: Requests,
+        end: Callable[[str], None],
+    ) -> None:
         self.agent = hello.agent
+        self.scope = hello.scope
+        self.node = hello.node
         self.spool_id = hello.spool_id
         self.former_spool_ids = hello.former_spool_ids
         self.instance = hello.instance
@@ -93,10 +104,15 @@ class Session:
         self.remote = remote
         self._outgoing = outgoing
         self._requests = requests
+        self._end = end
 
     async def send(self, message: FromAggregator) -> None:
         """Queue *message*; never waits. An agent that does not take what was queued is cut off."""
         self._outgoing.put(message)
+
+    def end(self, reason: str) -> None:
+        """End the conversation; the agent comes again soon, and claims its streams anew."""
+        self._end(reason)
 
     def request(self, verb: str, arguments: bytes = b"", deadline_seconds: float = 10.0) -> AsyncIterator[bytes]:
         """
@@ -168,7 +184,14 @@ class Connection:
     async def converse(self, hello: Hello, *, connected_at: int, remote: str, on_welcomed: Callable[[], None]) -> None:
         """Welcome the agent, call *on_welcomed*, and talk until either side ends it; `farewell` comes after."""
         requests = Requests(self._outgoing, credit=0)
-        session = Session(hello, connected_at=connected_at, remote=remote, outgoing=self._outgoing, requests=requests)
+        session = Session(
+            hello,
+            connected_at=connected_at,
+            remote=remote,
+            outgoing=self._outgoing,
+            requests=requests,
+            end=lambda reason: self.refuse("superseded", reason, self._busy_seconds),
+        )
         try:
             welcome = await self._ingest.welcome(session, hello)
         except LinkRefused as error:

@@ -11,8 +11,11 @@ from itertools import islice
 
 from aggregator.records import (
     CounterKey,
+    DoubtRow,
     GapRow,
+    Head,
     JournalState,
+    ObjectKey,
     Plan,
     PresenceRow,
     Published,
@@ -57,6 +60,7 @@ class Ledger:
     stages: dict[str, Stage]
     open_gaps: dict[str, Gap]
     present: dict[str, Presence]
+    doubts: dict[ObjectKey, DoubtRow]
 
     @classmethod
     def of(cls, state: JournalState) -> "Ledger":
@@ -76,6 +80,7 @@ class Ledger:
             stages={name: Stage(stage, set(stage.uids)) for name, stage in state.stages.items()},
             open_gaps=dict(state.open_gaps),
             present=dict(state.present),
+            doubts=dict(state.doubts),
         )
 
 
@@ -89,6 +94,7 @@ class Draft:
     published: list[Published] = field(default_factory=list)
     relists: list[tuple[str, ...]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
+    nodes: list[Head] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0
@@ -171,6 +177,12 @@ class Draft:
                 return row.presence if row.presence.state == "came" else None
         return self.ledger.present.get(agent)
 
+    def doubt(self, key: ObjectKey) -> DoubtRow | None:
+        """Return what is in doubt about an object in this draft."""
+        if key in self.plan.doubts:
+            return self.plan.doubts[key]
+        return self.ledger.doubts.get(key)
+
     def count(self, family: str, *labels: str, by: int = 1) -> None:
         """Add to a counter that lives in the journal."""
         key = CounterKey(family, labels)
@@ -192,10 +204,7 @@ class Draft:
         ledger.cluster_uid = plan.cluster_uid or ledger.cluster_uid
         ledger.cluster = plan.cluster or ledger.cluster
         for name, stage in plan.stages.items():
-            if stage is None:
-                ledger.stages.pop(name, None)
-            elif name not in ledger.stages or ledger.stages[name].snapshot.id != stage.id:
-                ledger.stages[name] = Stage(stage, set())
+            _follow_stage(ledger.stages, name, stage)
         for name, uids in plan.staged:
             if name in ledger.stages:
                 ledger.stages[name].uids.update(uids)
@@ -203,6 +212,12 @@ class Draft:
             _follow_gap(ledger.open_gaps, row)
         for came_or_went in plan.presences:
             _follow_presence(ledger.present, came_or_went)
+        for key, doubt in plan.doubts.items():
+            _follow_doubt(ledger.doubts, key, doubt)
+        for name in plan.retired:
+            ledger.streams.pop(name, None)
+            ledger.terms.pop(name, None)
+            ledger.stages.pop(name, None)
 
 
 def _terms_by_stream(terms: dict[tuple[str, int], int]) -> dict[str, dict[int, int]]:
@@ -210,6 +225,20 @@ def _terms_by_stream(terms: dict[tuple[str, int], int]) -> dict[str, dict[int, i
     for (stream, term), epoch in terms.items():
         found.setdefault(stream, {})[term] = epoch
     return found
+
+
+def _follow_stage(stages: dict[str, Stage], name: str, stage: SnapshotStage | None) -> None:
+    if stage is None:
+        stages.pop(name, None)
+    elif name not in stages or stages[name].snapshot.id != stage.id:
+        stages[name] = Stage(stage, set())
+
+
+def _follow_doubt(doubts: dict[ObjectKey, DoubtRow], key: ObjectKey, doubt: DoubtRow | None) -> None:
+    if doubt is None:
+        doubts.pop(key, None)
+    else:
+        doubts[key] = doubt
 
 
 def _follow_gap(open_gaps: dict[str, Gap], row: GapRow) -> None:

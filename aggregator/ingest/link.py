@@ -13,7 +13,9 @@ from collections.abc import Callable
 import structlog
 from aiohttp import web
 
+from aggregator.errors import PeersUnknown
 from aggregator.ingest.connection import BUSY_SECONDS, HELLO_SECONDS, Connection, Ingest, Session
+from aggregator.ingest.peers import Anybody, Authenticator, Peer
 from aggregator.metrics import LinkMetrics
 from kubescribe.wire.link import MAX_MESSAGE_BYTES, Hello
 
@@ -29,7 +31,7 @@ class LinkServer:
     """
     The agents' connections: accepts them, lets a newer one supersede an older one of the same agent, ends them.
 
-    *is_authorized* is given the bearer token, "" for none; None admits everybody. `heartbeat_seconds` is the interval
+    *authenticator* tells whose the bearer token is. `heartbeat_seconds` is the interval
     of websocket pings: a half-open connection is found after 1.5 of them.
     """
 
@@ -38,7 +40,7 @@ class LinkServer:
         ingest: Ingest,
         metrics: LinkMetrics,
         *,
-        is_authorized: Callable[[str], bool] | None = None,
+        authenticator: Authenticator | None = None,
         heartbeat_seconds: float = 15.0,
         hello_seconds: float = HELLO_SECONDS,
         busy_seconds: float = BUSY_SECONDS,
@@ -47,7 +49,7 @@ class LinkServer:
     ) -> None:
         self._ingest = ingest
         self._metrics = metrics
-        self._is_authorized = is_authorized
+        self._authenticator = authenticator or Anybody()
         self._heartbeat_seconds = heartbeat_seconds
         self._hello_seconds = hello_seconds
         self.busy_seconds = busy_seconds
@@ -65,7 +67,12 @@ class LinkServer:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request to open the link; returns when the conversation is over."""
-        if self._is_authorized is not None and not self._is_authorized(_bearer(request)):
+        try:
+            peer = await self._authenticator.peer_of(_bearer(request))
+        except PeersUnknown as error:
+            _LOG.warning("link.peers_unknown", error=str(error)[:256], remote=request.remote or "")
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        if peer is None:
             self._metrics.errors.labels("unauthorized").inc()
             _LOG.warning("link.unauthorized", remote=request.remote or "")
             return web.json_response(
@@ -92,7 +99,7 @@ class LinkServer:
         )
         ended = self._all[connection] = asyncio.Event()
         try:
-            await self._serve(connection, request.remote or "")
+            await self._serve(connection, peer, request.remote or "")
         finally:
             try:
                 await connection.farewell()
@@ -115,7 +122,7 @@ class LinkServer:
     async def _shut_down(self, _: web.Application) -> None:
         await self.stop()
 
-    async def _serve(self, connection: Connection, remote: str) -> None:
+    async def _serve(self, connection: Connection, peer: Peer, remote: str) -> None:
         if self._is_stopping:
             connection.refuse("stopping", "the aggregator is stopping", self._draw(0.5, 3.0))
             return
@@ -124,7 +131,12 @@ class LinkServer:
             hello = await connection.first_message()
         finally:
             self._unknown -= 1
-        if hello is not None:
+        if hello is None:
+            return
+        complaint = peer.complaint(hello)
+        if complaint:
+            connection.refuse("unauthorized", complaint)
+        else:
             await self._converse(connection, hello, remote)
 
     async def _converse(self, connection: Connection, hello: Hello, remote: str) -> None:

@@ -18,12 +18,22 @@ import structlog
 from aggregator.errors import StoreClosed, StoreError, StoreUnavailable
 from aggregator.ingest.absence import store_absence
 from aggregator.ingest.catalog import Catalog
+from aggregator.ingest.doubts import doubt_departed, settle
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
+from aggregator.ingest.nodes import follow_nodes
 from aggregator.ingest.occurrences import prefetch_occurrences, store_occurrence
-from aggregator.ingest.streams import Absence, Located, LocatedChange, LocatedOccurrence, grant, locate
+from aggregator.ingest.streams import (
+    Absence,
+    Located,
+    LocatedChange,
+    LocatedDeparture,
+    LocatedOccurrence,
+    grant,
+    locate,
+)
 from aggregator.ingest.versions import prefetch, store_change
-from aggregator.records import CounterKey, JournalState, ObjectKey, Published
+from aggregator.records import CounterKey, Head, JournalState, ObjectKey, Published
 from aggregator.store.base import Journal
 from kubescribe.wire.link import Claim, Grant, Granted, Relist
 from kubescribe.wire.records import AnyRecord
@@ -36,7 +46,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """What one transaction brought: for the outlets, and for the numbers that tell how ingest does."""
+    """
+    What one transaction brought: for the outlets, and for the numbers that tell how ingest does.
+
+    `nodes` are the heads of the Nodes that it moved.
+    """
 
     published: Sequence[Published]
     counters: dict[CounterKey, int]
@@ -44,6 +58,7 @@ class Committed:
     seconds: float
     batches: int
     relists: Sequence[Relist]
+    nodes: Sequence[Head]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +232,7 @@ class Pipeline:
                 seconds=asyncio.get_running_loop().time() - started,
                 batches=sum(isinstance(work, _Submission) for work in group),
                 relists=[Relist(epoch=draft.epoch, streams=names, reason="snapshot") for names in draft.relists],
+                nodes=draft.nodes,
             )
         )
 
@@ -240,8 +256,12 @@ class Pipeline:
                     store_occurrence(draft, occurrences, item)
                 elif isinstance(item, Absence):
                     store_absence(draft, known, item)
+                elif isinstance(item, LocatedDeparture):
+                    doubt_departed(draft, known, item)
                 else:
                     add_gap(draft, item)
+            settle(draft, known)
+            follow_nodes(draft, known)
 
         if len(located) > _SMALL:
             await asyncio.to_thread(second_pass)

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
+from aggregator.ingest.nodes import UNSCHEDULED, pods_of
 from aggregator.outlets.fleet import AgentStatus
 from aggregator.records import Facets, PresenceRow, Published
 from aggregator.rendering import render_presence
 from kubescribe.wire.link import Hello
-from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.records import Gap, Presence, StreamHealth
 
 SEEING = frozenset({"live", "forbidden", "notServed"})
 """States of a stream that need no more time: it is up to date, or it never will be and says so."""
@@ -44,28 +45,65 @@ def came(draft: Draft, hello: Hello, now: int) -> None:
     _write(draft, presence)
 
 
-def went(draft: Draft, agent: str, since: int) -> None:
-    """Write that an agent is away since *since*, and open its gap; without a known agent nothing is written."""
+def went(draft: Draft, agent: str, since: int, *, spool_id: str = "") -> None:
+    """
+    Write that an agent is away since *since*, and open its gap; without a known agent nothing is written.
+
+    A cluster agent that held no stream, by its *spool_id* if that is known, was a standby: nobody misses what it sees.
+    """
     present = draft.present(agent)
     if present is None:
         return
     _write(draft, Presence(agent=agent, state="went", observed_at=since, node=present.node, scope=present.scope))
+    if present.scope == "cluster" and spool_id and not _holds_any(draft, spool_id):
+        return
     gap_id = absence_gap_id(agent, present.instance, since)
     add_gap(draft, Gap(id=gap_id, stream=f"agent/{agent}", cause="agent_absent", start=since))
 
 
-def made_good(ledger: Ledger, report: Presence) -> list[Gap]:
-    """Return the agent's absence gaps that *report* shows to be recovered, closed at the report's time."""
+def _holds_any(draft: Draft, spool_id: str) -> bool:
+    rows = {**draft.ledger.streams, **draft.plan.streams}
+    return any(row.holder == spool_id for row in rows.values())
+
+
+def is_caught_up(report: Presence) -> bool:
+    """Tell whether the agent had sent what it saw: the rest is a flow, not a backlog."""
     oldest = report.oldest_unsent_at
     # Both times are the agent's: a clock that is wrong does not matter. Under load something is always on its way.
-    is_caught_up = oldest is None or report.observed_at - oldest < _ON_ITS_WAY
-    if not is_caught_up or not report.streams or any(stream.state not in SEEING for stream in report.streams):
+    return oldest is None or report.observed_at - oldest < _ON_ITS_WAY
+
+
+def made_good(ledger: Ledger, report: Presence, spool_id: str) -> list[Gap]:
+    """
+    Return the absence gaps that *report*, of the agent with that spool, shows to be recovered, closed at its time.
+
+    Its own, once it sees with every stream. Of others those whose streams it holds and sees with: the cluster agent's
+    that adopted a node, and that of one cluster agent that took over from another. What was missed between is a gap of
+    the stream.
+    """
+    if not is_caught_up(report) or not report.streams:
         return []
-    return [
-        closed(gap, report.observed_at)
-        for gap in ledger.open_gaps.values()
-        if gap.cause == "agent_absent" and gap.stream == f"agent/{report.agent}"
-    ]
+    seeing = {stream.name for stream in report.streams if stream.state in SEEING and _holds(ledger, spool_id, stream)}
+    sees_all = all(stream.state in SEEING for stream in report.streams)
+    found = []
+    for gap in ledger.open_gaps.values():
+        agent = gap.stream.removeprefix("agent/")
+        if gap.cause != "agent_absent":
+            continue
+        if agent == report.agent:
+            is_good = sees_all
+        elif agent.startswith("node/"):
+            is_good = pods_of(agent.removeprefix("node/")) in seeing
+        else:
+            is_good = agent.startswith("cluster/") and UNSCHEDULED in seeing and sees_all
+        if is_good:
+            found.append(closed(gap, report.observed_at))
+    return found
+
+
+def _holds(ledger: Ledger, spool_id: str, stream: StreamHealth) -> bool:
+    row = ledger.streams.get(stream.name)
+    return row is not None and row.holder == spool_id
 
 
 def closed(gap: Gap, to: int) -> Gap:
@@ -112,6 +150,11 @@ class Roster:
         """Note that an agent is away."""
         if agent in self._agents:
             self._agents[agent] = replace(self._agents[agent], connected=False, since=now)
+
+    def forget(self, agent: str) -> None:
+        """Forget an agent that is away: others do its work, or there is nothing left to do."""
+        if agent in self._agents and not self._agents[agent].connected:
+            del self._agents[agent]
 
     def report(self, presence: Presence) -> None:
         """Keep an agent's last word about itself."""

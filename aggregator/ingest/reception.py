@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import structlog
 
 from aggregator.errors import LinkRefused, StoreError, StoreUnavailable
+from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
@@ -38,6 +39,7 @@ class _Departure:
     """An agent that may be back in a moment: away since when, and what the journal has of its coming."""
 
     since: int
+    spool_id: str
     present: Presence | None
     timer: asyncio.TimerHandle
 
@@ -49,6 +51,7 @@ class Reception:
         self,
         pipeline: Pipeline,
         roster: Roster,
+        adopting: Adopting,
         *,
         now_ns: Callable[[], int],
         window_batches: int = 32,
@@ -58,6 +61,7 @@ class Reception:
     ) -> None:
         self._pipeline = pipeline
         self._roster = roster
+        self._adopting = adopting
         self._now_ns = now_ns
         self._window_batches = window_batches
         self._window_bytes = window_bytes
@@ -71,6 +75,7 @@ class Reception:
 
     async def begin(self) -> None:
         """Write that the agents of the life before are away until they return; call it once, before the first link."""
+        await self._adopting.begin()
         ledger = self._pipeline.ledger
         if ledger.present:
             # Bookmarks are no rows: a quiet cluster was seen whole later than its last change was committed.
@@ -90,6 +95,8 @@ class Reception:
         ledger = self._pipeline.ledger
         if not (hello.agent and hello.cluster_uid and hello.spool_id):
             raise LinkRefused("malformed", "hello: agent, clusterUid and spoolId are required")
+        if (hello.scope == "node") != bool(hello.node):
+            raise LinkRefused("malformed", "hello: a node agent names its node, and no other agent does")
         _require_cluster(ledger, hello)
         now = self._now_ns()
         departed = self._take_departure(hello.agent)
@@ -100,12 +107,13 @@ class Reception:
                 await self._pipeline.note(lambda draft: _arrive(draft, hello, since=since, now=now))
             except BaseException:
                 if departed is not None and hello.agent not in self._departures:
-                    self._await_return(hello.agent, departed.since)  # it is still away
+                    self._await_return(hello.agent, departed.since, departed.spool_id)  # it is still away
                 raise
             _require_cluster(ledger, hello)  # another cluster's agent may have come first in that transaction
             self._take_departure(hello.agent)  # of the connection that this one follows
         self._sessions[hello.agent] = session
         self._roster.came(hello, now)
+        self._adopting.came(session)
         return Welcome(
             protocol=PROTOCOL_VERSION,
             journal_id=ledger.journal_id,
@@ -120,12 +128,13 @@ class Reception:
         )
 
     async def claim(self, session: Session, claim: Claim) -> Granted:
-        """Give the agent its streams. Raises LinkRefused for a name that says nothing."""
+        """Give the agent those streams that it may have. Raises LinkRefused for a name that says nothing."""
         for stream in claim.streams:
             try:
                 selector_of(stream.name)
             except ValueError as error:
                 raise LinkRefused("malformed", f"claim: {error}") from None
+        claim = self._adopting.claimed(session, claim)
         return await self._pipeline.claim(session.spool_id, claim, session.former_spool_ids)
 
     async def submit(self, session: Session, batch: Batch) -> int:
@@ -155,7 +164,8 @@ class Reception:
         if presence.agent != session.agent:
             raise LinkRefused("malformed", f"report of {presence.agent!r} by {session.agent!r}")
         self._roster.report(presence)
-        gaps = made_good(self._pipeline.ledger, presence)
+        self._adopting.reported(session, presence)
+        gaps = made_good(self._pipeline.ledger, presence, session.spool_id)
         if gaps:
 
             def write(draft: Draft) -> None:
@@ -163,6 +173,10 @@ class Reception:
                     add_gap(draft, gap)
 
             await self._pipeline.note(write)
+            for gap in gaps:
+                # Its pod is replaced by one of another name, and its work is done by the one that reports.
+                if gap.stream.startswith("agent/cluster/"):
+                    self._roster.forget(gap.stream.removeprefix("agent/"))
 
     async def gone(self, session: Session) -> None:
         """Note that a conversation ended; the agent is written as gone unless it returns soon."""
@@ -172,7 +186,8 @@ class Reception:
         del self._sessions[agent]
         now = self._now_ns()
         self._roster.went(agent, now)
-        self._await_return(agent, now)
+        self._adopting.went(session)
+        self._await_return(agent, now, session.spool_id)
 
     def ask_relist(self, relist: Relist) -> None:
         """Ask the connected agents for Snapshots of the streams named; who holds none of them ignores it."""
@@ -190,10 +205,10 @@ class Reception:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _await_return(self, agent: str, since: int) -> None:
+    def _await_return(self, agent: str, since: int, spool_id: str) -> None:
         self._take_departure(agent)
         timer = asyncio.get_running_loop().call_later(DEPARTURE_GRACE_SECONDS, self._depart, agent)
-        self._departures[agent] = _Departure(since, self._pipeline.ledger.present.get(agent), timer)
+        self._departures[agent] = _Departure(since, spool_id, self._pipeline.ledger.present.get(agent), timer)
 
     def _take_departure(self, agent: str) -> _Departure | None:
         departed = self._departures.pop(agent, None)
@@ -214,7 +229,7 @@ class Reception:
     async def _write_departure(self, agent: str, departed: _Departure) -> None:
         def write(draft: Draft) -> None:
             if draft.present(agent) == departed.present:  # else it has come again meanwhile
-                went(draft, agent, departed.since)
+                went(draft, agent, departed.since, spool_id=departed.spool_id)
 
         while agent not in self._sessions:
             try:
@@ -223,6 +238,8 @@ class Reception:
                 _log.warning("ingest.departure_delayed", agent=agent, error=str(error))
                 await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
             else:
+                if not any(gap.stream == f"agent/{agent}" for gap in self._pipeline.ledger.open_gaps.values()):
+                    self._roster.forget(agent)  # a standby, which nobody misses
                 return
 
 

@@ -46,6 +46,14 @@ class LocatedOccurrence:
 
 
 @dataclass(slots=True, frozen=True)
+class LocatedDeparture:
+    """A Departed and its epoch."""
+
+    departed: Departed
+    epoch: int
+
+
+@dataclass(slots=True, frozen=True)
 class Absence:
     """
     A Snapshot that ended whole: what the journal believes alive in `stream` and is not among `uids` is gone.
@@ -62,7 +70,7 @@ class Absence:
     before: int
 
 
-Located = LocatedChange | LocatedOccurrence | Absence | Gap
+Located = LocatedChange | LocatedOccurrence | LocatedDeparture | Absence | Gap
 _Versioned = Change | Occurrence | Progress | Departed
 
 
@@ -120,6 +128,8 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
                 located.append(LocatedChange(record, epoch))
             elif isinstance(record, Occurrence):
                 located.append(LocatedOccurrence(record, epoch))
+            elif isinstance(record, Departed):
+                located.append(LocatedDeparture(record, epoch))
     return [*located, *_forgotten(draft, seeing, records)] if draft.ledger.open_gaps else located
 
 

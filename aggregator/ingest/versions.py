@@ -13,10 +13,11 @@ import structlog
 
 from aggregator.ingest.catalog import Catalog
 from aggregator.ingest.churn import is_churn
+from aggregator.ingest.doubts import settle_seen
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft
 from aggregator.ingest.rows import Known, add_head, add_row, encode_actor
-from aggregator.ingest.streams import Absence, Located, LocatedChange
+from aggregator.ingest.streams import Absence, Located, LocatedChange, LocatedDeparture
 from aggregator.records import ChangeRow, Head, ObjectKey, Verb, Version
 from aggregator.store.base import Journal
 from aggregator.store.patches import diff
@@ -32,7 +33,8 @@ async def prefetch(journal: Journal, catalog: Catalog, located: Sequence[Located
     """Ask the journal for everything that the second pass may need for *located*."""
     changes = [item for item in located if isinstance(item, LocatedChange)]
     known = Known()
-    known.heads = await catalog.heads({_key(item.change) for item in changes})
+    departed = {ObjectKey(it.departed.kind, it.departed.uid) for it in located if isinstance(it, LocatedDeparture)}
+    known.heads = await catalog.heads({_key(item.change) for item in changes} | departed)
     bases: set[int] = set()
     older: set[tuple[int, Version]] = set()
     for change in changes:
@@ -95,6 +97,7 @@ def _change(draft: Draft, known: Known, item: LocatedChange, key_version_every: 
         _first(draft, known, change, version)
     elif version == head.version or (head.id, version) in known.versions:
         draft.tally["duplicate"] += 1
+        settle_seen(draft, head.key, change)
     elif version < head.version:
         _late(draft, known, change, version, head)
     else:

@@ -6,7 +6,7 @@ Not the journal's Presence records: those tell of comings and goings. Ingest imp
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kubescribe.wire.records import Presence
 
@@ -31,11 +31,35 @@ class AgentStatus:
     spool_bytes: int
 
 
+Covered = Literal["reporting", "adopted", "unreported"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """
+    One node, and who reports its pods.
+
+    `state` is reporting (its own agent, or one of scope `all`), adopted (the cluster agent) or unreported; `by` names
+    the agent. `since` is when its own agent came, or since when it has had none, ns. `is_gone` tells that the Node is
+    deleted while not all of its pods are known to be.
+    """
+
+    node: str
+    state: Covered
+    by: str
+    since: int
+    is_gone: bool
+
+
 class Fleet(Protocol):
     """Who reports to this aggregator."""
 
     def agents(self) -> Sequence[AgentStatus]:
         """Return every agent that is connected, or away and not forgotten; never blocks."""
+        ...
+
+    def nodes(self) -> Sequence[NodeStatus]:
+        """Return every node that exists, or whose pods are not all known to be gone, by name; never blocks."""
         ...
 
 

@@ -28,13 +28,14 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         last_seq=max(state.last_seq, *(seq for seq, _ in committed(plan)), 0),
         last_committed_at=max(state.last_committed_at, *(at for _, at in committed(plan)), 0),
         last_object_id=max([state.last_object_id, *plan.heads]),
-        streams=state.streams | plan.streams,
-        terms=state.terms | plan.terms,
+        streams={name: row for name, row in (state.streams | plan.streams).items() if name not in plan.retired},
+        terms={key: epoch for key, epoch in (state.terms | plan.terms).items() if key[0] not in plan.retired},
         spools={name: n for name, n in state.spools.items() if name not in plan.forgotten_spools} | plan.spools,
         stages=_stages(state.stages, plan),
         counters=counters,
         open_gaps=gaps,
         present=present,
+        doubts={key: row for key, row in (state.doubts | plan.doubts).items() if row is not None},
     )
 
 
@@ -54,4 +55,4 @@ def _stages(stages: dict[str, SnapshotStage], plan: Plan) -> dict[str, SnapshotS
     for name, part in plan.staged:
         if name in found:
             found[name] = replace(found[name], uids=found[name].uids.union(part))
-    return found
+    return {name: stage for name, stage in found.items() if name not in plan.retired}

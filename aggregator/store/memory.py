@@ -72,6 +72,7 @@ class MemoryJournal:
             counters=dict(state.counters),
             open_gaps=dict(state.open_gaps),
             present=dict(state.present),
+            doubts=dict(state.doubts),
         )
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import hdrs, web
 
+from aggregator.ingest.peers import Peer
 from aggregator.web.credentials import Tokens, bearer_of, is_loopback
 from aggregator.web.problems import Problem, problem_of, render_problem
 
@@ -56,7 +57,11 @@ class Guard:
 
     def admits(self, token: str) -> bool:
         """Tell whether *token* is good."""
-        return self._tokens is None or self._tokens.name_of(token) is not None
+        return self.name_of(token) is not None
+
+    def name_of(self, token: str) -> str | None:
+        """Return the name that *token* stands under, "" for a nameless one, None when it is not good."""
+        return "" if self._tokens is None else self._tokens.name_of(token)
 
     def identifies(self, request: web.Request) -> bool:
         """Tell whether *request* presents a good credential, or needs none. Raises Problem 401 for a wrong one."""
@@ -101,6 +106,18 @@ class Guard:
             same = False
         if not same:
             raise Problem(403, f"Origin {origin[:128]!r} is not this host")
+
+
+class TokenHolders:
+    """An ingest Authenticator: whoever presents a token of the guard's file may be any agent."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def peer_of(self, token: str) -> Peer | None:
+        """Return who presents *token*, None when it is not in the file."""
+        name = self._guard.name_of(token)
+        return None if name is None else Peer(name=name or "token file")
 
 
 def unauthorized(detail: str) -> Problem:

@@ -153,6 +153,10 @@ SCHEMAS: dict[str, Any] = {
             "scope": _TEXT,
             "connected": _FLAG,
             "since": _TIME,
+            "coveredBy": {
+                "type": ["string", "null"],
+                "description": "the agent that watches the pods of the node while its own is away",
+            },
             "version": _TEXT_OR_NULL,
             "reportedAt": _TIME_OR_NULL,
             "lagSeconds": _SECONDS_OR_NULL,
@@ -162,6 +166,27 @@ SCHEMAS: dict[str, Any] = {
             "droppedRecords": _NUMBER_OR_NULL,
             "apiServerRequests": _OBJECT,
             "streams": {"type": "array", "items": _OBJECT},
+        }
+    ),
+    "Nodes": _record(
+        {
+            "total": _NUMBER,
+            "reporting": {"type": "integer", "description": "by their own agent, or one of scope all"},
+            "adopted": {"type": "integer", "description": "their pods are watched by the cluster agent"},
+            "unreported": {"type": "integer", "description": "nobody watches their pods"},
+            "notReporting": {
+                "type": "array",
+                "description": "the nodes whose own agent is away: since when, and who covers them",
+                "items": _record(
+                    {
+                        "node": _TEXT,
+                        "state": {"type": "string", "enum": ["adopted", "unreported"]},
+                        "since": _TIME,
+                        "coveredBy": _TEXT_OR_NULL,
+                        "deleted": _FLAG,
+                    }
+                ),
+            },
         }
     ),
     "Status": _record(
@@ -176,6 +201,7 @@ SCHEMAS: dict[str, Any] = {
             "journal": _OBJECT,
             "lagSeconds": _SECONDS_OR_NULL,
             "reporting": _OBJECT,
+            "nodes": {"$ref": "#/components/schemas/Nodes"},
             "agents": {"type": "array", "items": {"$ref": "#/components/schemas/Agent"}},
             "complete": _FLAG,
             "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/Gap"}},

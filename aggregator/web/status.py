@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from aggregator.outlets.fleet import AgentStatus
+from aggregator.outlets.fleet import AgentStatus, NodeStatus
 from aggregator.records import RecordQuery
 from aggregator.web.answers import answer_json, encode, render_list
+from aggregator.web.coverage import render_nodes
 from aggregator.web.listing import Listings
 from aggregator.web.parameters import NONE, STATUS
 from aggregator.web.parts import WebParts
@@ -28,7 +29,7 @@ class Statuses:
         NONE.read(request.query.items())
         now = self._parts.now_ns()
         gaps = await self._listings.gaps_in(RecordQuery(start=now - 1, to=now))
-        items = [encode(render_agent(agent)) for agent in self._parts.recorder.agents()]
+        items = [encode(agent) for agent in self._agents()]
         return await answer_json(request, render_list(items, next_path=None, complete=not gaps, gaps=gaps))
 
     async def status(self, request: web.Request) -> web.Response:
@@ -41,11 +42,12 @@ class Statuses:
         gaps = await self._listings.gaps_in(asked, since=now if asked.start is None else None)
         facts = await parts.journal.facts()
         identity, trouble, agents = parts.recorder.identity(), parts.recorder.trouble(), parts.recorder.agents()
+        nodes = parts.recorder.nodes()
         connected = [agent for agent in agents if agent.connected]
         lags = [agent.lag_seconds for agent in connected if agent.lag_seconds is not None]
         body = {
             "type": "status",
-            "state": _state(trouble, gaps, agents),
+            "state": _state(trouble, gaps, agents, nodes),
             "trouble": trouble or None,
             "time": to_rfc3339(now),
             "version": parts.version,
@@ -64,7 +66,8 @@ class Statuses:
             },
             "lagSeconds": max(lags, default=None),
             "reporting": {"connected": len(connected), "away": len(agents) - len(connected)},
-            "agents": [render_agent(agent) for agent in agents],
+            "nodes": render_nodes(nodes),
+            "agents": self._agents(),
             "complete": not gaps,
             "gaps": [msgspec.Raw(gap) for gap in gaps],
             "feed": {"clients": parts.hub.client_count, "lastSeq": parts.hub.last_seq},
@@ -72,9 +75,35 @@ class Statuses:
         }
         return await answer_json(request, encode(body))
 
+    def _agents(self) -> list[dict[str, Any]]:
+        """Return every agent, and for each node that never had one the agent that it lacks; by name."""
+        recorder = self._parts.recorder
+        agents, nodes = recorder.agents(), recorder.nodes()
+        covered_by = {node.node: node.by for node in nodes if node.state == "adopted"}
+        known = {agent.node for agent in agents}
+        missing = [missing_agent(node) for node in nodes if node.state != "reporting" and node.node not in known]
+        return [
+            render_agent(agent, covered_by.get(agent.node, ""))
+            for agent in sorted([*agents, *missing], key=lambda agent: agent.agent)
+        ]
 
-def render_agent(agent: AgentStatus) -> dict[str, Any]:
-    """Return one agent as the API shows it, its streams included."""
+
+def missing_agent(node: NodeStatus) -> AgentStatus:
+    """Return the agent that *node* should have."""
+    return AgentStatus(
+        agent=f"node/{node.node}",
+        node=node.node,
+        scope="node",
+        connected=False,
+        since=node.since,
+        report=None,
+        lag_seconds=None,
+        spool_bytes=0,
+    )
+
+
+def render_agent(agent: AgentStatus, covered_by: str) -> dict[str, Any]:
+    """Return one agent as the API shows it, its streams included; *covered_by* names who does its work."""
     report = agent.report
     return {
         "type": "agent",
@@ -83,6 +112,7 @@ def render_agent(agent: AgentStatus) -> dict[str, Any]:
         "scope": agent.scope,
         "connected": agent.connected,
         "since": to_rfc3339(agent.since),
+        "coveredBy": covered_by or None,
         "version": report.version if report else None,
         "reportedAt": to_rfc3339(report.observed_at) if report else None,
         "lagSeconds": agent.lag_seconds,
@@ -104,12 +134,15 @@ def render_agent(agent: AgentStatus) -> dict[str, Any]:
     }
 
 
-def _state(trouble: str, gaps: list[bytes], agents: Sequence[AgentStatus]) -> str:
+def _state(trouble: str, gaps: list[bytes], agents: Sequence[AgentStatus], nodes: Sequence[NodeStatus]) -> str:
     if trouble:
         return "degraded"
     if not any(agent.connected for agent in agents):
         return "blind"
-    return "incomplete" if gaps or not all(agent.connected for agent in agents) else "complete"
+    covered = {node.node for node in nodes if node.state == "adopted"}
+    is_whole = all(agent.connected or agent.node in covered for agent in agents)
+    is_reported = all(node.state != "unreported" for node in nodes)
+    return "complete" if is_whole and is_reported and not gaps else "incomplete"
 
 
 def _requests(agents: Sequence[AgentStatus]) -> dict[str, int]:

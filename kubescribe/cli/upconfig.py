@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from agent.config import AgentConfig, SpoolConfig, WatchConfig
-from aggregator.config import AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
+from aggregator.config import AdoptionConfig, AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
 from kubescribe.runtime.values import ADDRESS, FILE, FLAG, NUMBER, PATH, TEXT, WHOLE, HostPort, between
@@ -87,6 +87,7 @@ class UpConfig:
     log: LogConfig = group(LogConfig)
     http: HttpConfig = group(HttpConfig)
     ingest: IngestConfig = group(IngestConfig)
+    adoption: AdoptionConfig = group(AdoptionConfig)
     store: StoreConfig = group(StoreConfig)
     feed: FeedConfig = group(FeedConfig)
     watch: WatchConfig = group(WatchConfig)
@@ -114,6 +115,7 @@ class UpConfig:
             log=self.log,
             http=self.http,
             ingest=self.ingest,
+            adoption=self.adoption,
             store=self.store,
             feed=self.feed,
         )

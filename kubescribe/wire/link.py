@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from kubescribe.wire.records import Presence, Value
+from kubescribe.wire.records import Integer, Presence, Value
 
 PROTOCOL_VERSION = 1
 """Raised when an old reader could misread a new writer; a field with a default does not raise it."""
@@ -114,6 +114,51 @@ class Relist(Message, frozen=True, kw_only=True):
     reason: str
 
 
+class Adopt(Message, frozen=True, kw_only=True):
+    """
+    The aggregator tells the cluster agent which streams of nodes it is to hold besides its own: all of them, each time.
+
+    They are those whose own agent is away, or that never had one. The agent claims what is new in the list, and lets go
+    of what it had adopted and is not in it any more.
+    """
+
+    streams: tuple[StreamClaim, ...]
+
+
+class Doubt(Value, frozen=True, kw_only=True):
+    """
+    An object that is in no stream any more, and of which nobody has told what became of it (watching rule 23).
+
+    It left a filtered watch with `resource_version`; or, with `after`, a list did not hold it: then `resource_version`
+    is the last known one, and it vanished after that time, nanoseconds.
+    """
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: Integer
+    namespace: str = ""
+    after: Integer = 0
+
+
+class Settle(Value, frozen=True, kw_only=True):
+    """
+    The arguments of the request `settle`: ask the API server for each of the objects.
+
+    What is there is recorded as it is now, what is gone as deleted; the answer's last part comes when all that lies in
+    the spool. An object that could not be asked for stays in doubt.
+    """
+
+    doubts: tuple[Doubt, ...]
+
+
+SETTLE = "settle"
+"""The verb of that request."""
+
+MAX_DOUBTS = 200
+"""In one Settle: so many GETs take a few seconds of the API server's time."""
+
+
 class Batch(Message, frozen=True, kw_only=True):
     """`count` records as `codec.encode_records` wrote them: zstd over a MessagePack array."""
 
@@ -176,4 +221,4 @@ class Refused(Message, frozen=True, kw_only=True):
 
 
 FromAgent = Hello | Claim | Batch | Report | Reply
-FromAggregator = Welcome | Granted | Relist | Ack | Busy | Request | Credit | Refused
+FromAggregator = Welcome | Granted | Relist | Adopt | Ack | Busy | Request | Credit | Refused

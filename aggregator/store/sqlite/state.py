@@ -4,7 +4,7 @@ import sqlite3
 
 import msgspec
 
-from aggregator.records import CounterKey, JournalState, SnapshotStage, StreamRow
+from aggregator.records import CounterKey, DoubtRow, JournalState, ObjectKey, SnapshotStage, StreamRow, Version
 from aggregator.store.bodies import Unpacker
 from kubescribe.wire.records import Gap, Presence
 
@@ -45,6 +45,7 @@ def read_state(connection: sqlite3.Connection, unpacker: Unpacker) -> JournalSta
         },
         open_gaps={gap.id: gap for gap in gaps},
         present={it.agent: it for it in presences if it.state == "came"},
+        doubts={row.key: row for row in _doubts(connection)},
         last_committed_at=connection.execute("SELECT coalesce(max(last_committed_at), 0) FROM spans").fetchone()[0],
     )
 
@@ -55,6 +56,24 @@ def _streams(connection: sqlite3.Connection) -> list[StreamRow]:
         StreamRow(**dict(zip(columns, row, strict=True)))
         for row in connection.execute(
             "SELECT name, kind, resource_version, epoch, complete_at, holder, held_since, term FROM streams"
+        )
+    ]
+
+
+def _doubts(connection: sqlite3.Connection) -> list[DoubtRow]:
+    return [
+        DoubtRow(
+            key=ObjectKey(kind, uid),
+            namespace=namespace,
+            name=name,
+            resource_version=resource_version,
+            after=after,
+            settled_by=Version(epoch, at_version, bool(gone)),
+            since=since,
+        )
+        for kind, uid, namespace, name, resource_version, after, epoch, at_version, gone, since in connection.execute(
+            """SELECT kind, uid, namespace, name, resource_version, after_at,
+            settled_by_epoch, settled_by_resource_version, settled_by_gone, since FROM doubts"""
         )
     ]
 

@@ -48,6 +48,14 @@ _OTHER_STAGED = """DELETE FROM staged WHERE stream = ?1
 _OTHER_STAGE = "DELETE FROM stages WHERE stream = ? AND id <> ?"
 _STAGE = "INSERT OR REPLACE INTO stages VALUES (?, ?, ?, ?)"
 _STAGED = "INSERT OR IGNORE INTO staged VALUES (?, ?)"
+_RETIRED = (
+    "DELETE FROM streams WHERE name = ?",
+    "DELETE FROM terms WHERE stream = ?",
+    "DELETE FROM stages WHERE stream = ?",
+    "DELETE FROM staged WHERE stream = ?",
+)
+_DOUBT = "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SETTLED = "DELETE FROM doubts WHERE kind = ? AND uid = ?"
 _COUNTER = """INSERT INTO counters VALUES (?, ?, ?)
     ON CONFLICT (family, labels) DO UPDATE SET value = value + excluded.value"""
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
@@ -70,6 +78,10 @@ def steps_of(plan: Plan, words: dict[str, int], packer: Packer) -> Iterator[Step
     yield from _small(plan)
     if plan.stages or plan.staged:
         yield from _stage(plan)
+    if plan.doubts:
+        yield from _doubts(plan)
+    if plan.retired:
+        yield from ((sql, [(name,) for name in plan.retired]) for sql in _RETIRED)
     seqs = [row.seq for row in plan.changes] + [row.seq for row in plan.occurrences]
     seqs += [row.seq for row in plan.gaps] + [row.seq for row in plan.presences]
     if seqs:
@@ -114,6 +126,18 @@ def _stage(plan: Plan) -> Iterator[Step]:
     ended = {name for name, stage in plan.stages.items() if stage is None}
     yield _STAGED, [(name, uid) for name, part in plan.staged if name not in ended for uid in part]
     yield _STAGED, [(stage.stream, uid) for stage in begun for uid in stage.uids]
+
+
+def _doubts(plan: Plan) -> Iterator[Step]:
+    yield _SETTLED, list(plan.doubts)
+    yield (
+        _DOUBT,
+        [
+            (*it.key, it.namespace, it.name, it.resource_version, it.after, *it.settled_by, it.since)
+            for it in plan.doubts.values()
+            if it is not None
+        ],
+    )
 
 
 def _occurrences(plan: Plan, words: dict[str, int], packer: Packer) -> Iterator[tuple[Any, ...]]:

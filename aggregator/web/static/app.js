@@ -5,6 +5,7 @@ import { Rows, clock, element } from "./rows.js";
 
 const STATUS_MS = 10_000;
 const MAX_NAMES = 200;
+const MAX_NODES = 20;
 
 const $ = (id) => document.getElementById(id);
 const base = location.pathname.replace(/[^/]*$/, "");
@@ -118,9 +119,28 @@ function tell(status) {
   fact("journal", status.journal.changes.toLocaleString());
   fact("load", load.toLocaleString());
   if (status.trouble) notice(`The journal takes nothing now: ${status.trouble}. What is below is read from what it has.`);
-  $("agents").replaceChildren(...status.agents.map(agentItem));
+  tellNodes(status.nodes);
+  // A node agent at work is counted; shown are those that somebody has to think about, and the others.
+  const away = new Set(status.nodes.notReporting.map((node) => node.node));
+  const shown = status.agents.filter((agent) => (agent.scope === "node" ? !agent.connected && !away.has(agent.node) : true));
+  $("agents").replaceChildren(...shown.map(agentItem));
   $("gaps").replaceChildren(...[...open, ...lost].slice(0, 20).map(gapItem));
   if (!$("gaps").childElementCount) $("gaps").append(element("li", "", "None known."));
+}
+
+function tellNodes({ total, reporting, adopted, unreported, notReporting }) {
+  $("nodes").parentElement.hidden = !total;
+  fact("nodes", adopted ? `${reporting} + ${adopted} of ${total}` : `${reporting} of ${total}`, unreported ? "bad" : adopted ? "warn" : "");
+  $("nodes").title = `${reporting} by their own agent, ${adopted} by the cluster agent, ${unreported} by nobody`;
+  $("nodes-head").hidden = !notReporting.length;
+  $("nodes-away").replaceChildren(...notReporting.slice(0, MAX_NODES).map(nodeItem));
+  if (notReporting.length > MAX_NODES) $("nodes-away").append(element("li", "", `and ${notReporting.length - MAX_NODES} more`));
+}
+
+function nodeItem(node) {
+  const covered = node.coveredBy ? `its pods are watched by ${node.coveredBy}` : "nobody watches its pods";
+  const text = `${node.deleted ? "deleted; " : ""}no agent since ${clock(node.since)}: ${covered}`;
+  return element("li", node.coveredBy ? "" : "gap open", element("span", "", node.node), element("small", "", text));
 }
 
 function agentItem(agent) {

@@ -16,6 +16,7 @@ from agent.spool.limits import Room, SpoolLimits
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, StoreUnavailable
 from aggregator.ingest.link import LinkServer
+from aggregator.ingest.peers import Peer
 from aggregator.metrics import LinkMetrics
 from kubescribe.runtime.backoff import Backoff
 from kubescribe.wire.codec import decode_records
@@ -142,12 +143,15 @@ class Aggregator:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
+    async def peer_of(self, token):
+        """Know the one token, as the server's Authenticator."""
+        return Peer(name="anybody") if token == self.token else None
+
     async def start(self):
         app = web.Application()
         self.registry = CollectorRegistry()
-        is_authorized = (lambda token: token == self.token) if self.token else None
         self.server = LinkServer(
-            self.ingest, LinkMetrics(self.registry), is_authorized=is_authorized, draw=lambda *_: 0.01
+            self.ingest, LinkMetrics(self.registry), authenticator=self if self.token else None, draw=lambda *_: 0.01
         )
         self.server.add_to(app)
         self.runner = web.AppRunner(app, shutdown_timeout=1)

@@ -9,9 +9,10 @@ import pytest_asyncio
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError, web
 from prometheus_client import CollectorRegistry
 
-from aggregator.errors import LinkRefused, StoreUnavailable
+from aggregator.errors import LinkRefused, PeersUnknown, StoreUnavailable
 from aggregator.ingest.conversing import Batches, Outgoing, Requests
 from aggregator.ingest.link import LinkServer
+from aggregator.ingest.peers import Peer
 from aggregator.metrics import LinkMetrics
 from kubescribe.wire.codec import decode_from_aggregator, decode_records, encode_message, encode_records
 from kubescribe.wire.link import (
@@ -136,6 +137,15 @@ async def hear(socket):
     return decode_from_aggregator(frame.data) if frame.type is WSMsgType.BINARY else None
 
 
+class Known:
+    """Knows two tokens, one of them bound to a node, and fails for a third."""
+
+    async def peer_of(self, token):
+        if token == "unknowable":
+            raise PeersUnknown("the API server is away")
+        return {"right": Peer(name="anybody"), "bound": Peer(name="sa", scope="node", node="n1")}.get(token)
+
+
 @pytest_asyncio.fixture
 async def scene():
     ingest = MemoryIngest()
@@ -144,7 +154,7 @@ async def scene():
     server = LinkServer(
         ingest,
         LinkMetrics(registry),
-        is_authorized=lambda token: token == "right",
+        authenticator=Known(),
         hello_seconds=0.2,
         busy_seconds=0.01,
         heartbeat_seconds=0.5,
@@ -307,6 +317,23 @@ async def test_a_refusal_of_the_ingest_is_told_as_it_says(scene):
     message = await refused(socket)
     assert (message.code, message.message, message.retry_after_seconds) == ("cluster", "another cluster's journal", 30)
     assert scene.ingest.gone_agents == []
+
+
+async def test_an_agent_that_is_not_who_its_token_says_is_refused_and_counted(scene):
+    socket = await scene.connect(token="bound")
+    await say(socket, hello("node/n2"))
+
+    message = await refused(socket)
+    assert (message.code, scene.errors("unauthorized")) == ("unauthorized", 1)
+    assert "bound to the node 'n1'" in message.message
+
+
+async def test_while_nobody_can_tell_whose_a_token_is_the_answer_is_503_and_no_refusal(scene):
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await scene.connect(token="unknowable")
+
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (503, "5")
+    assert scene.errors("unauthorized") == 0
 
 
 async def test_a_wrong_token_is_401(scene):

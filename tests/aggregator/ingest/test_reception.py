@@ -1,100 +1,17 @@
 """Who may talk, who is here, and who is written as away: a real pipeline, sessions without sockets."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
 
 from aggregator.errors import LinkRefused, StoreUnavailable
 from aggregator.ingest import reception as reception_module
-from aggregator.ingest.pipeline import Pipeline
-from aggregator.ingest.presence import Roster
-from aggregator.ingest.reception import Reception
-from aggregator.records import RecordQuery
-from aggregator.store.memory import MemoryJournal
 from kubescribe.wire.codec import encode_records
 from kubescribe.wire.errors import WireError
-from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Hello, Relist, StreamClaim
+from kubescribe.wire.link import Batch, Claim, Relist, StreamClaim
 from kubescribe.wire.records import Change, Presence, Snapshot, StreamHealth
-
-SECOND = 1_000_000_000
-
-
-class FailingJournal(MemoryJournal):
-    """A journal whose disk is full while `is_full`."""
-
-    is_full = False
-
-    async def commit(self, plan):
-        if self.is_full:
-            raise StoreUnavailable("disk full")
-        await super().commit(plan)
-
-
-class Talk:
-    """A session: who it is, and what it was sent."""
-
-    def __init__(self, hello: Hello) -> None:
-        self.agent, self.spool_id, self.instance = hello.agent, hello.spool_id, hello.instance
-        self.former_spool_ids = hello.former_spool_ids
-        self.sent: list = []
-
-    async def send(self, message) -> None:
-        self.sent.append(message)
-
-
-def a_hello(*, agent="all", instance="i1", spool="spool-a", cluster="c1") -> Hello:
-    return Hello(
-        protocol=PROTOCOL_VERSION,
-        agent=agent,
-        scope="all",
-        version="1",
-        instance=instance,
-        spool_id=spool,
-        cluster_uid=cluster,
-        cluster="demo",
-    )
-
-
-class House:
-    """An aggregator without its listeners."""
-
-    def __init__(self, journal: FailingJournal, pipeline: Pipeline, clock) -> None:
-        self.journal, self.pipeline, self.clock = journal, pipeline, clock
-        self.roster = Roster(clock, pipeline.ledger.present.values())
-        self.reception = Reception(pipeline, self.roster, now_ns=clock)
-
-    async def come(self, **fields) -> Talk:
-        hello = a_hello(**fields)
-        talk = Talk(hello)
-        await self.reception.welcome(talk, hello)
-        return talk
-
-    async def presences(self) -> list[tuple[str, str]]:
-        rows = (await self.journal.replay("presences", RecordQuery(limit=1000))).rows
-        return [(item["agent"], item["state"]) for item in (msgspec.json.decode(json) for _, json in rows)]
-
-    async def gaps(self) -> list[dict]:
-        page = await self.journal.gaps(RecordQuery(limit=1000, ascending=True))
-        return [msgspec.json.decode(item) for item in page.items]
-
-
-class Clock:
-    """Wall time that moves by a second at each look."""
-
-    def __init__(self) -> None:
-        self.now = 1_000 * SECOND
-
-    def __call__(self) -> int:
-        self.now += SECOND
-        return self.now
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.005)
+from tests.aggregator.ingest.house import SECOND, FailingJournal, House, a_batch, opened_house, until
 
 
 @pytest.fixture
@@ -105,29 +22,7 @@ def grace(monkeypatch):
 
 @pytest.fixture
 def open_house():
-    @asynccontextmanager
-    async def opened(journal=None):
-        journal = journal or FailingJournal()
-        clock = Clock()
-        state = await journal.open()
-        houses: list[House] = []
-
-        def committed(it) -> None:
-            for relist in it.relists:
-                houses[0].reception.ask_relist(relist)
-
-        pipeline = Pipeline(journal, state, now_ns=clock, on_committed=committed)
-        houses.append(House(journal, pipeline, clock))
-        task = asyncio.create_task(pipeline.run(), name="pipeline")
-        try:
-            await houses[0].reception.begin()
-            yield houses[0]
-        finally:
-            await houses[0].reception.close()
-            await pipeline.stop()
-            await task
-
-    return opened
+    return opened_house
 
 
 @pytest.fixture
@@ -345,10 +240,6 @@ async def _insist(house: House) -> None:
             await asyncio.sleep(0.005)
         else:
             return
-
-
-def a_batch(n: int, *records) -> Batch:
-    return Batch(n=n, count=len(records), records=encode_records(records))
 
 
 def a_change(rv: int, body: bytes = b"{}") -> Change:

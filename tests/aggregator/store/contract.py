@@ -9,7 +9,17 @@ from dataclasses import replace
 import pytest
 
 from aggregator.errors import BadQuery, StoreClosed, StoreError
-from aggregator.records import CounterKey, ObjectKey, ObjectQuery, Plan, RecordQuery, SnapshotStage, StreamRow, Version
+from aggregator.records import (
+    CounterKey,
+    DoubtRow,
+    ObjectKey,
+    ObjectQuery,
+    Plan,
+    RecordQuery,
+    SnapshotStage,
+    StreamRow,
+    Version,
+)
 from aggregator.store.base import Journal
 from tests.aggregator.store.story import Story, uid_of
 
@@ -425,6 +435,53 @@ async def test_a_stage_ends_with_its_uids_and_another_takes_its_place(store):
     await store.commit(Plan(stages={"pods": stage("z")}))
     await store.close()
     assert (await store.open()).stages == {"pods": stage("z")}
+
+
+async def test_a_doubt_stays_until_it_is_settled(store):
+    def doubt(uid: str, since: int) -> DoubtRow:
+        return DoubtRow(
+            key=ObjectKey("Pod", uid),
+            namespace="shop",
+            name=f"web-{uid}",
+            resource_version=7,
+            after=5,
+            settled_by=Version(2, 7, True),
+            since=since,
+        )
+
+    await store.commit(Plan(doubts={it.key: it for it in (doubt("a", 1), doubt("b", 2), doubt("c", 3))}))
+    again = doubt("c", 4)
+    await store.commit(Plan(doubts={ObjectKey("Pod", "a"): None, ObjectKey("Pod", "never"): None, again.key: again}))
+    await store.close()
+
+    assert (await store.open()).doubts == {it.key: it for it in (doubt("b", 2), again)}
+
+
+async def test_a_retired_stream_is_forgotten_with_its_terms_and_stages(store):
+    def stream(name: str) -> StreamRow:
+        return StreamRow(
+            name=name, kind="Pod", resource_version=7, epoch=1, complete_at=5, holder="s", held_since=1, term=3
+        )
+
+    stage = SnapshotStage(stream="pods/node=a", id="x", resource_version=4, consistent=True)
+    await store.commit(
+        Plan(
+            streams={name: stream(name) for name in ("pods/node=a", "pods/node=b")},
+            terms={("pods/node=a", 1): 1, ("pods/node=b", 1): 1},
+            stages={"pods/node=a": stage},
+            staged=[("pods/node=a", ("u1",))],
+        )
+    )
+    await store.commit(Plan(retired={"pods/node=a", "pods/node=never"}))
+    await store.close()
+    state = await store.open()
+    assert (state.streams, state.terms) == ({"pods/node=b": stream("pods/node=b")}, {("pods/node=b", 1): 1})
+    assert state.stages == {}
+
+    # A node that comes again under the name begins without the uids of before.
+    await store.commit(Plan(streams={"pods/node=a": stream("pods/node=a")}, stages={"pods/node=a": stage}))
+    await store.close()
+    assert (await store.open()).stages == {"pods/node=a": stage}
 
 
 async def test_facts_tell_what_is_there(store):

@@ -66,12 +66,16 @@ class Recording:
 
     def __init__(self):
         self.reason = ""
+        self.covered = []
 
     def identity(self):
         return Identity(journal_id="j1", cluster_uid="c-uid", cluster="test", epoch=1)
 
     def trouble(self):
         return self.reason
+
+    def nodes(self):
+        return self.covered
 
     def agents(self):
         report = Presence(

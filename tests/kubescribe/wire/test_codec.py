@@ -16,9 +16,11 @@ from kubescribe.wire.codec import (
     decode_from_agent,
     decode_from_aggregator,
     decode_records,
+    decode_settle,
     encode_message,
     encode_record,
     encode_records,
+    encode_settle,
     join_records,
 )
 from kubescribe.wire.errors import FrameMalformed, FrameTooLarge, WireError
@@ -85,6 +87,12 @@ def test_a_message_of_the_aggregator_comes_back_as_it_was(message):
     assert decode_from_aggregator(encode_message(message)) == message
 
 
+@settings(deadline=None)
+@given(st.from_type(link.Settle))
+def test_what_is_to_be_settled_comes_back_as_it_was(settle):
+    assert decode_settle(encode_settle(settle)) == settle
+
+
 def only_wire_errors(decode, data):
     try:
         decode(data)
@@ -97,6 +105,7 @@ def only_wire_errors(decode, data):
 def test_arbitrary_bytes_raise_nothing_but_wire_errors(data):
     only_wire_errors(decode_from_agent, data)
     only_wire_errors(decode_from_aggregator, data)
+    only_wire_errors(decode_settle, data)
     only_wire_errors(decode_records, data)
     only_wire_errors(decode_records, compress_records(data))
 

@@ -1,0 +1,254 @@
+"""
+Keeps every node covered: tells the cluster agent what to adopt, says what nobody reports, retires what is gone.
+
+Who covers what is coverage.py's to decide; here is what follows from it, on the link and in the journal. The cluster
+agent that leads is the one that holds the pods without a node: an election among the agents chooses who claims them,
+terms decide what counts. A leader that was stopped, and claims once more before it notices that another leads, takes
+the streams away from that one, unheard; the other's next reports show it, and it is made to connect, and claim, anew.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
+
+import structlog
+
+from aggregator.errors import LinkRefused, StoreError
+from aggregator.ingest.connection import Session
+from aggregator.ingest.coverage import Coverage
+from aggregator.ingest.gaps import add_gap
+from aggregator.ingest.ledger import Draft
+from aggregator.ingest.nodes import NODE, UNSCHEDULED, pods_of
+from aggregator.ingest.pipeline import Pipeline
+from aggregator.ingest.presence import Roster, closed, is_caught_up
+from aggregator.records import Head
+from aggregator.store.base import Journal
+from kubescribe.wire.link import Adopt, Claim, StreamClaim
+from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.streams import selector_of
+
+_log = structlog.get_logger(__name__)
+
+SECOND = 10**9
+
+TICK_SECONDS = 1.0
+
+DEPOSED_SECONDS = 10.0
+"""Reports come every 5 s: two of them must agree that who holds the streams is not who watches them."""
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A cluster agent that is here: its last report, and since when it believes to lead while another holds (ns)."""
+
+    report: Presence | None = None
+    deposed_since: int | None = None
+
+    @property
+    def is_leading(self) -> bool:
+        """Tell whether it believes to lead."""
+        return self.report is not None and any(stream.name == UNSCHEDULED for stream in self.report.streams)
+
+
+class Adopting:
+    """The nodes' coverage, kept up. Told by reception who comes, claims, reports and goes; `run` does the rest."""
+
+    def __init__(
+        self, pipeline: Pipeline, journal: Journal, roster: Roster, coverage: Coverage, *, now_ns: Callable[[], int]
+    ) -> None:
+        self._pipeline = pipeline
+        self._journal = journal
+        self._roster = roster
+        self._coverage = coverage
+        self._now_ns = now_ns
+        self._clusters: dict[Session, _Standing] = {}
+        self._told: tuple[Session, tuple[str, ...]] | None = None
+        self._moved = asyncio.Event()
+
+    @property
+    def leader(self) -> Session | None:
+        """The cluster agent that watches for all, None while none is here."""
+        row = self._pipeline.ledger.streams.get(UNSCHEDULED)
+        if row is None:
+            return None
+        return next((session for session in self._clusters if session.spool_id == row.holder), None)
+
+    async def begin(self) -> None:
+        """Learn the nodes that the journal knows; call it once, before the first link."""
+        ledger, now = self._pipeline.ledger, self._now_ns()
+        absent = {gap.stream: gap.start for gap in ledger.open_gaps.values()}
+        for head in await self._journal.living(NODE, None):
+            self._coverage.node_came(head.name, now, since=absent.get(f"agent/node/{head.name}"))
+        living = {node.node for node in self._coverage.nodes()}
+        for name in ledger.streams:
+            node = selector_of(name).node
+            if node and node not in living:
+                self._coverage.node_went(node, now)
+
+    # What reception tells.
+
+    def came(self, session: Session) -> None:
+        """Note an agent that was welcomed."""
+        if session.scope == "cluster":
+            self._clusters[session] = _Standing()
+        else:
+            self._coverage.agent_came(session.agent, session.node, self._now_ns())
+        self._moved.set()
+
+    def went(self, session: Session) -> None:
+        """Note an agent that is away."""
+        if session.scope != "cluster":
+            self._coverage.agent_went(session.agent, session.node, self._now_ns())
+        self._clusters.pop(session, None)
+        self._moved.set()
+
+    def claimed(self, session: Session, claim: Claim) -> Claim:
+        """
+        Return what of *claim* the agent may have. Raises LinkRefused for a stream of another's.
+
+        A node agent has its own node's pods and nothing else. A cluster agent has those of a node only while it is
+        asked to: a claim that crossed with the return of the node's agent is left out of the answer.
+        """
+        if session.scope == "node":
+            other = [it.name for it in claim.streams if it.name != pods_of(session.node)]
+            if other:
+                raise LinkRefused("unauthorized", f"claim: {other[0]!r} is not of the node {session.node!r}")
+            return claim
+        if session.scope != "cluster":
+            return claim
+        if any(it.name == UNSCHEDULED for it in claim.streams):
+            # It leads from now on, or anew: what it was told to adopt before does not count any more.
+            self._told = None
+            self._moved.set()
+        return Claim(streams=tuple(it for it in claim.streams if self._is_free(session, it.name)))
+
+    def reported(self, session: Session, presence: Presence) -> None:
+        """Keep the last report of a cluster agent."""
+        standing = self._clusters.get(session)
+        if standing is not None:
+            standing.report = presence
+
+    def committed(self, nodes: Iterable[Head]) -> None:
+        """Note the Nodes that a commit moved."""
+        now = self._now_ns()
+        for head in nodes:
+            if head.version.gone:
+                self._coverage.node_went(head.name, now)
+            else:
+                self._coverage.node_came(head.name, now)
+            self._moved.set()
+
+    # What follows.
+
+    async def run(self) -> NoReturn:
+        """Keep the nodes covered until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._moved.wait()
+            except TimeoutError:
+                pass
+            self._moved.clear()
+            await self._tell()
+            self._call_back_deposed()
+            try:
+                await self._say_unreported()
+                await self._retire()
+            except StoreError as error:
+                _log.warning("adoption.delayed", error=str(error)[:256])
+                await asyncio.sleep(TICK_SECONDS)
+
+    async def _tell(self) -> None:
+        leader = self.leader
+        if leader is None:
+            self._told = None
+            self._coverage.abandon(self._now_ns())
+            return
+        held = {node for node, holder in self._holders() if holder == leader.spool_id}
+        nodes = self._coverage.to_adopt(leader.agent, held, self._now_ns())
+        if self._told != (leader, nodes):
+            _log.info("adoption.changed", agent=leader.agent, nodes=len(nodes))
+            self._told = (leader, nodes)
+            await leader.send(Adopt(streams=tuple(StreamClaim(name=pods_of(node), kind="Pod") for node in nodes)))
+
+    def _call_back_deposed(self) -> None:
+        leader, now = self.leader, self._now_ns()
+        holder = self._clusters.get(leader) if leader is not None else None
+        is_held = holder is not None and holder.is_leading
+        for session, standing in self._clusters.items():
+            if session is leader or not standing.is_leading or is_held:
+                standing.deposed_since = None
+            elif standing.deposed_since is None:
+                standing.deposed_since = now
+            elif now - standing.deposed_since >= DEPOSED_SECONDS * SECOND:
+                standing.deposed_since = None
+                _log.warning("adoption.leader_called_back", agent=session.agent)
+                session.end("another agent took its streams and does not watch them: claim them again")
+
+    def _holders(self) -> Iterable[tuple[str, str]]:
+        for name, row in self._pipeline.ledger.streams.items():
+            node = selector_of(name).node
+            if node:
+                yield node, row.holder
+
+    def _is_free(self, session: Session, stream: str) -> bool:
+        node = selector_of(stream).node
+        if not node:
+            return True
+        told = self._told
+        return told is not None and told[0] is session and node in told[1] and not self._coverage.is_here(node)
+
+    async def _say_unreported(self) -> None:
+        ledger = self._pipeline.ledger
+        told = {gap.stream for gap in ledger.open_gaps.values()}
+        gaps = [
+            Gap(
+                id=f"unreported/{node}/{since}",
+                stream=pods_of(node),
+                cause="node_unreported",
+                start=since,
+                detail="no agent runs there, and no cluster agent has adopted it",
+            )
+            for node, since in self._coverage.unreported(self._now_ns()).items()
+            if pods_of(node) not in told and f"agent/node/{node}" not in told
+        ]
+        if gaps:
+            _log.warning("adoption.nodes_unreported", count=len(gaps), first=gaps[0].stream)
+            await self._pipeline.note(lambda draft: _add_all(draft, gaps))
+
+    async def _retire(self) -> None:
+        """Forget the nodes that are deleted, once the leader sees their streams and no pod of theirs is left."""
+        leader = self.leader
+        report = self._clusters[leader].report if leader is not None else None
+        if leader is None or report is None or not is_caught_up(report):
+            return
+        seeing = {stream.name for stream in report.streams if stream.state == "live"}
+        for node in self._coverage.gone():
+            name = pods_of(node)
+            row = self._pipeline.ledger.streams.get(name)
+            if name not in seeing or row is None or row.holder != leader.spool_id:
+                continue
+            if await self._journal.living("Pod", node):
+                continue
+            await self._pipeline.note(partial(_retire, node=node, holder=leader.spool_id))
+            if name not in self._pipeline.ledger.streams:
+                self._coverage.retire(node)
+                self._roster.forget(f"node/{node}")
+                _log.info("adoption.node_retired", node=node)
+
+
+def _add_all(draft: Draft, gaps: Iterable[Gap]) -> None:
+    for gap in gaps:
+        add_gap(draft, gap)
+
+
+def _retire(draft: Draft, *, node: str, holder: str) -> None:
+    row = draft.stream(pods_of(node))
+    if row is None or row.holder != holder:
+        return  # its agent is back
+    draft.plan.retired.add(row.name)
+    for gap in list(draft.ledger.open_gaps.values()):
+        if gap.stream in {row.name, f"agent/node/{node}"}:
+            add_gap(draft, closed(gap, draft.committed_at))

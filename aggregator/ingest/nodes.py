@@ -1,0 +1,58 @@
+"""
+Nodes in a transaction: where the pods of a node that comes begin, and that the pods of one that goes are not forgotten.
+
+A node that joins has no pods yet. So its stream may begin at the version with which the Node was created: whoever
+claims it first watches from there and misses nothing, without a list, however long after the node its agent comes. Only
+for a Node that a watch told of at once, and never above the resume point of the pods without a node, in which each of
+its pods was until it was bound: versions of different resources need not be of one etcd, and where they are not, the
+API server answers that the version is too old, and the stream is listed.
+"""
+
+from aggregator.ingest.ledger import Draft
+from aggregator.ingest.rows import Known
+from aggregator.records import Head, StreamRow
+from kubescribe.wire.streams import stream_name
+
+NODE = "Node"
+UNSCHEDULED = stream_name("pods", "")
+
+
+def pods_of(node: str) -> str:
+    """Return the name of the stream of a node's pods."""
+    return stream_name("pods", node)
+
+
+def follow_nodes(draft: Draft, known: Known) -> None:
+    """Note each Node that this transaction moved; one that came or went has a stream of its pods from then on."""
+    unscheduled = draft.stream(UNSCHEDULED)
+    for head, before in known.moved():
+        if head.key.kind != NODE:
+            continue
+        draft.nodes.append(head)
+        # Who watches all pods in one stream needs none for each node.
+        if unscheduled is None or draft.stream(pods_of(head.name)) is not None:
+            continue
+        if head.version.gone:
+            _seed(draft, head, resource_version=0)
+        elif before is None:
+            version, seq = min(known.added[head.id])
+            if version.epoch == unscheduled.epoch and not _is_listed(draft, seq):
+                _seed(draft, head, resource_version=min(version.resource_version, unscheduled.resource_version))
+
+
+def _is_listed(draft: Draft, seq: int) -> bool:
+    return any(row.listed for row in draft.plan.changes if row.seq == seq)
+
+
+def _seed(draft: Draft, head: Head, *, resource_version: int) -> None:
+    name = pods_of(head.name)
+    draft.plan.streams[name] = StreamRow(
+        name=name,
+        kind="Pod",
+        resource_version=resource_version,
+        epoch=head.version.epoch,
+        complete_at=head.observed_at if resource_version else 0,
+        holder="",
+        held_since=0,
+        term=0,
+    )

@@ -1,0 +1,73 @@
+"""
+Who opened a link, as its credential proves it, and what it may say that it is.
+
+Not the credentials: static tokens are web/credentials.py's, those of service accounts reviews.py's.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from kubescribe.wire.link import Hello
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """
+    The holder of a good credential.
+
+    `scope` is the only one that it may have, "" for any; `node` the only node that a node agent of it may be of.
+    """
+
+    name: str
+    scope: str = ""
+    node: str = ""
+
+    def complaint(self, hello: Hello) -> str:
+        """Return why who says *hello* cannot be this peer, "" when it can."""
+        if not self.scope:
+            return ""
+        if hello.scope != self.scope:
+            return f"{self.name} may be an agent of scope {self.scope}, not {hello.scope[:32]!r}"
+        if self.scope == "node" and hello.node != self.node:
+            return f"the token of {self.name} is bound to the node {self.node!r}, not {hello.node[:64]!r}"
+        if hello.agent != _name_of(hello):  # or it could supersede another's connection
+            return f"an agent of scope {hello.scope[:32]!r} cannot be called {hello.agent[:64]!r}"
+        return ""
+
+
+def _name_of(hello: Hello) -> str:
+    if hello.scope == "node":
+        return f"node/{hello.node}"
+    if hello.scope == "cluster" and hello.agent.startswith("cluster/"):
+        return hello.agent
+    return hello.scope
+
+
+class Authenticator(Protocol):
+    """Tells whose a token is."""
+
+    async def peer_of(self, token: str) -> Peer | None:
+        """Return who presents *token* ("" for none), None for nobody that is known. Raises PeersUnknown."""
+        ...
+
+
+class Anybody:
+    """For a listener that only this machine reaches: everybody is let in."""
+
+    async def peer_of(self, token: str) -> Peer | None:  # noqa: ARG002 - an Authenticator
+        """Return a peer that may be any agent."""
+        return Peer(name="anybody")
+
+
+class OneOf:
+    """Several ways to prove who one is; the first that knows the token decides."""
+
+    def __init__(self, *ways: Authenticator) -> None:
+        self._ways = ways
+
+    async def peer_of(self, token: str) -> Peer | None:
+        """Return who presents *token*, None when no way knows it. Raises PeersUnknown."""
+        for way in self._ways:
+            if (peer := await way.peer_of(token)) is not None:
+                return peer
+        return None
