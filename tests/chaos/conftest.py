@@ -43,6 +43,10 @@ class Rig:
     def resume_points(self) -> dict[str, tuple[int, int]]:
         return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
 
+    def has(self, resource_version: int) -> bool:
+        """Tell whether a change with this version is in the journal."""
+        return self.ask(f"SELECT 1 FROM changes WHERE resource_version = {int(resource_version)}") != []
+
     def gaps(self) -> list[dict]:
         """Return each gap as it was last told, by the API; nothing else runs in this process meanwhile."""
         path, gaps = "/api/v1/gaps?limit=1000", []
