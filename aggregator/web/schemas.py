@@ -158,6 +158,7 @@ SCHEMAS: dict[str, Any] = {
                 "description": "the agent that watches the pods of the node while its own is away",
             },
             "version": _TEXT_OR_NULL,
+            "profile": _TEXT_OR_NULL,
             "reportedAt": _TIME_OR_NULL,
             "lagSeconds": _SECONDS_OR_NULL,
             "spoolBytes": _NUMBER,

@@ -114,6 +114,7 @@ def render_agent(agent: AgentStatus, covered_by: str) -> dict[str, Any]:
         "since": to_rfc3339(agent.since),
         "coveredBy": covered_by or None,
         "version": report.version if report else None,
+        "profile": (report.profile or None) if report else None,
         "reportedAt": to_rfc3339(report.observed_at) if report else None,
         "lagSeconds": agent.lag_seconds,
         "spoolBytes": agent.spool_bytes,
