@@ -191,7 +191,11 @@ class Gap(Record, frozen=True, kw_only=True):
 
 
 class StreamHealth(Value, frozen=True, kw_only=True):
-    """How a watch does: `state` is live, listing, retrying, forbidden, notServed; `seen_at` its last sign of life."""
+    """
+    How a watch does: `state` is live, listing, retrying, forbidden, notServed; `seen_at` its last sign of life.
+
+    A cluster agent tells of its election in the same way, under the name `election`; its `detail` says who leads.
+    """
 
     name: str
     state: str
