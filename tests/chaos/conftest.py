@@ -57,6 +57,11 @@ class Rig:
             path = page["next"]
         return gaps
 
+    def fetch(self, path: str) -> dict:
+        """Return what the API answers."""
+        with urllib.request.urlopen(self.aggregator.said["http"] + path) as answer:
+            return json.load(answer)
+
     def lost(self) -> list[tuple[int, int]]:
         """Return the intervals of the gaps that are lost or open."""
         return [
