@@ -60,7 +60,7 @@ class Standing(msgspec.Struct, gc=False):
 
 class Stencil(msgspec.Struct, gc=False):
     """
-    The text of one object in three pieces. Behind each of them lies a place: version, managedFields, status.
+    The text of one line in three pieces. Behind each of them lies a place: version, managedFields, status.
 
     `settled` is the text of managedFields before its last entry, `signature` what is remembered of it, and
     `fields_size` how long the whole of it was.
@@ -81,33 +81,33 @@ class Stencil(msgspec.Struct, gc=False):
 
 
 class Fit(msgspec.Struct, gc=False):
-    """What a line has in the places of `stencil`; of managedFields their text, and of that the `last` entry decoded."""
+    """What a line has in the places of `stencil`; of managedFields the `last` entry, and the signature of all."""
 
     stencil: Stencil
     version: int
-    fields: bytes
     last: ManagedEntry
     signature: Signature
     status: bytes
 
     def entries(self) -> list[ManagedEntry]:
         """Return all entries of managedFields."""
-        return _ENTRIES.decode(b"[%b]" % self.fields)
+        return [*_ENTRIES.decode(b"[%b]" % self.stencil.settled[:-1]), self.last]
 
 
 class Stencils:
-    """The stencils of all streams of a process, within *room_bytes* and one object."""
+    """The stencils of all streams of a process, within *room_bytes*."""
 
     def __init__(self, room_bytes: int = ROOM_BYTES) -> None:
         self._stencils: dict[bytes, Stencil] = {}
         self._room = self._room_bytes = room_bytes
+        self._is_full = False
         self._refused = 0
 
     def fit(self, line: bytes) -> Fit | None:
         """Return what *line* of a watch has in the places of its object's stencil, None when it must be decoded."""
         start = line.find(_VERSION, _START) + _VERSION_SIZE
-        stencil = self._stencils.get(line[_START:start])
-        if stencil is None or not line.startswith(_EVENT):
+        stencil = self._stencils.get(line[:start])
+        if stencil is None:
             return None
         end = line.find(b'"', start)
         digits = line[start:end]
@@ -123,26 +123,25 @@ class Stencils:
         status = line[tail_at + len(stencil.tail) : -2]
         if not (status.startswith(b"{") and line.endswith(_EVENT_END)):
             return None
-        fields = line[fields_at:tail_at]
         try:
             _VALUE.decode(status)
-            if not fields.startswith(stencil.settled):
-                self._settle(stencil, fields)
-            last = _ENTRY.decode(fields[len(stencil.settled) :])
+            if not line.startswith(stencil.settled, fields_at):
+                self._settle(stencil, line[fields_at:tail_at])
+            last = _ENTRY.decode(line[fields_at + len(stencil.settled) : tail_at])
         except _BAD_JSON:
             return None
-        return Fit(stencil, int(digits), fields, last, (*stencil.signature, sign_entry(last)), status)
+        return Fit(stencil, int(digits), last, (*stencil.signature, sign_entry(last)), status)
 
     def cut(self, line: bytes, standing: Standing) -> bool:
         """Keep the stencil of *line*, of which *standing* was made; tell whether it has one and there is room."""
-        if self._room <= 0:
+        if self._is_full:
             self._refused += 1
             if self._refused < REFUSALS * len(self._stencils):
                 return False
             self._stencils.clear()
-            self._room, self._refused = self._room_bytes, 0
+            self._room, self._is_full, self._refused = self._room_bytes, False, 0
         stencil = _cut(line, standing)
-        if stencil is None or stencil.size > self._room_bytes:
+        if stencil is None:
             return False
         self._forget(stencil.head)
         self._room -= stencil.size
@@ -150,18 +149,20 @@ class Stencils:
         if self.fit(line) is None:
             # Its own line has more than these places.
             self._forget(stencil.head)
-            return False
-        return True
+        return stencil.head in self._stencils
 
     def _settle(self, stencil: Stencil, fields: bytes) -> None:
         """Take what lies in *fields* before the last entry for settled. Raises what decoding it does."""
-        entries = _ENTRIES.decode(b"[%b]" % fields)
+        entries, start = _ENTRIES.decode(b"[%b]" % fields), fields.rfind(_NEXT_ENTRY) + 1
+        # Only where the last entry ends as a whole it begins there, too.
+        _ENTRY.decode(fields[start:])
         self._room += stencil.size
-        stencil.settled = fields[: fields.rfind(_NEXT_ENTRY) + 1]
+        stencil.settled = fields[:start]
         stencil.signature = sign(entries[:-1])
         stencil.fields_size = len(fields)
         self._room -= stencil.size
         if self._room < 0:
+            self._is_full = True
             self._forget(stencil.head)
 
     def _forget(self, head: bytes) -> None:
@@ -170,19 +171,21 @@ class Stencils:
 
 
 def _cut(line: bytes, standing: Standing) -> Stencil | None:
-    version = line.find(_VERSION) + _VERSION_SIZE
+    if not line.startswith(_EVENT):
+        return None
+    version = line.find(_VERSION, _START) + _VERSION_SIZE
     middle = line.find(b'"', version)
     fields = line.find(_FIELDS, middle) + len(_FIELDS)
     tail = line.find(_FIELDS_END, fields)
     status = line.find(_STATUS, tail) + len(_STATUS)
-    stencil = Stencil(line[_START:version], line[middle:fields], line[tail:status], standing)
+    stencil = Stencil(line[:version], line[middle:fields], line[tail:status], standing)
     return stencil if _is_proven(stencil) else None
 
 
 def _is_proven(stencil: Stencil) -> bool:
     """Tell whether the places of *stencil* are what they are taken for: our values in them come out as these fields."""
     try:
-        item = decode_object(b"%b0%b%b0}" % (stencil.head, stencil.middle, stencil.tail))
+        item = decode_object(b"%b0%b%b0}" % (stencil.head[_START:], stencil.middle, stencil.tail))
     except Undecodable:
         return False
     meta = item.metadata

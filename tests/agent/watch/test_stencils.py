@@ -262,7 +262,18 @@ def test_the_memory_is_bounded_and_renewed_when_what_it_holds_is_not_asked_for()
         take(one, pod(number)[:2])
 
     assert not fits(stencils, pod(0)[2])
-    assert sum(stencil.size for stencil in stencils._stencils.values()) <= 20_000 + 2_000
+    assert sum(stencil.size for stencil in stencils._stencils.values()) <= 20_000
+
+
+def test_an_entry_within_an_entry_is_not_the_last():
+    _, stencils = primed(
+        [a_line(at, fields=[entry("a", 1), entry("b", at)], spec=SPEC, status={"step": at}) for at in (1, 2)]
+    )
+    nested = a_line(3, fields=[{"x": [{}, {"manager": "a"}]}], spec=SPEC, status={"step": 3})
+    malformed = nested.replace(b'{"manager":"a"}]}', b'{"manager":"a"}')
+
+    assert not fits(stencils, nested)
+    assert not fits(stencils, malformed)
 
 
 @given(st.binary(max_size=200))
