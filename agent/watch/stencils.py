@@ -24,6 +24,9 @@ REFUSALS = 8
 """A full memory refuses what is new, since emptying it for each would empty it of what is in use; but when it has
 refused this many times what it holds, little of that can be in use."""
 
+SETTLING = 4
+"""Of the lines whose managedFields begin otherwise, each fourth is believed to begin what stays."""
+
 _EVENT = b'{"type":"MODIFIED","object":'
 _EVENT_END = b"}}}"
 _VERSION = b'"resourceVersion":"'
@@ -63,7 +66,7 @@ class Stencil(msgspec.Struct, gc=False):
     The text of one line in three pieces. Behind each of them lies a place: version, managedFields, status.
 
     `settled` is the text of managedFields before its last entry, `signature` what is remembered of it, and
-    `fields_size` how long the whole of it was.
+    `fields_size` how long the whole of it was; `unsettled` counts the lines that began otherwise.
     """
 
     head: bytes
@@ -73,6 +76,7 @@ class Stencil(msgspec.Struct, gc=False):
     settled: bytes = b"?"
     signature: Signature = ()
     fields_size: int = 0
+    unsettled: int = 0
 
     @property
     def size(self) -> int:
@@ -81,17 +85,18 @@ class Stencil(msgspec.Struct, gc=False):
 
 
 class Fit(msgspec.Struct, gc=False):
-    """What a line has in the places of `stencil`; of managedFields the `last` entry, and the signature of all."""
+    """What a line has in the places of `stencil`; `fields` are the managedFields as text, `last` their last entry."""
 
     stencil: Stencil
     version: int
+    fields: bytes
     last: ManagedEntry
     signature: Signature
     status: bytes
 
     def entries(self) -> list[ManagedEntry]:
         """Return all entries of managedFields."""
-        return [*_ENTRIES.decode(b"[%b]" % self.stencil.settled[:-1]), self.last]
+        return _ENTRIES.decode(b"[%b]" % self.fields)
 
 
 class Stencils:
@@ -123,14 +128,17 @@ class Stencils:
         status = line[tail_at + len(stencil.tail) : -2]
         if not (status.startswith(b"{") and line.endswith(_EVENT_END)):
             return None
+        fields = line[fields_at:tail_at]
         try:
             _VALUE.decode(status)
-            if not line.startswith(stencil.settled, fields_at):
-                self._settle(stencil, line[fields_at:tail_at])
-            last = _ENTRY.decode(line[fields_at + len(stencil.settled) : tail_at])
+            if fields.startswith(stencil.settled):
+                last = _ENTRY.decode(fields[len(stencil.settled) :])
+                signature = (*stencil.signature, sign_entry(last))
+            else:
+                last, signature = self._settle(stencil, fields)
         except _BAD_JSON:
             return None
-        return Fit(stencil, int(digits), last, (*stencil.signature, sign_entry(last)), status)
+        return Fit(stencil, int(digits), fields, last, signature, status)
 
     def cut(self, line: bytes, standing: Standing) -> bool:
         """Keep the stencil of *line*, of which *standing* was made; tell whether it has one and there is room."""
@@ -151,19 +159,28 @@ class Stencils:
             self._forget(stencil.head)
         return stencil.head in self._stencils
 
-    def _settle(self, stencil: Stencil, fields: bytes) -> None:
-        """Take what lies in *fields* before the last entry for settled. Raises what decoding it does."""
-        entries, start = _ENTRIES.decode(b"[%b]" % fields), fields.rfind(_NEXT_ENTRY) + 1
-        # Only where the last entry ends as a whole it begins there, too.
-        _ENTRY.decode(fields[start:])
-        self._room += stencil.size
-        stencil.settled = fields[:start]
-        stencil.signature = sign(entries[:-1])
+    def _settle(self, stencil: Stencil, fields: bytes) -> tuple[ManagedEntry, Signature]:
+        """
+        Return the last entry of *fields* and the signature of all; now and then take those before it for settled.
+
+        Not each time: of some objects other entries move than the last. Raises what decoding does.
+        """
+        entries = _ENTRIES.decode(b"[%b]" % fields)
+        if not entries:
+            raise msgspec.ValidationError("managedFields are empty")
+        signature = sign(entries)
         stencil.fields_size = len(fields)
-        self._room -= stencil.size
-        if self._room < 0:
-            self._is_full = True
-            self._forget(stencil.head)
+        stencil.unsettled = (stencil.unsettled + 1) % SETTLING
+        if stencil.unsettled == 1:
+            start = fields.rfind(_NEXT_ENTRY) + 1
+            # Only where the last entry ends as a whole it begins there, too.
+            _ENTRY.decode(fields[start:])
+            self._room += len(stencil.settled) - start
+            stencil.settled, stencil.signature = fields[:start], signature[:-1]
+            if self._room < 0:
+                self._is_full = True
+                self._forget(stencil.head)
+        return entries[-1], signature
 
     def _forget(self, head: bytes) -> None:
         stencil = self._stencils.pop(head, None)

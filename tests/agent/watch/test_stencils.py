@@ -11,7 +11,7 @@ from agent.watch.changes import ChangeRecorder
 from agent.watch.counters import WatchCounters
 from agent.watch.kinds import PODS, parse_kind, wanted_kinds
 from agent.watch.redaction import Redactor
-from agent.watch.stencils import REFUSALS, Standing, Stencils
+from agent.watch.stencils import REFUSALS, SETTLING, Standing, Stencils
 from agent.watch.taking import ChangeTaker
 from kubescribe.wire.records import Change
 
@@ -272,8 +272,22 @@ def test_an_entry_within_an_entry_is_not_the_last():
     nested = a_line(3, fields=[{"x": [{}, {"manager": "a"}]}], spec=SPEC, status={"step": 3})
     malformed = nested.replace(b'{"manager":"a"}]}', b'{"manager":"a"}')
 
-    assert not fits(stencils, nested)
-    assert not fits(stencils, malformed)
+    for _ in range(2 * SETTLING):
+        fits(stencils, nested)
+        assert not fits(stencils, malformed)
+
+
+def test_entries_that_moved_for_good_are_settled_anew():
+    one, stencils = primed()
+    lines = [
+        a_line(at, fields=[entry("a", 9), entry("b", at)], spec=SPEC, status={"step": at})
+        for at in range(3, 4 + SETTLING)
+    ]
+
+    take(one, lines)
+
+    (stencil,) = stencils._stencils.values()
+    assert b'"manager":"a"' in stencil.settled
 
 
 @given(st.binary(max_size=200))
