@@ -76,7 +76,7 @@ class Fleet:
 def _spools(daemon: daemons.Daemon) -> set[str]:
     """Return the spool ids that an agent's folder has and had."""
     identity = json.loads((daemon.folder / "data" / "spool" / "spool.json").read_text())
-    return {identity["spool_id"], *identity["former"]}
+    return {identity["spoolId"], *identity.get("former", ())}
 
 
 async def nodes_of(cluster: SimulatorProcess) -> list[str]:
