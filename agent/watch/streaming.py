@@ -5,6 +5,8 @@ The socket is read by aiohttp into a buffer of bounded size while the lines are 
 full: reading never waits for the work, and slow work never fills the memory (watching rule 12).
 """
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +18,9 @@ from agent.watch.counters import WatchCounters
 from agent.watch.kinds import WatchedKind
 from agent.watch.lines import LineSplitter, OversizedLine
 from agent.watch.requests import accepts
+
+SLACK_SECONDS = 1.0
+"""The session's own limit for silence comes first; this one is for when that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +34,36 @@ class Lines:
 class WatchStream:
     """An open watch. `batches` ends when the server ended it regularly, raises NoAnswer when it was cut or silent."""
 
-    def __init__(self, response: aiohttp.ClientResponse, splitter: LineSplitter, counters: WatchCounters) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        splitter: LineSplitter,
+        counters: WatchCounters,
+        *,
+        silence_seconds: float = math.inf,
+    ) -> None:
         self._response = response
         self._splitter = splitter
         self._counters = counters
+        self._silence_seconds = silence_seconds
 
     async def batches(self) -> AsyncIterator[Lines]:
         """Yield what came since the last time, in order."""
         content = self._response.content
         # Everything that has come: at most twice the session's read buffer, 256 KB, which take ~1 ms to decode.
-        while chunk := await content.readany():
+        while chunk := await self._read(content):
             self._counters.bytes += len(chunk)
             lines = self._splitter.feed(chunk)
             oversized = self._splitter.take_oversized()
             if lines or oversized:
                 yield Lines(lines, oversized)
+
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        """Return what has come, b"" at the end. Raises TimeoutError, later than the session's own limit would be."""
+        # A body that is no HTTP any more (a proxy that breaks off inside a chunk) makes aiohttp 3.14 close the
+        # connection and its timer, and leaves who waits for the body waiting.
+        async with asyncio.timeout(self._silence_seconds + SLACK_SECONDS):
+            return await content.readany()
 
     def close(self) -> None:
         """Cut the stream from this side; whoever reads it gets NoAnswer."""
@@ -69,4 +89,4 @@ async def open_watch(
         accept=accepts(kind),
         silence_seconds=silence_seconds,
     ) as response:
-        yield WatchStream(response, LineSplitter(max_line_bytes), counters)
+        yield WatchStream(response, LineSplitter(max_line_bytes), counters, silence_seconds=silence_seconds)
