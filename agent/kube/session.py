@@ -25,6 +25,9 @@ ANSWER_SECONDS = 60.0
 
 CONNECT_SECONDS = 10.0
 
+SLACK_SECONDS = 1.0
+"""By which our own limit for silence is longer than the session's; it is for when that one is gone."""
+
 CHECK_SECONDS = 10.0
 """What the first question may take as a whole: somebody waits for the command, and a pod is started again anyway. Also
 a peer that accepts connections and says nothing, or a byte now and then, is told as one that does not answer."""
@@ -178,7 +181,7 @@ class ApiSession:
         try:
             async with asyncio.timeout(deadline_seconds), self._asked(question, ANSWER_SECONDS) as response:
                 parts, size = [], 0
-                async for part in response.content.iter_any():
+                while part := await read_some(response.content, ANSWER_SECONDS):
                     size += len(part)
                     if size > MAX_BODY_BYTES:
                         raise NoAnswer(f"{verb} {resource}: the answer is over {MAX_BODY_BYTES} bytes")
@@ -278,6 +281,17 @@ async def open_session(access: Access, *, version: str, streams: int = 64) -> As
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as client:
         yield ApiSession(access, client)
+
+
+async def read_some(content: aiohttp.StreamReader, silence_seconds: float) -> bytes:
+    """
+    Return what has come of a body, b"" at its end. Raises TimeoutError, later than the session's own limit would.
+
+    A body that is no HTTP any more (a proxy that breaks off inside a chunk) makes aiohttp 3.14 close the connection and
+    its timer, and leaves who waits for the body waiting.
+    """
+    async with asyncio.timeout(silence_seconds + SLACK_SECONDS):
+        return await content.readany()
 
 
 def keepalive_socket(address: tuple[Any, ...]) -> socket.socket:

@@ -5,7 +5,6 @@ The socket is read by aiohttp into a buffer of bounded size while the lines are 
 full: reading never waits for the work, and slow work never fills the memory (watching rule 12).
 """
 
-import asyncio
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,14 +12,11 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from agent.kube.session import ApiSession
+from agent.kube.session import ApiSession, read_some
 from agent.watch.counters import WatchCounters
 from agent.watch.kinds import WatchedKind
 from agent.watch.lines import LineSplitter, OversizedLine
 from agent.watch.requests import accepts
-
-SLACK_SECONDS = 1.0
-"""The session's own limit for silence comes first; this one is for when that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +47,12 @@ class WatchStream:
         """Yield what came since the last time, in order."""
         content = self._response.content
         # Everything that has come: at most twice the session's read buffer, 256 KB, which take ~1 ms to decode.
-        while chunk := await self._read(content):
+        while chunk := await read_some(content, self._silence_seconds):
             self._counters.bytes += len(chunk)
             lines = self._splitter.feed(chunk)
             oversized = self._splitter.take_oversized()
             if lines or oversized:
                 yield Lines(lines, oversized)
-
-    async def _read(self, content: aiohttp.StreamReader) -> bytes:
-        """Return what has come, b"" at the end. Raises TimeoutError, later than the session's own limit would be."""
-        # A body that is no HTTP any more (a proxy that breaks off inside a chunk) makes aiohttp 3.14 close the
-        # connection and its timer, and leaves who waits for the body waiting.
-        async with asyncio.timeout(self._silence_seconds + SLACK_SECONDS):
-            return await content.readany()
 
     def close(self) -> None:
         """Cut the stream from this side; whoever reads it gets NoAnswer."""
