@@ -181,6 +181,13 @@ class AgentConfig:
         help="The node whose pods are watched, for the scope node and only for it.",
         why="in a DaemonSet the pod's spec.nodeName is given, by the downward API",
     )
+    profile: str = setting(
+        "beside",
+        one_of("beside", "standalone"),
+        help="What the agent does besides watching, as it reports it; beside: it leaves lines and usage to the tools"
+        " that are there already; standalone: it is to do everything itself.",
+        why="nobody pays for logs twice",
+    )
     aggregator: str = setting(
         "http://127.0.0.1:8081",
         HTTP_URL,

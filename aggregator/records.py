@@ -147,6 +147,16 @@ class SnapshotStage:
     uids: frozenset[str] = frozenset()
 
 
+class Horizon(NamedTuple):
+    """Up to where retention has deleted, by seq and by the time of that commit (ns); zeros when it never did."""
+
+    seq: int = 0
+    at: int = 0
+
+
+NEVER_FORGOT = Horizon()
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class DoubtRow:
     """
@@ -181,8 +191,8 @@ class Plan:
     `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
     `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
     transaction. `doubts` maps an object to what is in doubt about it, None when that is settled. `retired` are streams
-    to forget with their terms and stages: those of nodes that are no more. `epoch` and `cluster_uid` are given when
-    they change.
+    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more.
+    `epoch` and `cluster_uid` are given when they change.
     """
 
     heads: dict[int, Head] = field(default_factory=dict)
@@ -193,6 +203,7 @@ class Plan:
     streams: dict[str, StreamRow] = field(default_factory=dict)
     terms: dict[tuple[str, int], int] = field(default_factory=dict)
     spools: dict[str, int] = field(default_factory=dict)
+    forgotten_spools: list[str] = field(default_factory=list)
     stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
     staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     doubts: dict[ObjectKey, DoubtRow | None] = field(default_factory=dict)
@@ -205,22 +216,22 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class JournalState:
-    """What ingest needs to know when a journal was opened; small, whatever the journal's size."""
+    """What ingest needs to know when a journal was opened, by default a new one; small, whatever the journal's size."""
 
     journal_id: str
     redaction_key: bytes
-    cluster_uid: str
-    cluster: str
-    epoch: int
-    last_seq: int
-    last_object_id: int
-    streams: dict[str, StreamRow]
-    terms: dict[tuple[str, int], int]
-    spools: dict[str, int]
-    stages: dict[str, SnapshotStage]
-    counters: dict[CounterKey, int]
-    open_gaps: dict[str, Gap]
-    present: dict[str, Presence]
+    cluster_uid: str = ""
+    cluster: str = ""
+    epoch: int = 1
+    last_seq: int = 0
+    last_object_id: int = 0
+    streams: dict[str, StreamRow] = field(default_factory=dict)
+    terms: dict[tuple[str, int], int] = field(default_factory=dict)
+    spools: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, SnapshotStage] = field(default_factory=dict)
+    counters: dict[CounterKey, int] = field(default_factory=dict)
+    open_gaps: dict[str, Gap] = field(default_factory=dict)
+    present: dict[str, Presence] = field(default_factory=dict)
     doubts: dict[ObjectKey, DoubtRow] = field(default_factory=dict)
     last_committed_at: int = 0
 
@@ -272,6 +283,20 @@ class RecordQuery:
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
+class Stretch:
+    """
+    A part of a replay: (seq, JSON) in the order of seq, as the journal was at one moment.
+
+    `last` is the `after` of the next part, None when there was nothing more. Where the horizon lies above the `after`
+    of the question, records between the two may be missing here: retention was faster.
+    """
+
+    rows: list[tuple[int, bytes]]
+    last: int | None
+    horizon: Horizon
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
 class ObjectQuery:
     """The parameters of `GET objects`; `at` None is now, `after` the object id where the page before ended."""
 
@@ -288,7 +313,13 @@ class ObjectQuery:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Page:
-    """A page of finished JSON objects; `last` is the `after` of the next page, None when this one is the last."""
+    """
+    A page of finished JSON objects; `last` is the `after` of the next page, None when this one is the last.
+
+    `horizon` is that of the moment in which it was read. `since` tells of a history when its object was first seen, ns.
+    """
 
     items: list[bytes]
     last: int | None
+    horizon: Horizon = NEVER_FORGOT
+    since: int = 0

@@ -125,7 +125,7 @@ def render_gap(row: GapRow, cluster: str) -> bytes:
 
 
 def render_unrecorded(horizon: int, cluster: str) -> bytes:
-    """Return the time before the journal's first record as the JSON of a gap; *horizon* 0: there is none yet."""
+    """Return the time before the oldest record that is kept as the JSON of a gap; *horizon* 0: there is none yet."""
     return _TEXT(
         {
             "type": "gap",
@@ -139,7 +139,7 @@ def render_unrecorded(horizon: int, cluster: str) -> bytes:
             "outcome": "lost" if horizon else "open",
             "count": None,
             "bytes": None,
-            "detail": "before the journal's first record",
+            "detail": "before the oldest record that the journal keeps",
             "committedAt": to_rfc3339(horizon),
         }
     )

@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from aggregator.ingest.pipeline import Limits
 from aggregator.records import ChangeRow, Head, ObjectKey, Plan, Verb, Version
 from aggregator.store import patches
 
@@ -29,7 +30,7 @@ _HEX = re.compile(rb"(?<=containerd://)[0-9a-f]{64}")
 _SECOND = 1_000_000_000
 _START = 1_790_000_000 * _SECOND
 
-KEY_VERSION_EVERY = 24
+KEY_VERSION_EVERY = Limits().key_version_every
 
 
 def reported(item: dict[str, Any]) -> bytes:
@@ -50,8 +51,12 @@ def recorded_lives(path: Path) -> dict[str, list[bytes]]:
     return lives
 
 
+Life = tuple[str, str, list[bytes]]
+"""The uid and the name of an object, and its versions in their order."""
+
+
 @cache
-def templates(resource: str = "pods") -> list[tuple[str, str, list[bytes]]]:
+def templates(resource: str = "pods") -> list[Life]:
     """Return (uid, name, versions) of each recorded object of *resource* that was seen to change."""
     lives = recorded_lives(_RECORDINGS / f"{resource}.watch.ndjson")
     return [
@@ -59,9 +64,7 @@ def templates(resource: str = "pods") -> list[tuple[str, str, list[bytes]]]:
     ]
 
 
-def another_life(
-    rng: random.Random, lives: list[tuple[str, str, list[bytes]]] | None = None
-) -> tuple[str, str, list[bytes]]:
+def another_life(rng: random.Random, lives: list[Life] | None = None) -> Life:
     """Return (uid, name, versions) of a pod, or of one of *lives*, that lived as a recorded one did."""
     uid, name, life = rng.choice(lives or templates())
     new_uid = str(uuid.UUID(int=rng.getrandbits(128), version=4))
@@ -89,7 +92,7 @@ def another_life(
     return new_uid, new_name, text.split(b"\n")
 
 
-def plans(rng: random.Random, changes: int, per_plan: int) -> Iterator[Plan]:
+def plans(rng: random.Random, changes: int, per_plan: int, lives: list[Life] | None = None) -> Iterator[Plan]:
     """Give plans of *per_plan* changes each until there are *changes*: pods that live at once, interleaved."""
     seqs, ids, versions = count(1), count(1), count(1000)
     running: list[Iterator[tuple[ChangeRow, Head]]] = []
@@ -99,7 +102,7 @@ def plans(rng: random.Random, changes: int, per_plan: int) -> Iterator[Plan]:
         plan = Plan(cluster_uid="c1", cluster="bench") if first == 0 else Plan()
         while len(plan.changes) < per_plan:
             if len(running) < 400:
-                running.append(_rows(rng, ids, versions, seqs))
+                running.append(_rows(another_life(rng, lives), ids, versions, seqs))
             place = rng.randrange(len(running))
             try:
                 row, head = next(running[place])
@@ -114,9 +117,9 @@ def plans(rng: random.Random, changes: int, per_plan: int) -> Iterator[Plan]:
 
 
 def _rows(
-    rng: random.Random, ids: Iterator[int], versions: Iterator[int], seqs: Iterator[int]
+    lived: Life, ids: Iterator[int], versions: Iterator[int], seqs: Iterator[int]
 ) -> Iterator[tuple[ChangeRow, Head]]:
-    uid, name, life = another_life(rng)
+    uid, name, life = lived
     actor = b'{"manager":"kubelet","operation":"Update","subresource":"status","time":%d}'
     object_id = next(ids)
     base: int | None = None

@@ -86,7 +86,12 @@ class WatchCache:
         return self._state
 
     def reset(self, etcd: Etcd) -> None:
-        """Begin anew from the store, as a restarted API server does; only Events remember what was before."""
+        """
+        Begin anew from the store, as a restarted API server does; only Events remember what was before.
+
+        Though etcd still has its history, the real cacher begins with a list and an empty window, and answers 410 to a
+        watch from below that list (KEP-1904, which rejects a window filled from etcd). Events are watched in etcd.
+        """
         self._state = dict(etcd.state(self.resource))
         if self._index is not None:
             self._index.reset(self._state.values())

@@ -25,6 +25,10 @@ ANSWER_SECONDS = 60.0
 
 CONNECT_SECONDS = 10.0
 
+CHECK_SECONDS = 10.0
+"""What the first question may take as a whole: somebody waits for the command, and a pod is started again anyway. Also
+a peer that accepts connections and says nothing, or a byte now and then, is told as one that does not answer."""
+
 READ_BUFFER_BYTES = 128 * 1024
 """aiohttp pauses the socket at twice this, so that a slow consumer cannot fill the memory; the kernel holds the rest.
 
@@ -131,7 +135,8 @@ class ApiSession:
                 yield response
         except TimeoutError as error:
             self.failures[0] += 1
-            raise NoAnswer(f"{verb} {resource}: silent for {silence_seconds:.0f} s", is_silence=True) from error
+            silent = f"silent for {silence_seconds:.0f} s"
+            raise NoAnswer(f"{verb} {resource}: {silent}", is_silence=True) from error
         except (aiohttp.ClientError, OSError) as error:
             self.failures[0] += 1
             raise NoAnswer(f"{verb} {resource}: {_line(error)}") from error
@@ -187,7 +192,9 @@ class ApiSession:
 
     async def cluster_uid(self) -> str:
         """Return the uid of the kube-system namespace, which is the cluster's. Raises RequestFailed."""
-        body = await self.get("/api/v1/namespaces/kube-system", verb="get", resource="namespaces")
+        body = await self.get(
+            "/api/v1/namespaces/kube-system", verb="get", resource="namespaces", deadline_seconds=CHECK_SECONDS
+        )
         uid = _decoded(body, _Object, "namespace kube-system").metadata.uid
         if not uid:
             raise ServerSaid(200, message="namespace kube-system has no uid")
@@ -234,8 +241,9 @@ class ApiSession:
                     f"({error.message[:160]})"
                 )
             return AccessError(f"the API server {where} answered {error}")
+        silence = isinstance(error, NoAnswer) and error.is_silence
         return ApiUnreachable(
-            f"the API server {where} does not answer: {_line(error.__cause__ or error)}; "
+            f"the API server {where} does not answer: {_line(error if silence else error.__cause__ or error)}; "
             "is the cluster up, the network (VPN) on, and the context the right one?"
         )
 

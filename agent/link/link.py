@@ -42,6 +42,7 @@ class LinkConfig:
     scope: str
     version: str
     instance: str
+    profile: str = ""
     node: str = ""
     cluster: str = ""
     token_file: Path | None = None

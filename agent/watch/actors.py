@@ -19,10 +19,13 @@ _METADATA_FIELDS = b'"f:metadata"'
 
 
 def sign(entries: list[ManagedEntry]) -> Signature:
-    """Return the signature of *entries*; the length of the fields stands for the fields."""
-    return tuple(
-        [hash((entry.manager, entry.operation, entry.subresource, entry.time, len(entry.fields))) for entry in entries]
-    )
+    """Return the signature of *entries*."""
+    return tuple([sign_entry(entry) for entry in entries])
+
+
+def sign_entry(entry: ManagedEntry) -> int:
+    """Return the signature of one entry; the length of the fields stands for the fields."""
+    return hash((entry.manager, entry.operation, entry.subresource, entry.time, len(entry.fields)))
 
 
 def moved_since(entries: list[ManagedEntry], signature: Signature, before: Signature) -> list[ManagedEntry]:

@@ -19,15 +19,19 @@ from agent.watch.bodies import (
     reduce_endpoints,
     truncated_body,
 )
-from agent.watch.churn import section_digests
+from agent.watch.churn import section_digest, section_digests
 from agent.watch.counters import WatchCounters
-from agent.watch.decoding import AnyObject, version_of
+from agent.watch.decoding import AnyObject, ApiObject, version_of
 from agent.watch.kinds import WatchedKind
 from agent.watch.known import Known, KnownObjects
 from agent.watch.lines import OversizedLine
 from agent.watch.redaction import Redactor
-from kubescribe.wire.records import Change, Departed, Interval
+from agent.watch.stencils import Standing, Stencils
+from kubescribe.wire.records import AnyRecord, Change, Departed, Interval
 from kubescribe.wire.streams import Selector, stream_name
+
+
+_STATUS = ("status",)
 
 
 class _PodSpec(msgspec.Struct, gc=False, rename="camel"):
@@ -51,6 +55,7 @@ class ChangeRecorder:
         redactor: Redactor,
         counters: WatchCounters,
         *,
+        stencils: Stencils | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self.stream = stream_name(kind.stream_resource, node)
@@ -61,19 +66,72 @@ class ChangeRecorder:
         self._selector = Selector(kind.resource, node)
         self._redactor = redactor
         self._counters = counters
+        self._stencils = Stencils() if stencils is None else stencils
+        self._has_stencils = False
         self._max_body_bytes = max_body_bytes
         self._head = body_head(kind.api_version, kind.kind)
         self._is_pod = kind.group == "" and kind.kind == "Pod"
         self._is_endpoints = kind.kind == "EndpointSlice"
 
-    def version(self, event_type: str, item: AnyObject, observed_at: int) -> Change | Departed | None:
+    def status_moved(self, line: bytes, observed_at: int, records: list[AnyRecord]) -> int:
+        """
+        Add the record of *line* to *records*, nothing for churn, and return its version.
+
+        Returns 0, and did nothing, for every line but one whose object is known, and differs from what is known of it
+        in its status at most: that has to be decoded.
+        """
+        if not self._has_stencils or (fit := self._stencils.fit(line)) is None:
+            return 0
+        standing, status = fit.stencil.standing, fit.status
+        known = self.known.get(standing.uid)
+        if known is None or known.digest != standing.digest or known.sections[:1] != standing.spec:
+            return 0
+        if standing.size + len(status) > self._max_body_bytes:
+            return 0
+        sections = (*standing.spec, section_digest(status, has_heartbeats=self._kind.has_heartbeats))
+        before, is_same = known.entries, known.sections == sections
+        known.resource_version, known.seen_at = fit.version, observed_at
+        known.entries, known.sections = fit.signature, sections
+        if is_same:
+            self._counters.churn_dropped += 1
+            return fit.version
+        if fit.signature[-1] not in before and fit.stencil.signature == before[:-1]:
+            actor = actor_of(fit.last)
+        else:
+            entries = fit.entries()
+            moved = moved_since(entries, fit.signature, before)
+            actor = find_actor(moved, _STATUS) if moved else find_owner(entries, _STATUS)
+        if self._kind.redaction == "everything":
+            status = self._redactor.sections("everything", {"status": status})["status"]
+        records.append(
+            Change(
+                stream=self.stream,
+                term=self.term,
+                kind=self._name,
+                name=standing.name,
+                namespace=standing.namespace,
+                uid=standing.uid,
+                resource_version=fit.version,
+                observed_at=observed_at,
+                generation=standing.generation,
+                node=known.node,
+                actor=actor,
+                body=b"".join((standing.body, status, b"}")),
+            )
+        )
+        return fit.version
+
+    def version(
+        self, event_type: str, item: AnyObject, observed_at: int, line: bytes = b""
+    ) -> Change | Departed | None:
         """
         Return the record of a watch event, None for churn. Raises Undecodable.
 
-        A DELETED of the watch of unscheduled pods is a Departed: the object no longer matches, or is gone.
+        A DELETED of the watch of unscheduled pods is a Departed: the object no longer matches, or is gone. *line* is
+        what the event was decoded from; of the next ones of its kind only what moves will be.
         """
         if event_type != "DELETED":
-            return self._change(item, observed_at, is_gone=False, is_listed=False)
+            return self._change(item, observed_at, is_gone=False, is_listed=False, line=line)
         meta = item.metadata
         change = self._change(item, observed_at, is_gone=True, is_listed=False)
         self.known.drop(meta.uid)
@@ -140,7 +198,9 @@ class ChangeRecorder:
             inferred=Interval(after=known.seen_at, before=observed_at),
         )
 
-    def _change(self, item: AnyObject, observed_at: int, *, is_gone: bool, is_listed: bool) -> Change | None:
+    def _change(
+        self, item: AnyObject, observed_at: int, *, is_gone: bool, is_listed: bool, line: bytes = b""
+    ) -> Change | None:
         meta = item.metadata
         uid = meta.uid
         if not uid or not meta.name:
@@ -188,6 +248,20 @@ class ChangeRecorder:
                 sections = reduce_endpoints(sections)
             sections = self._redactor.sections(self._kind.redaction, sections)
             body = join_body(self._head, encoded, annotations.body, sections)
+            is_status_alone = known is not None and known.digest == digest and known.sections[:1] == digests[:1]
+            if line and is_status_alone and isinstance(item, ApiObject) and item.spec and item.status:
+                # What moved alone moves alone again, as a rule.
+                standing = Standing(
+                    uid=uid,
+                    name=meta.name,
+                    namespace=meta.namespace,
+                    generation=generation,
+                    digest=digest,
+                    spec=digests[:1],
+                    body=body[: -1 - len(sections["status"])],
+                    size=size - len(item.status),
+                )
+                self._has_stencils |= self._stencils.cut(line, standing)
         else:
             self._counters.bodies_truncated += 1
             token = self._redactor.token(b"".join([encoded, annotations.body, *sections.values()]))

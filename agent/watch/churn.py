@@ -13,12 +13,17 @@ _HEARTBEAT = re.compile(rb'"(?:lastHeartbeatTime|lastProbeTime|renewTime|reconci
 
 
 def section_digests(sections: dict[str, bytes], *, has_heartbeats: bool) -> tuple[int, ...]:
+    """Return a hash for each section, in their order; heartbeat times do not count."""
+    if has_heartbeats:
+        return tuple([section_digest(section, has_heartbeats=True) for section in sections.values()])
+    return tuple(map(hash, sections.values()))
+
+
+def section_digest(section: bytes, *, has_heartbeats: bool) -> int:
     """
-    Return a hash for each section, in their order; heartbeat times do not count.
+    Return the hash of one section.
 
     Python's own hash of bytes: 64 bits, keyed anew in each process, 1 GB/s. A collision would hide one version, once
     in 2^64 comparisons.
     """
-    if has_heartbeats:
-        return tuple([hash(_HEARTBEAT.sub(b"", section)) for section in sections.values()])
-    return tuple(map(hash, sections.values()))
+    return hash(_HEARTBEAT.sub(b"", section)) if has_heartbeats else hash(section)

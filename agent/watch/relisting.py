@@ -2,8 +2,8 @@
 One relist, by WatchList where the server takes it, else by list; out comes a Snapshot, of Events around no uids.
 
 WatchList's events wait in a temporary store until its bookmark, which alone tells the version that they are of; a
-stream that dies before it is thrown away. Its connection is not watched on: a watch from that version is one request
-more, and leaves one way through which watches run.
+stream that dies before it, or holds more than may wait there, is thrown away. Its connection is not watched on: a watch
+from that version is one request more, and leaves one way through which watches run.
 """
 
 import asyncio
@@ -27,13 +27,21 @@ from agent.watch.snapshots import SnapshotWriter
 from agent.watch.streaming import open_watch
 from agent.watch.taking import Taken, Taker, versions_of
 from kubescribe.runtime.clock import Clock
-from kubescribe.wire.records import AnyRecord
+from kubescribe.wire.records import AnyRecord, Change
 
 _LOG = structlog.get_logger()
 
 _ATTEMPTS = 3
 """Lists begun anew because their continue token expired: a list that outlives etcd's compaction (5 min) again and again
 needs the backoff between."""
+
+
+_RECORD_BYTES = 700
+"""What a record takes in memory beside its body: some 20 fields, names and an actor."""
+
+
+class _TooLarge(Exception):
+    """A WatchList holds more than may wait for its bookmark."""
 
 
 @dataclass(slots=True)
@@ -69,6 +77,8 @@ class Relisting:
         before = self._before = self.outflow.position
         self._epoch = self.outflow.epoch
         least = before.version if cause == blindness.EXPIRED and before.version and not self.kind.is_events else None
+        if self.kind.stream_resource in self.traits.large_resources:
+            least = None  # a list that is not consistent comes whole, and would not fit either
         if least is None and self.node is not None and not await self._lists_from_cache():
             # Before 1.31 a consistent list of one node's pods reads every pod of the cluster from etcd (rule 3).
             least = before.version
@@ -90,6 +100,10 @@ class Relisting:
         if self.traits.takes_watch_list(self.kind):
             try:
                 return await self._by_watch_list(cause, least)
+            except _TooLarge:
+                self.traits.large_resources.add(self.kind.stream_resource)
+                _LOG.info("watch.watch_list_too_large", stream=self.outflow.stream, bytes=self.settings.initial_bytes)
+                least = None if self.node is None else least
             except (RequestFailed, Undecodable, TimeoutError) as error:
                 if not self._learn(error):
                     raise
@@ -121,6 +135,7 @@ class Relisting:
 
     async def _by_watch_list(self, cause: str | None, least: int | None) -> int:
         store: list[AnyRecord] = []
+        stored_bytes = 0
         damage = Taken()
         version = 0
         patience = self.settings.initial_silence_seconds
@@ -146,6 +161,9 @@ class Relisting:
                 if taken.events:
                     deadline = self.clock.monotonic() + patience
                 store.extend(taken.records)
+                stored_bytes += sum(map(_bytes_of, taken.records))
+                if stored_bytes > self.settings.initial_bytes:
+                    raise _TooLarge
                 damage.add_damage(taken)
                 version = taken.version if taken.has_ended_initial else 0
         if least is not None and version < least:
@@ -214,3 +232,7 @@ class Relisting:
         self.counters.relists += 1
         await self.outflow.end_list(closing, self._before, version, cause)
         return version
+
+
+def _bytes_of(record: AnyRecord) -> int:
+    return _RECORD_BYTES + (len(record.body) if isinstance(record, Change) and record.body else 0)

@@ -23,15 +23,18 @@ class ServerTraits:
 
     `minor` is its minor version, 0 when unknown. EKS 1.33 refuses WatchList (kubernetes#135583); an etcd without
     progress notifications makes it fail for every resource; an aggregated API may never end it, for its own only.
+    `large_resources` hold more than WatchList may keep in memory: they are listed in pages.
     """
 
     minor: int = 0
     refuses_watch_list: bool = False
     endless_resources: set[str] = field(default_factory=set)
+    large_resources: set[str] = field(default_factory=set)
 
     def takes_watch_list(self, kind: WatchedKind) -> bool:
         """Tell whether WatchList is worth a try for *kind*; Events are listed in pages, they have no cache."""
-        if kind.is_events or self.refuses_watch_list or kind.stream_resource in self.endless_resources:
+        resource = kind.stream_resource
+        if kind.is_events or self.refuses_watch_list or resource in self.endless_resources | self.large_resources:
             return False
         return not 0 < self.minor < _FIRST_WATCH_LIST
 

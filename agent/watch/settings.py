@@ -23,6 +23,8 @@ class WatchSettings:
     `forbidden_seconds`: how often a stream without permission tries; RBAC may come later.
     `internal_error_seconds`: how long HTTP 500 is answered with patience before the relist (client-go).
     `initial_silence_seconds`: a WatchList that says nothing for so long will not say more (aggregated APIs).
+    `initial_bytes`: what a WatchList may hold back until its bookmark tells their version; a larger resource is listed
+    in pages, whose version is known from the first on.
     `progress_seconds`: bookmarks within it make one Progress.
     `page_items`: items a page of a list that etcd answers. `put_records`: records handed over at once.
     `verify_seconds`: an object that has not changed for so long is asked for, 0 never.
@@ -42,6 +44,7 @@ class WatchSettings:
     forbidden_seconds: float = 60.0
     internal_error_seconds: float = 60.0
     initial_silence_seconds: float = 60.0
+    initial_bytes: int = 32 * 2**20
     progress_seconds: float = 10.0
     page_items: int = 500
     put_records: int = 500

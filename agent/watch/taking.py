@@ -86,21 +86,27 @@ class ChangeTaker:
         """Return what *lines* of a watch give; never raises."""
         taken = Taken(oversized=oversized)
         records, record_version, expected = taken.records, self.recorder.version, self._expected
-        last = ""
+        record_status = self.recorder.status_moved
+        last: int | str = 0
         for line in lines:
             if not line:
                 continue
             try:
+                if moved_to := record_status(line, now, records):
+                    taken.events += 1
+                    last = moved_to
+                    continue
                 event = decode_event(line)
                 item = event.object
                 if item.kind != expected:
                     raise Undecodable(f"watch: kind {item.kind[:64]!r} in the place of {expected}")  # noqa: TRY301
+                # Before it is recorded: that takes the version out.
                 version = item.metadata.resource_version
                 if event.type == "BOOKMARK":
                     version_of(item.metadata)
                     taken.bookmarks += 1
                 else:
-                    record = record_version(event.type, item, now)
+                    record = record_version(event.type, item, now, line)
                     taken.events += 1
                     if record is not None:
                         records.append(record)
@@ -110,7 +116,7 @@ class ChangeTaker:
             except ServerSaid as error:
                 taken.error = error
                 break
-        taken.version = int(last) if last else 0
+        taken.version = int(last)
         self._count(taken, now)
         return taken
 

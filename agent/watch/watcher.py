@@ -31,6 +31,7 @@ from agent.watch.relisting import Relisting
 from agent.watch.requests import ServerTraits, watch_params
 from agent.watch.settings import WatchSettings
 from agent.watch.sink import Sink
+from agent.watch.stencils import Stencils
 from agent.watch.streaming import WatchStream, open_watch
 from agent.watch.taking import ChangeTaker, OccurrenceTaker, Taker
 from agent.watch.verifying import Verifier
@@ -57,6 +58,7 @@ class WatchTools:
     traits: ServerTraits
     settings: WatchSettings
     counters: WatchCounters
+    stencils: Stencils
     clock: Clock
     random: random_module.Random
 
@@ -80,6 +82,7 @@ def watch_tools(
         traits=traits or ServerTraits(),
         settings=settings or WatchSettings(),
         counters=counters or WatchCounters(),
+        stencils=Stencils(),
         clock=clock or SystemClock(),
         random=random or random_module.Random(),
     )
@@ -224,7 +227,12 @@ class Watcher:
             self._taker = taker
             return taker, None, None
         recorder = ChangeRecorder(
-            self.kind, self._node, tools.keyring.redactor, tools.counters, max_body_bytes=settings.max_body_bytes
+            self.kind,
+            self._node,
+            tools.keyring.redactor,
+            tools.counters,
+            stencils=tools.stencils,
+            max_body_bytes=settings.max_body_bytes,
         )
         recorder.term = self._outflow.term
         self._taker = ChangeTaker(recorder, self.kind, tools.counters)

@@ -7,6 +7,7 @@ commit that fails leaves nothing behind in memory either. Small things only: the
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 
 from aggregator.records import (
     CounterKey,
@@ -23,6 +24,10 @@ from aggregator.records import (
 )
 from kubescribe.wire.records import Gap, Presence
 
+MAX_SPOOLS = 10_000
+"""Spools whose last batch is known: each node that ever was has left one. One that was forgotten and comes back is told
+that the journal has nothing of it, so its folder is numbered anew, and what it cannot send again is a Gap."""
+
 
 @dataclass(slots=True)
 class Stage:
@@ -37,7 +42,8 @@ class Ledger:
     """
     The committed state of ingest; see JournalState for the words.
 
-    `terms` has, for each stream, the terms from which on the epoch is another: a claim costs no memory.
+    `terms` has, for each stream, the terms from which on the epoch is another: a claim costs no memory. `spools` has
+    the one last that was heard last.
     """
 
     journal_id: str
@@ -141,6 +147,16 @@ class Draft:
         """Return the number of the last batch of a spool that is in the journal or in this draft."""
         return self.plan.spools.get(spool_id) or self.ledger.spools.get(spool_id, 0)
 
+    def took_batch(self, spool_id: str, n: int) -> None:
+        """Note the last batch of a spool; one spool too many, and the one that was silent longest is forgotten."""
+        spools, known, forgotten = self.plan.spools, self.ledger.spools, self.plan.forgotten_spools
+        is_new = spool_id not in known and spool_id not in spools
+        spools[spool_id] = n
+        excess = len(known) + sum(name not in known for name in spools) - len(forgotten) - MAX_SPOOLS
+        if is_new and excess > 0:
+            keep = {row.holder for row in self.ledger.streams.values()}.union(spools, forgotten)
+            forgotten += list(islice((name for name in known if name not in keep), excess))
+
     def raise_epoch(self) -> int:
         """Begin a new epoch and return its number."""
         self.epoch += 1
@@ -182,6 +198,8 @@ class Draft:
         ledger.streams.update(plan.streams)
         for (stream, term), epoch in plan.terms.items():
             ledger.terms.setdefault(stream, {})[term] = epoch
+        for name in (*plan.forgotten_spools, *plan.spools):
+            ledger.spools.pop(name, None)
         ledger.spools.update(plan.spools)
         ledger.cluster_uid = plan.cluster_uid or ledger.cluster_uid
         ledger.cluster = plan.cluster or ledger.cluster

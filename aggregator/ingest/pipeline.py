@@ -302,7 +302,7 @@ def _first_pass(draft: Draft, group: Sequence[_Work]) -> list[Located]:
                 work.done.set_exception(StoreUnavailable("the batch before it is not in the journal"))
         else:
             located += locate(draft, work.spool_id, work.records)
-            draft.plan.spools[work.spool_id] = work.n
+            draft.took_batch(work.spool_id, work.n)
     return located
 
 

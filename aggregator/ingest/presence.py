@@ -77,9 +77,9 @@ def made_good(ledger: Ledger, report: Presence, spool_id: str) -> list[Gap]:
     """
     Return the absence gaps that *report*, of the agent with that spool, shows to be recovered, closed at its time.
 
-    Its own, once it sees with every stream. Of others those whose streams it holds and sees with: the cluster agent's
-    that adopted a node, and that of one cluster agent that took over from another. What was missed between is a gap of
-    the stream.
+    Its own, once it sees with every stream; but a cluster agent that is back may be a standby, which sees nothing. That
+    of a node, or of any cluster agent, by the one that holds its streams and sees with them. What was missed between is
+    a gap of the stream.
     """
     if not is_caught_up(report) or not report.streams:
         return []
@@ -90,7 +90,7 @@ def made_good(ledger: Ledger, report: Presence, spool_id: str) -> list[Gap]:
         agent = gap.stream.removeprefix("agent/")
         if gap.cause != "agent_absent":
             continue
-        if agent == report.agent:
+        if agent == report.agent and report.scope != "cluster":
             is_good = sees_all
         elif agent.startswith("node/"):
             is_good = pods_of(agent.removeprefix("node/")) in seeing

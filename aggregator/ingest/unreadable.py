@@ -60,4 +60,4 @@ def give_up(draft: Draft, *, agent: str, spool_id: str, batch: Batch, reason: st
     )
     for row in held:
         owe(draft, row.name)
-    draft.plan.spools[spool_id] = batch.n
+    draft.took_batch(spool_id, batch.n)

@@ -5,6 +5,9 @@ The delicate point is the way from replay to live. A record is published after i
 when `last_seq` was S has seen everything up to S: reading goes on from S, whatever the filter let through. When the
 ring holds everything above the position, what is left of it is sent and the seat is taken in one step without an await:
 nothing can be published in between, and a seat hears only what lies above its position.
+
+Retention deletes while a slow client replays. Every read of the journal tells the horizon of its own moment, so a
+horizon that has passed the place of the replay is told before what that read found, and nothing vanishes unsaid.
 """
 
 import asyncio
@@ -19,7 +22,7 @@ from aggregator.outlets.hub import Hub
 from aggregator.outlets.lanes import Seat, cut_tails
 from aggregator.outlets.snapshots import Snapshotable, snapshot_parts
 from aggregator.outlets.states import latest_states
-from aggregator.records import Facets, Published, RecordQuery
+from aggregator.records import Facets, Published, RecordQuery, Stretch
 
 REPLAY_ROWS = 500
 """Rows of one journal read: a few hundred kilobytes, a few milliseconds."""
@@ -32,7 +35,7 @@ _IN_JOURNAL = {"presence": "presences"}
 class Replayable(Snapshotable, Protocol):
     """The part of the journal that a subscription reads."""
 
-    async def replay(self, topic: str, query: RecordQuery) -> list[tuple[int, bytes]]:
+    async def replay(self, topic: str, query: RecordQuery) -> Stretch:
         """As Journal.replay."""
         ...
 
@@ -75,6 +78,7 @@ class Subscription:
         self._client = client
         self._seat: Seat | None = None
         self._behind = asyncio.Event()
+        self._told_horizon = 0
 
     async def run(self, origin: Origin, *, snapshot: bool = False) -> None:
         """Say where it begins, then everything from there. Raises ClientGone, StoreError; never returns."""
@@ -107,6 +111,7 @@ class Subscription:
         oldest = facts.get("oldestCommittedAt", 0)
         if oldest and time < oldest:
             self._gap("retention", None, seq)
+            self._told_horizon = seq
         return seq
 
     async def _from_seq(self, seq: int) -> int:
@@ -115,13 +120,18 @@ class Subscription:
         async with self._hub.journal_reads:
             facts = await self._journal.facts()
         last = max(facts.get("lastSeq", 0), self._hub.last_seq)
-        horizon = facts.get("horizonSeq", 0)
         if seq > last:
             self._gap("aheadOfJournal", seq, last)
             return last
-        if seq < horizon:
-            self._gap("retention", seq, horizon)
+        self._tell_horizon(seq, facts.get("horizonSeq", 0))
         return seq
+
+    def _tell_horizon(self, covered: int, horizon_seq: int) -> None:
+        """Tell that retention took records above *covered*, where it did; what was told before is not told again."""
+        known = max(covered, self._told_horizon)
+        if horizon_seq > known:
+            self._gap("retention", known, horizon_seq)
+            self._told_horizon = horizon_seq
 
     def _gap(self, cause: str, start: int | None, end: int) -> None:
         message = {"type": "gap", "id": self.id, "cause": cause, "fromSeq": start, "toSeq": end, "count": None}
@@ -144,9 +154,13 @@ class Subscription:
                 async with hub.journal_reads:
                     published = hub.last_seq
                     query = self._wanted.query(after=covered, limit=REPLAY_ROWS)
-                    rows = await self._journal.replay(_IN_JOURNAL.get(source, source), query)
-                full = len(rows) >= REPLAY_ROWS
-                covered = rows[-1][0] if full else max(covered, published, rows[-1][0] if rows else 0)
+                    stretch = await self._journal.replay(_IN_JOURNAL.get(source, source), query)
+                self._tell_horizon(covered, stretch.horizon.seq)
+                rows = stretch.rows
+                if stretch.last is not None:
+                    covered = stretch.last
+                else:
+                    covered = max(covered, published, rows[-1][0] if rows else 0)
                 frames = self._frames([_replayed(seq, source, json) for seq, json in rows])
             for frame in frames:
                 await self._client.drained()

@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Version
+from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
 
 Forgetting = Callable[[Collection[ObjectKey]], AbstractAsyncContextManager[None]]
 """What is entered around a deletion with the dead objects that disappear in it: nobody may stand on them meanwhile."""
@@ -122,8 +122,8 @@ class Journal(Protocol):
         """Return all versions of one object by (epoch, resourceVersion, gone); `after` counts those already seen."""
         ...
 
-    async def replay(self, topic: str, query: RecordQuery) -> list[tuple[int, bytes]]:
-        """Return up to `limit` (seq, JSON) of *topic* above `after`, ascending, filtered as the query says."""
+    async def replay(self, topic: str, query: RecordQuery) -> Stretch:
+        """Return up to `limit` records of *topic* above `after`, ascending, and the horizon when they were read."""
         ...
 
     async def seq_at(self, committed_at: int) -> int:

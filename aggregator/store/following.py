@@ -30,7 +30,7 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         last_object_id=max([state.last_object_id, *plan.heads]),
         streams={name: row for name, row in (state.streams | plan.streams).items() if name not in plan.retired},
         terms={key: epoch for key, epoch in (state.terms | plan.terms).items() if key[0] not in plan.retired},
-        spools=state.spools | plan.spools,
+        spools={name: n for name, n in state.spools.items() if name not in plan.forgotten_spools} | plan.spools,
         stages=_stages(state.stages, plan),
         counters=counters,
         open_gaps=gaps,

@@ -17,6 +17,7 @@ from aggregator.records import (
     ChangeRow,
     GapRow,
     Head,
+    Horizon,
     JournalState,
     ObjectKey,
     ObjectQuery,
@@ -25,6 +26,7 @@ from aggregator.records import (
     Plan,
     PresenceRow,
     RecordQuery,
+    Stretch,
     Verb,
     Version,
 )
@@ -45,22 +47,7 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self._is_open = False
-        self._state = JournalState(
-            journal_id=uuid4().hex,
-            redaction_key=token_bytes(32),
-            cluster_uid="",
-            cluster="",
-            epoch=1,
-            last_seq=0,
-            last_object_id=0,
-            streams={},
-            terms={},
-            spools={},
-            stages={},
-            counters={},
-            open_gaps={},
-            present={},
-        )
+        self._state = JournalState(journal_id=uuid4().hex, redaction_key=token_bytes(32))
         self._heads: dict[int, Head] = {}
         self._ids: dict[ObjectKey, int] = {}
         self._first_observed_at: dict[int, int] = {}
@@ -70,7 +57,7 @@ class MemoryJournal:
         self._states: dict[str, dict[tuple[int, int], OccurrenceRow]] = {}
         self._gaps: dict[int, GapRow] = {}
         self._presences: dict[int, PresenceRow] = {}
-        self._horizon = (0, 0)
+        self._horizon = Horizon()
 
     async def open(self) -> JournalState:
         """Open it."""
@@ -161,7 +148,7 @@ class MemoryJournal:
         if not horizon:
             seq, at = self._horizon
             return Pruned(records=0, horizon_seq=seq, horizon_at=at, more=False, seconds=0.0)
-        self._horizon = horizon[-1]
+        self._horizon = Horizon(*horizon[-1])
         seq, at = self._horizon
         rows = Rows(heads=self._heads, changes=self._changes, gaps=self._gaps, presences=self._presences)
         dead = [head for head in self._heads.values() if is_dead(rows, head, seq)]
@@ -173,17 +160,17 @@ class MemoryJournal:
 
     async def changes(self, query: RecordQuery) -> Page:
         """Return changes by seq."""
-        return _page(self._found_changes(query), query)
+        return self._page(self._found_changes(query), query)
 
     async def occurrences(self, query: RecordQuery) -> Page:
         """Return occurrences by seq."""
-        return _page(self._found_occurrences(query), query)
+        return self._page(self._found_occurrences(query), query)
 
     async def gaps(self, query: RecordQuery, *, open_or_lost_only: bool = False) -> Page:
         """Return the gaps that touch `start` … `to`, the latest row of each id."""
         latest = {row.gap.id: row for row in self._gaps.values()}
         rows = {row.seq: row for row in latest.values()}
-        return _page(self._found_gaps(rows, query, open_or_lost_only=open_or_lost_only), query)
+        return self._page(self._found_gaps(rows, query, open_or_lost_only=open_or_lost_only), query)
 
     async def objects(self, query: ObjectQuery) -> Page:
         """Return the cluster as it was at a moment."""
@@ -198,7 +185,8 @@ class MemoryJournal:
             )
             for state in states[: query.limit]
         ]
-        return Page(items=items, last=states[query.limit - 1].head.id if len(states) > query.limit else None)
+        last = states[query.limit - 1].head.id if len(states) > query.limit else None
+        return Page(items=items, last=last, horizon=self._horizon)
 
     async def object(self, uid: str, at: int | None = None) -> bytes | None:
         """Return one object with its body; of several kinds that share the uid, the one that changed last."""
@@ -220,17 +208,18 @@ class MemoryJournal:
         place = query.after or 0
         rows = [self._changes[seq] for _, seq in sorted(self._versions[meant[0].id].items())]
         items: list[bytes] = []
-        last = place
-        for seen, row in enumerate((rows if query.ascending else rows[::-1])[place:], place + 1):
+        last: int | None = None
+        for seen, row in enumerate((rows if query.ascending else rows[::-1])[place:], place):
             if len(items) == query.limit:
-                return Page(items=items, last=last)
-            last = seen
+                last = seen
+                break
             if wants_change(query, row, meant[0]):
                 items.append(change_item(row, meant[0], self._state.cluster))
-        return Page(items=items, last=None)
+        since = self._first_observed_at[meant[0].id]
+        return Page(items=items, last=last, horizon=self._horizon, since=since)
 
-    async def replay(self, topic: str, query: RecordQuery) -> list[tuple[int, bytes]]:
-        """Return up to `limit` records above `after`."""
+    async def replay(self, topic: str, query: RecordQuery) -> Stretch:
+        """Return up to `limit` records above `after`, and the horizon."""
         query = replace(query, after=query.after or 0, ascending=True)
         topics: dict[str, Callable[[], Iterable[Found]]] = {
             "changes": lambda: self._found_changes(query),
@@ -240,7 +229,9 @@ class MemoryJournal:
         }
         if topic not in topics:
             raise BadQuery("topic", f"topic {topic[:64]!r} cannot be replayed; expected one of {', '.join(topics)}")
-        return list(islice(topics[topic](), query.limit))
+        found = list(islice(topics[topic](), query.limit + 1))
+        last = found[query.limit - 1][0] if len(found) > query.limit else None
+        return Stretch(rows=found[: query.limit], last=last, horizon=self._horizon)
 
     async def seq_at(self, committed_at: int) -> int:
         """Return the highest seq committed before *committed_at*."""
@@ -364,8 +355,7 @@ class MemoryJournal:
             if query.after is None or (seq > query.after if query.ascending else seq < query.after):
                 yield rows[seq]
 
-
-def _page(found: Iterator[Found], query: RecordQuery) -> Page:
-    items = list(islice(found, query.limit + 1))
-    last = items[query.limit - 1][0] if len(items) > query.limit else None
-    return Page(items=[item for _, item in items[: query.limit]], last=last)
+    def _page(self, found: Iterator[Found], query: RecordQuery) -> Page:
+        items = list(islice(found, query.limit + 1))
+        last = items[query.limit - 1][0] if len(items) > query.limit else None
+        return Page(items=[item for _, item in items[: query.limit]], last=last, horizon=self._horizon)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from aiohttp import hdrs, web
 
-GZIP_FROM_BYTES = 2 * 1024
+from kubescribe.runtime.probing import GZIP_FROM_BYTES, accepts_gzip
+
 _THREAD_FROM_BYTES = 64 * 1024
 """gzip at level 1 makes ~100 MB/s: above this size it would hold the loop for more than a millisecond."""
 
@@ -24,6 +25,12 @@ def render_list(items: Sequence[bytes], *, next_path: str | None, complete: bool
     )
 
 
+def with_completeness(item: bytes, gaps: Sequence[bytes]) -> bytes:
+    """Return the JSON object *item*, which has fields, with `complete` and `gaps` as lists have them."""
+    complete = b"false" if gaps else b"true"
+    return b'%b,"complete":%b,"gaps":[%b]}' % (item[:-1], complete, b",".join(gaps))
+
+
 async def answer_json(request: web.Request, body: bytes, *, content_type: str = "application/json") -> web.Response:
     """Return *body* as the answer, compressed where the client takes it and it is large."""
     headers: dict[str, str] = {hdrs.VARY: hdrs.ACCEPT_ENCODING}
@@ -34,12 +41,3 @@ async def answer_json(request: web.Request, body: bytes, *, content_type: str = 
         else:
             body = gzip.compress(body, 1)
     return web.Response(body=body, content_type=content_type, headers=headers)
-
-
-def accepts_gzip(request: web.Request) -> bool:
-    """Tell whether the client takes gzip."""
-    for part in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
-        coding, _, quality = part.partition(";")
-        if coding.strip() == "gzip":
-            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False

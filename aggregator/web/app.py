@@ -13,10 +13,11 @@ from aggregator.web.listing import Listings
 from aggregator.web.openapi import describe
 from aggregator.web.pages import page_routes
 from aggregator.web.parts import WebParts
-from aggregator.web.probes import Observability, healthz, livez
+from aggregator.web.probes import healthz, readiness_of
 from aggregator.web.routes import ROUTES
 from aggregator.web.sse import EventStreams
 from aggregator.web.status import Statuses
+from kubescribe.runtime.probing import add_probes
 
 SHUTDOWN_SECONDS = 5.0
 """For AppRunner's `shutdown_timeout`, whose default of 60 s outlasts Kubernetes' grace period of 30."""
@@ -82,10 +83,7 @@ def machines_app(
 def observability_app(registry: CollectorRegistry, recorder: Recorder) -> web.Application:
     """Return the application for 9090."""
     app = _application(MAX_BODY_BYTES)
-    observability = Observability(registry, recorder)
-    app.router.add_get("/metrics", observability.metrics)
-    app.router.add_get("/livez", livez)
-    app.router.add_get("/readyz", observability.readyz)
+    add_probes(app, registry, lambda: readiness_of(recorder))
     return app
 
 

@@ -25,7 +25,7 @@ class Route:
 ROUTES = (
     Route("/changes", "changes", "What changed, by seq.", p.CHANGES, "Change", is_list=True),
     Route("/objects", "objects", "The cluster as it was at a moment.", p.OBJECTS, "Object", is_list=True),
-    Route("/objects/{uid}", "object", "One object, alive or dead.", p.OBJECT, "Object"),
+    Route("/objects/{uid}", "object", "One object, alive or dead.", p.OBJECT, "ObjectDetail"),
     Route(
         "/objects/{uid}/history",
         "history",

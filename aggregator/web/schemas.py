@@ -23,6 +23,12 @@ def _record(properties: dict[str, Any], optional: frozenset[str] = frozenset()) 
     }
 
 
+_INTERVAL = {
+    "type": "object",
+    "description": "of inferred deletes: when it happened",
+    "properties": {"after": _TIME_OR_NULL, "before": _TIME},
+}
+
 _DIFF = {
     "type": ["array", "null"],
     "description": "null where no version below is known",
@@ -44,13 +50,35 @@ _VERSION = {
     "resourceVersion": _TEXT,
 }
 
+_COMPLETE = {
+    "type": "boolean",
+    "description": "false when open or lost gaps touch the range, or when it reaches below the journal's horizon: then"
+    " one of the gaps has the cause `unrecorded` and ends there. Without `from` the range is all that was recorded.",
+}
+_GAPS = {"type": "array", "items": {"$ref": "#/components/schemas/Gap"}}
+
+_STATE = {
+    "kind": _TEXT,
+    "namespace": _TEXT_OR_NULL,
+    "name": _TEXT,
+    "uid": _TEXT,
+    "node": _TEXT_OR_NULL,
+    "resourceVersion": _TEXT,
+    "epoch": _NUMBER,
+    "seq": _NUMBER,
+    "gone": _FLAG,
+    "uncertain": {"type": "boolean", "description": "inside the interval of an inferred delete: may have been gone"},
+    "observedAt": _TIME,
+    "body": {"type": "object", "description": "as the API server had it, without managedFields"},
+}
+
 SCHEMAS: dict[str, Any] = {
     "List": _record(
         {
             "items": {"type": "array"},
             "next": {"type": ["string", "null"], "description": "the path of the next page"},
-            "complete": {"type": "boolean", "description": "false when open or lost gaps touch the range"},
-            "gaps": {"type": "array", "items": {"$ref": "#/components/schemas/Gap"}},
+            "complete": _COMPLETE,
+            "gaps": _GAPS,
         }
     ),
     "Change": _record(
@@ -64,16 +92,16 @@ SCHEMAS: dict[str, Any] = {
             "committedAt": _TIME,
             "late": _FLAG,
             "listed": _FLAG,
-            "interval": {
-                "type": "object",
-                "description": "of inferred deletes: when it happened",
-                "properties": {"after": _TIME_OR_NULL, "before": _TIME},
-            },
+            "interval": _INTERVAL,
             "diff": _DIFF,
         },
         frozenset({"interval"}),
     ),
-    "Object": {"type": "object", "properties": {**_VERSION, "body": _OBJECT_OR_NULL, "uncertain": _FLAG}},
+    "Object": _record(_STATE, frozenset({"body"})),
+    "ObjectDetail": _record(
+        {**_STATE, "verb": _VERB, "firstSeenAt": _TIME, "interval": _INTERVAL, "complete": _COMPLETE, "gaps": _GAPS},
+        frozenset({"interval"}),
+    ),
     "Occurrence": _record(
         {
             "type": {"const": "occurrence"},
@@ -130,6 +158,7 @@ SCHEMAS: dict[str, Any] = {
                 "description": "the agent that watches the pods of the node while its own is away",
             },
             "version": _TEXT_OR_NULL,
+            "profile": _TEXT_OR_NULL,
             "reportedAt": _TIME_OR_NULL,
             "lagSeconds": _SECONDS_OR_NULL,
             "spoolBytes": _NUMBER,

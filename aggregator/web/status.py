@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from aggregator.outlets.fleet import AgentStatus, NodeStatus
+from aggregator.records import RecordQuery
 from aggregator.web.answers import answer_json, encode, render_list
 from aggregator.web.coverage import render_nodes
 from aggregator.web.listing import Listings
@@ -27,7 +28,7 @@ class Statuses:
         """GET agents."""
         NONE.read(request.query.items())
         now = self._parts.now_ns()
-        gaps = await self._listings.gaps_in(now - 1, now)
+        gaps = await self._listings.gaps_in(RecordQuery(start=now - 1, to=now))
         items = [encode(agent) for agent in self._agents()]
         return await answer_json(request, render_list(items, next_path=None, complete=not gaps, gaps=gaps))
 
@@ -36,7 +37,9 @@ class Statuses:
         values = STATUS.read(request.query.items())
         parts = self._parts
         now = parts.now_ns()
-        gaps = await self._listings.gaps_in(values.get("start"), values.get("to"))
+        # Without `from` it is about the journal as it stands: its horizon is told, and is no reason to be incomplete.
+        asked = RecordQuery(start=values.get("start"), to=values.get("to"))
+        gaps = await self._listings.gaps_in(asked, since=now if asked.start is None else None)
         facts = await parts.journal.facts()
         identity, trouble, agents = parts.recorder.identity(), parts.recorder.trouble(), parts.recorder.agents()
         nodes = parts.recorder.nodes()
@@ -111,6 +114,7 @@ def render_agent(agent: AgentStatus, covered_by: str) -> dict[str, Any]:
         "since": to_rfc3339(agent.since),
         "coveredBy": covered_by or None,
         "version": report.version if report else None,
+        "profile": (report.profile or None) if report else None,
         "reportedAt": to_rfc3339(report.observed_at) if report else None,
         "lagSeconds": agent.lag_seconds,
         "spoolBytes": agent.spool_bytes,

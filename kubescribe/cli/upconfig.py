@@ -13,7 +13,7 @@ from agent.config import AgentConfig, SpoolConfig, WatchConfig
 from aggregator.config import AdoptionConfig, AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
-from kubescribe.runtime.values import ADDRESS, FILE, FLAG, NUMBER, PATH, TEXT, WHOLE, HostPort, between
+from kubescribe.runtime.values import ADDRESS, FILE, FLAG, NUMBER, PATH, TEXT, WHOLE, HostPort, between, one_of
 
 
 def data_home() -> Path:
@@ -65,6 +65,13 @@ class UpConfig:
         PATH,
         help="The kubeconfig whose current context is watched.",
         why="KUBECONFIG, else ~/.kube/config, as kubectl does",
+    )
+    profile: str = setting(
+        "standalone",
+        one_of("beside", "standalone"),
+        help="What the agent does besides watching, as it reports it; beside: it leaves lines and usage to the tools"
+        " that are there already; standalone: it is to do everything itself.",
+        why="on a laptop nothing else does it",
     )
     cluster: str = setting(
         "",
@@ -126,6 +133,7 @@ class UpConfig:
             data=data,
             kubeconfig=kubeconfig,
             aggregator=aggregator,
+            profile=self.profile,
             cluster=self.cluster,
             metrics=self.metrics,
             token_file=self.token_file,

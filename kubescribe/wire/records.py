@@ -218,6 +218,7 @@ class Presence(Record, frozen=True, kw_only=True):
     scope: str = ""
     version: str = ""
     instance: str = ""
+    profile: str = ""
     spool_bytes: Integer = 0
     spool_records: Integer = 0
     oldest_unsent_at: Integer | None = None

@@ -43,6 +43,10 @@ class Rig:
     def resume_points(self) -> dict[str, tuple[int, int]]:
         return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
 
+    def has(self, resource_version: int) -> bool:
+        """Tell whether a change with this version is in the journal."""
+        return self.ask(f"SELECT 1 FROM changes WHERE resource_version = {int(resource_version)}") != []
+
     def gaps(self) -> list[dict]:
         """Return each gap as it was last told, by the API; nothing else runs in this process meanwhile."""
         path, gaps = "/api/v1/gaps?limit=1000", []
@@ -52,6 +56,11 @@ class Rig:
             gaps += page["items"]
             path = page["next"]
         return gaps
+
+    def fetch(self, path: str) -> dict:
+        """Return what the API answers."""
+        with urllib.request.urlopen(self.aggregator.said["http"] + path) as answer:
+            return json.load(answer)
 
     def lost(self) -> list[tuple[int, int]]:
         """Return the intervals of the gaps that are lost or open."""

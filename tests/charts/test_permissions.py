@@ -122,7 +122,11 @@ def test_a_token_for_the_api_server_is_mounted_only_by_the_pod_that_asks_for_it(
 
 def test_the_aggregator_takes_the_tokens_of_our_agents_only(each: Rendering) -> None:
     ingest = each.settings("aggregator")["ingest"]
-    agents = [component for component in each.components if component != "aggregator"]
+    named = {"cluster-agent": "clusterAccounts", "node-agent": "nodeAccounts"}
 
     assert ingest["audience"] == "kubescribe"
-    assert ingest["accounts"] == [f"kubescribe/{each.pod(agent)['serviceAccountName']}" for agent in agents]
+    assert {name: ingest[name] for name in named.values() if name in ingest} == {
+        named[agent]: [f"kubescribe/{each.pod(agent)['serviceAccountName']}"]
+        for agent in each.components
+        if agent != "aggregator"
+    }

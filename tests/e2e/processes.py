@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
@@ -232,10 +232,22 @@ def rigged(
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """Mount a disk of that size on *folder*; skip where that is not permitted."""
     folder.mkdir(parents=True, exist_ok=True)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={size}".encode()) != 0:
-        pytest.skip(f"mounting is not permitted here: {os.strerror(ctypes.get_errno())}")
+    _mount(folder, 0, f"size={size}")
     try:
         yield folder
     finally:
-        libc.umount2(os.fsencode(folder), 2)
+        ctypes.CDLL(None).umount2(os.fsencode(folder), 2)
+
+
+def remount(folder: Path, how: Literal["ro", "rw"]) -> None:
+    """Make a mounted disk read-only, or writable again."""
+    _mount(folder, _MS_REMOUNT | (_MS_RDONLY if how == "ro" else 0), "")
+
+
+_MS_RDONLY, _MS_REMOUNT = 1, 32
+
+
+def _mount(folder: Path, flags: int, options: str) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", flags, options.encode()) != 0:
+        pytest.skip(f"mounting is not permitted here: {os.strerror(ctypes.get_errno())}")

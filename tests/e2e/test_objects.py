@@ -136,7 +136,7 @@ async def test_a_huge_annotation_does_not_hide_the_object(rig: Rig) -> None:
         )
 
         assert made["body"]["metadata"]["name"].startswith("made-")
-        assert len(json.dumps(made)) < 10_000
+        assert len(json.dumps(made["body"])) < 10_000
 
 
 async def test_deep_nesting_hurts_nobody(rig: Rig) -> None:

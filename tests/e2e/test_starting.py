@@ -6,6 +6,7 @@ import socketserver
 import sqlite3
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, environment, pretend_cluster, running, small_disk
+from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, environment, pretend_cluster, remount, running, small_disk
 
 
 def refused(*words: str) -> str:
@@ -105,9 +106,17 @@ class Babble(socketserver.BaseRequestHandler):
         self.request.sendall(b"220 mail.example.org ESMTP\r\n")
 
 
+class Silence(socketserver.BaseRequestHandler):
+    """Takes what is said and says nothing."""
+
+    def handle(self) -> None:
+        while self.request.recv(1024):
+            pass
+
+
 @contextmanager
-def babbling() -> Iterator[int]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Babble) as server:
+def babbling(manners: type[socketserver.BaseRequestHandler] = Babble) -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), manners) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
@@ -133,6 +142,35 @@ def test_a_port_that_speaks_something_else(tmp_path: Path) -> None:
 
     for server, line in zip(servers, lines, strict=True):
         assert f"{server} does not answer" in line
+
+
+def test_a_server_that_takes_the_connection_and_says_nothing(tmp_path: Path) -> None:
+    """Before TLS or behind it: whoever waits for the command is told within some ten seconds."""
+    with babbling(Silence) as port, ThreadPoolExecutor(2) as pool:
+        started = time.monotonic()
+        plain, encrypted = pool.map(
+            lambda scheme: both_refused(
+                tmp_path / scheme, kubeconfig(tmp_path / f"kubeconfig-{scheme}", f"{scheme}://127.0.0.1:{port}")
+            ),
+            ("http", "https"),
+        )
+        seconds = time.monotonic() - started
+
+    for scheme, line in (("http", plain), ("https", encrypted)):
+        assert f"{scheme}://127.0.0.1:{port} does not answer: get namespaces: silent for 10 s; is the cluster" in line
+    assert seconds < 30
+
+
+def test_an_agent_that_knows_its_cluster_does_not_wait_for_a_silent_server(tmp_path: Path, used: Path) -> None:
+    """What it spooled must reach the aggregator all the same; the server is asked again and again."""
+    (folder,) = (used / "clusters").iterdir()
+    shutil.copytree(folder / "spool", tmp_path / "agent" / "spool")
+    with babbling(Silence) as port:
+        watched = ("--kubeconfig", str(kubeconfig(tmp_path / "kubeconfig", f"http://127.0.0.1:{port}")))
+        with running("agent", tmp_path, "--data", str(tmp_path / "agent"), *watched, "--metrics", "127.0.0.1:0") as it:
+            (blind,) = it.events("agent.started_blind")
+            assert "silent for 10 s" in blind["error"]
+            assert it.ready()["reason"] == "the API server has not told its kinds yet"
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +333,25 @@ def test_a_disk_that_is_full(tmp_path: Path, cluster: Cluster) -> None:
             more = ANYWHERE if role == "aggregator" else ("--kubeconfig", str(cluster.kubeconfig))
             line = refused(role, "--data", str(disk / role), *more)
             assert "no space left" in line.lower()
+
+
+def test_a_disk_that_is_read_only(tmp_path: Path, used: Path, cluster: Cluster) -> None:
+    """With a journal and a spool on it, and without: one line, and nothing is changed."""
+    (folder,) = (used / "clusters").iterdir()
+    with small_disk(tmp_path / "disk", "64m") as disk:
+        shutil.copytree(folder, disk / "used")
+        (disk / "new").mkdir()
+        remount(disk, "ro")
+        for name in ("used", "new"):
+            line = refused("aggregator", "--data", str(disk / name), *ANYWHERE)
+            assert f"the journal {disk / name / 'journal.db'} cannot be opened: Read-only file system; it needs" in line
+            line = refused("agent", "--data", str(disk / name), "--kubeconfig", str(cluster.kubeconfig))
+            assert "read-only file system" in line.lower()
+            assert str(disk / name) in line
+        data = str(disk / "up")
+        line = refused("up", "--data", data, "--kubeconfig", str(cluster.kubeconfig), *ANYWHERE)
+        assert "cannot be opened: Read-only file system" in line
+        assert (disk / "used" / "journal.db").read_bytes() == (folder / "journal.db").read_bytes()
 
 
 def test_a_journal_or_a_spool_that_another_process_holds(tmp_path: Path, cluster: Cluster) -> None:

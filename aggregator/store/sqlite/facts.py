@@ -1,5 +1,6 @@
 """Small answers about the whole journal, none of which walks its rows."""
 
+from aggregator.records import Horizon
 from aggregator.store.sqlite.columns import SPAN_SEQS
 from aggregator.store.sqlite.pool import Reading
 
@@ -16,11 +17,11 @@ _OLDEST = """SELECT min(seq), at FROM (
     UNION ALL SELECT * FROM (SELECT seq, committed_at FROM presences WHERE seq > ?1 ORDER BY seq LIMIT 1))"""
 
 
-def horizon(reading: Reading) -> tuple[int, int]:
-    """Return (seq, committed at) of the horizon: at or below it records may be missing; zeros when none was deleted."""
+def horizon(reading: Reading) -> Horizon:
+    """Return the horizon: at or below it records may be missing."""
     rows = reading.connection.execute("SELECT name, value FROM meta WHERE name IN ('horizon_seq', 'horizon_at')")
     found: dict[str, int] = dict(rows.fetchall())
-    return found.get("horizon_seq", 0), found.get("horizon_at", 0)
+    return Horizon(found.get("horizon_seq", 0), found.get("horizon_at", 0))
 
 
 def seq_at(reading: Reading, committed_at: int) -> int:

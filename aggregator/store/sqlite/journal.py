@@ -18,7 +18,7 @@ import aiosqlite
 import structlog
 
 from aggregator.errors import BadQuery, StoreClosed, StoreUnusable
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Version
+from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
 from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.bodies import SHIPPED, Packer
 from aggregator.store.sqlite import facts, lookups, objects, pruning, records
@@ -208,7 +208,7 @@ class SqliteJournal:
 
     async def objects(self, query: ObjectQuery) -> Page:
         """Return the cluster as it was at a moment."""
-        return await self._read(lambda reading: objects.objects(reading, query))
+        return await self._read(partial(objects.objects, query=query))
 
     async def object(self, uid: str, at: int | None = None) -> bytes | None:
         """Return one object with its body."""
@@ -216,20 +216,20 @@ class SqliteJournal:
 
     async def history(self, uid: str, query: RecordQuery) -> Page | None:
         """Return all versions of one object."""
-        return await self._read(lambda reading: objects.history(reading, uid, query))
+        return await self._read(partial(objects.history, uid=uid, query=query))
 
-    async def replay(self, topic: str, query: RecordQuery) -> list[tuple[int, bytes]]:
-        """Return up to `limit` records above `after`; fewer only when there are no more."""
+    async def replay(self, topic: str, query: RecordQuery) -> Stretch:
+        """Return up to `limit` records above `after`; a walk that takes long ends early."""
         items = _TOPICS.get(topic)
         if items is None:
             raise BadQuery("topic", f"topic {topic[:64]!r} cannot be replayed; expected one of {', '.join(_TOPICS)}")
-        found: list[tuple[int, bytes]] = []
-        after: int | None = query.after or 0
-        while after is not None and len(found) < query.limit:
-            rest = replace(query, after=after, limit=query.limit - len(found), ascending=True)
-            part, after = await self._read(partial(records.collect, query=rest, items=items))
-            found += part
-        return found
+        upward = replace(query, after=query.after or 0, ascending=True)
+
+        def read(reading: Reading) -> Stretch:
+            rows, last = records.collect(reading, upward, items)
+            return Stretch(rows=rows, last=last, horizon=facts.horizon(reading))
+
+        return await self._read(read)
 
     async def seq_at(self, committed_at: int) -> int:
         """Return the highest seq committed before *committed_at*."""
@@ -241,8 +241,11 @@ class SqliteJournal:
         return found | {"bytes": self._path.stat().st_size + self._wal_bytes()}
 
     async def _page(self, items: records.Items, query: RecordQuery) -> Page:
-        found, last = await self._read(lambda reading: records.collect(reading, query, items))
-        return Page(items=[item for _, item in found], last=last)
+        def read(reading: Reading) -> Page:
+            found, last = records.collect(reading, query, items)
+            return Page(items=[item for _, item in found], last=last, horizon=facts.horizon(reading))
+
+        return await self._read(read)
 
     async def _read(self, read: Callable[[Reading], T]) -> T:
         if self._readers is None:

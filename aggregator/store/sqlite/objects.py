@@ -12,6 +12,7 @@ from typing import Any
 from aggregator.records import ChangeRow, Head, ObjectKey, ObjectQuery, Page, RecordQuery, Verb
 from aggregator.store.filtering import wants_change, wants_object
 from aggregator.store.sqlite.columns import CHANGE, HEAD, OBJECT, change_of, head_of, uid_key, uid_text
+from aggregator.store.sqlite.facts import horizon
 from aggregator.store.sqlite.pool import Reading
 from aggregator.store.sqlite.rebuilding import rebuild
 from aggregator.store.sqlite.records import change_and_head
@@ -25,6 +26,7 @@ _OBJECTS = f"SELECT {HEAD}, {OBJECT} FROM objects AS o CROSS JOIN heads AS h ON 
 _HISTORY = f"""SELECT {CHANGE} FROM changes AS c WHERE c.object = ?
     ORDER BY c.epoch DESC, c.resource_version DESC, c.gone DESC"""
 _CHANGE = f"SELECT {CHANGE} FROM changes AS c WHERE c.seq = ?"
+_FIRST_SEEN = "SELECT first_observed_at FROM objects WHERE id = ?"
 _BY_UID = f"{_OBJECTS} WHERE o.uid = ? ORDER BY h.seq DESC"
 _VERSIONS = f"""SELECT {CHANGE}, {OBJECT} FROM changes AS c CROSS JOIN objects AS o ON o.id = c.object
     WHERE c.object = ?"""
@@ -33,18 +35,21 @@ _VERSIONS = f"""SELECT {CHANGE}, {OBJECT} FROM changes AS c CROSS JOIN objects A
 def objects(reading: Reading, query: ObjectQuery) -> Page:
     """Return a page of the cluster as it was; a walk that takes long ends early, and the next page goes on."""
     items: list[bytes] = []
-    last = 0
+    place = 0
+    last: int | None = None
     for it in _states(reading, query):
         if isinstance(it, int):
-            last = it
+            place = it
         elif len(items) == query.limit:
-            return Page(items=items, last=last)
+            last = place
+            break
         else:
             items.append(_item(reading, it, include_body=query.include_body))
-            last = it.head.id
+            place = it.head.id
         if reading.is_out_of_patience():
-            return Page(items=items, last=last)
-    return Page(items=items, last=None)
+            last = place
+            break
+    return Page(items=items, last=last, horizon=horizon(reading))
 
 
 def _item(reading: Reading, state: ObjectState, *, include_body: bool) -> bytes:
@@ -135,9 +140,7 @@ def one_object(reading: Reading, uid: str, at: int | None) -> bytes | None:
             continue
         seq = state.head.seq
         row = change_of(reading.connection.execute(_CHANGE, (seq,)).fetchone(), reading.unpacker)
-        (first_seen_at,) = reading.connection.execute(
-            "SELECT first_observed_at FROM objects WHERE id = ?", (head.id,)
-        ).fetchone()
+        (first_seen_at,) = reading.connection.execute(_FIRST_SEEN, (head.id,)).fetchone()
         return object_item(
             state,
             generation=row.generation,
@@ -158,12 +161,13 @@ def history(reading: Reading, uid: str, query: RecordQuery) -> Page | None:
     place = query.after or 0
     sql = f"{_VERSIONS} ORDER BY c.epoch {way}, c.resource_version {way}, c.gone {way} LIMIT -1 OFFSET ?"
     items: list[bytes] = []
-    last = place
-    for seen, columns in enumerate(reading.connection.execute(sql, (meant[0].id, place)), place + 1):
+    last: int | None = None
+    for seen, columns in enumerate(reading.connection.execute(sql, (meant[0].id, place)), place):
         if len(items) == query.limit or reading.is_out_of_patience():
-            return Page(items=items, last=last)
+            last = seen
+            break
         row, head = change_and_head(reading, columns, reading.unpacker)
-        last = seen
         if wants_change(query, row, head):
             items.append(change_item(row, head, cluster))
-    return Page(items=items, last=None)
+    (since,) = reading.connection.execute(_FIRST_SEEN, (meant[0].id,)).fetchone()
+    return Page(items=items, last=last, horizon=horizon(reading), since=since)

@@ -42,6 +42,7 @@ SPAN = """INSERT INTO spans VALUES (?, ?, ?, ?, ?) ON CONFLICT (span) DO UPDATE 
 _STREAM = "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _TERM = "INSERT OR REPLACE INTO terms VALUES (?, ?, ?)"
 _SPOOL = "INSERT OR REPLACE INTO spools VALUES (?, ?)"
+_FORGET_SPOOL = "DELETE FROM spools WHERE id = ?"
 _OTHER_STAGED = """DELETE FROM staged WHERE stream = ?1
     AND NOT EXISTS (SELECT 1 FROM stages WHERE stream = ?1 AND id = ?2)"""
 _OTHER_STAGE = "DELETE FROM stages WHERE stream = ? AND id <> ?"
@@ -108,6 +109,7 @@ def _small(plan: Plan) -> Iterator[Step]:
         ),
     )
     yield _TERM, [(stream, term, epoch) for (stream, term), epoch in plan.terms.items()]
+    yield _FORGET_SPOOL, [(spool,) for spool in plan.forgotten_spools]
     yield _SPOOL, list(plan.spools.items())
     yield _COUNTER, [(key.family, _encode(key.labels).decode(), value) for key, value in plan.counters.items()]
     given = (("epoch", plan.epoch), ("cluster_uid", plan.cluster_uid), ("cluster", plan.cluster))

@@ -3,13 +3,14 @@
 {{/* People come from other machines only with a credential; without one, through `kubectl port-forward` to loopback. */}}
 {{- define "kubescribe.settings.aggregator" -}}
 {{- $values := .Values.aggregator -}}
-{{- $accounts := list (printf "%s/%s" .Release.Namespace (include "kubescribe.clusterAgent" .)) -}}
+{{- $ingest := dict "listen" ":8081" "audience" "kubescribe"
+    "clusterAccounts" (list (printf "%s/%s" .Release.Namespace (include "kubescribe.clusterAgent" .))) -}}
 {{- if .Values.nodeAgent.enabled -}}
-{{- $accounts = append $accounts (printf "%s/%s" .Release.Namespace (include "kubescribe.nodeAgent" .)) -}}
+{{- $_ := set $ingest "nodeAccounts" (list (printf "%s/%s" .Release.Namespace (include "kubescribe.nodeAgent" .))) -}}
 {{- end -}}
 {{- $own := dict
     "http" (dict "listen" (ternary ":8080" "127.0.0.1:8080" (not (empty .Values.auth.tokenSecret))) "basePath" $values.basePath)
-    "ingest" (dict "listen" ":8081" "audience" "kubescribe" "accounts" $accounts)
+    "ingest" $ingest
 -}}
 {{- if not $values.persistence.existingClaim -}}
 {{- $_ := set $own "store" (dict "retentionBytes" (include "kubescribe.retentionBytes" .)) -}}

@@ -6,12 +6,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from aggregator.ingest.ledger import Ledger
 from aggregator.ingest.pipeline import Committed, Pipeline
-from aggregator.records import RecordQuery
+from aggregator.records import JournalState, RecordQuery
 from aggregator.store.opening import open_journal
 from kubescribe.wire.link import Claim, StreamClaim
 
 SECOND = 1_000_000_000
+
+
+def a_ledger(**state) -> Ledger:
+    """Return the ledger of a journal that knows its cluster and nothing else, or what *state* says."""
+    return Ledger.of(JournalState(journal_id="j", redaction_key=b"k", cluster_uid="c", cluster="c", **state))
 
 
 @dataclass

@@ -135,7 +135,7 @@ class House:
         await self.reception.report(talk, presence)
 
     async def presences(self) -> list[tuple[str, str]]:
-        rows = await self.journal.replay("presences", RecordQuery(limit=1000))
+        rows = (await self.journal.replay("presences", RecordQuery(limit=1000))).rows
         return [(item["agent"], item["state"]) for item in (msgspec.json.decode(json) for _, json in rows)]
 
     async def gaps(self) -> list[dict]:

@@ -167,6 +167,20 @@ async def test_a_leader_that_is_gone_is_made_good_by_the_next_one(house):
     assert [it.agent for it in house.roster.agents()] == ["cluster/b"]
 
 
+async def test_a_leader_that_comes_back_as_a_standby_does_not_make_its_absence_good(house):
+    first = await house.cluster_agent("a")
+    await house.reception.gone(first)
+    await until_outcome(house, "agent/cluster/a", "open")
+    back = await house.cluster_agent("a", leads=False)
+    await house.report(back, election="live")
+    assert (await gap_of(house, "agent/cluster/a"))["outcome"] == "open"
+
+    second = await house.cluster_agent("b")
+    await house.report(second, nodes="live", unscheduled="live", election="live")
+    assert (await gap_of(house, "agent/cluster/a"))["outcome"] == "recovered"
+    assert [it.agent for it in house.roster.agents()] == ["cluster/a", "cluster/b"]
+
+
 async def test_a_new_leader_is_told_what_to_adopt(house):
     first = await house.cluster_agent("a")
     await house.send(first, a_node("n1", 10))

@@ -388,5 +388,5 @@ async def test_what_the_agent_itself_says_of_the_end_of_its_gap_is_not_said_befo
     closed = msgspec.structs.replace(an_open_gap(), to=30 * SECOND, outcome="recovered", detail="by itself")
     await scribe.send(a_change(11), closed)
 
-    rows = await journal.replay("gaps", RecordQuery(limit=100))
+    rows = (await journal.replay("gaps", RecordQuery(limit=100))).rows
     assert [msgspec.json.decode(row)["outcome"] for _, row in rows] == ["open", "recovered"]

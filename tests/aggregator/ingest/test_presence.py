@@ -5,33 +5,16 @@ from msgspec.structs import replace
 
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.presence import Roster, came, made_good, went
-from aggregator.records import JournalState
 from kubescribe.wire.link import PROTOCOL_VERSION, Hello
 from kubescribe.wire.records import Gap, Presence, StreamHealth
+from tests.aggregator.ingest.conftest import a_ledger
 
 SECOND = 1_000_000_000
 
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger.of(
-        JournalState(
-            journal_id="j",
-            redaction_key=b"k",
-            cluster_uid="c",
-            cluster="c",
-            epoch=1,
-            last_seq=0,
-            last_object_id=0,
-            streams={},
-            terms={},
-            spools={},
-            stages={},
-            counters={},
-            open_gaps={},
-            present={},
-        )
-    )
+    return a_ledger()
 
 
 def a_hello(agent="all", instance="i") -> Hello:

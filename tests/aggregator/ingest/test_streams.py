@@ -1,33 +1,12 @@
 """Claims, terms, epochs, resume points and Snapshots, decided on drafts without a journal."""
 
-from aggregator.ingest.ledger import Draft, Ledger
+from aggregator.ingest.ledger import Draft
 from aggregator.ingest.streams import Absence, LocatedChange, grant, locate
-from aggregator.records import JournalState
 from kubescribe.wire.link import Grant, StreamClaim
 from kubescribe.wire.records import Change, Progress, Snapshot
+from tests.aggregator.ingest.conftest import a_ledger
 
 STREAM = "pods"
-
-
-def a_ledger() -> Ledger:
-    return Ledger.of(
-        JournalState(
-            journal_id="j",
-            redaction_key=b"k",
-            cluster_uid="c",
-            cluster="c",
-            epoch=1,
-            last_seq=0,
-            last_object_id=0,
-            streams={},
-            terms={},
-            spools={},
-            stages={},
-            counters={},
-            open_gaps={},
-            present={},
-        )
-    )
 
 
 class Writer:

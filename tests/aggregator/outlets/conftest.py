@@ -13,7 +13,7 @@ from aggregator.outlets.catchup import Origin, Subscription
 from aggregator.outlets.filters import EVERYTHING, Filter
 from aggregator.outlets.frames import EventStreamFraming, WebSocketFraming
 from aggregator.outlets.hub import FeedLimits, Hub
-from aggregator.records import Facets, Page, Published, RecordQuery
+from aggregator.records import Facets, Horizon, Page, Published, RecordQuery, Stretch
 
 
 def record(seq, topic="changes", *, namespace="default", uid=None, pad=0, late=False):
@@ -55,10 +55,13 @@ class ReplayJournal:
             await self.pause()
         wanted = Filter(namespace=query.namespace, kind=query.kind, uid=query.uid, start=query.start, to=query.to)
         found = [r for r in self.records if r.seq > query.after and r.topic == topic and wanted.matches(r)]
-        found = found[: query.limit]
+        last = found[query.limit - 1].seq if len(found) > query.limit else None
+        stretch = Stretch(
+            rows=[(r.seq, r.json) for r in found[: query.limit]], last=last, horizon=Horizon(self.horizon, self.horizon)
+        )
         if self.pause:
             await self.pause()
-        return [(r.seq, r.json) for r in found]
+        return stretch
 
     async def seq_at(self, committed_at):
         return max((r.seq for r in self.records if r.committed_at < committed_at), default=0)

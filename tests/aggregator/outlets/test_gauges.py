@@ -38,18 +38,9 @@ def state(counters=None, open_gaps=None):
     return JournalState(
         journal_id="j",
         redaction_key=b"",
-        cluster_uid="",
-        cluster="",
-        epoch=1,
         last_seq=41,
-        last_object_id=0,
-        streams={},
-        terms={},
-        spools={},
-        stages={},
         counters=counters or {},
         open_gaps=open_gaps or {},
-        present={},
     )
 
 

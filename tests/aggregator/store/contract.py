@@ -361,7 +361,7 @@ async def test_a_replay_gives_what_lies_above_until_the_limit(store):
     await commit(store, story)
 
     async def replayed(topic: str, **parameters: object) -> list[int]:
-        return [seq for seq, _ in await store.replay(topic, RecordQuery(**parameters))]
+        return [seq for seq, _ in (await store.replay(topic, RecordQuery(**parameters))).rows]
 
     assert await replayed("changes") == [1, 5, 6]
     assert await replayed("changes", after=1, limit=1) == [5]
@@ -407,12 +407,14 @@ async def test_the_state_of_ingest_is_there_when_it_is_opened_again(store):
     await store.commit(
         Plan(counters={CounterKey("changes_total", ("Pod", "added")): 3}, staged=[("pods", ("u3",))], epoch=2)
     )
+    await store.commit(Plan(spools={"t": 1, "u": 1}))
+    await store.commit(Plan(spools={"u": 2}, forgotten_spools=["t", "u"]))
     await store.close()
 
     state = await store.open()
 
     assert (state.last_seq, state.epoch, state.cluster, state.cluster_uid) == (6, 2, "test", "c1")
-    assert (state.streams, state.terms, state.spools) == (plan.streams, plan.terms, plan.spools)
+    assert (state.streams, state.terms, state.spools) == (plan.streams, plan.terms, {"s": 9, "u": 2})
     assert state.counters == {CounterKey("changes_total", ("Pod", "added")): 5}
     assert state.stages == {"pods": replace(stage, uids=frozenset({"u1", "u2", "u3"}))}
     assert (list(state.open_gaps), list(state.present)) == (["open"], ["a"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 
-from aggregator.records import CounterKey, ObjectKey, ObjectQuery, RecordQuery, Version
+from aggregator.records import CounterKey, ObjectKey, ObjectQuery, RecordQuery, Stretch, Version
 from aggregator.store.base import Journal, Pruned
 from tests.aggregator.store.story import Story, uid_of
 
@@ -17,6 +17,10 @@ FOR_EVER = 2**62
 
 def seqs(items: Iterable[bytes]) -> list[int]:
     return [json.loads(item)["seq"] for item in items]
+
+
+def seqs_of(stretch: Stretch) -> list[int]:
+    return [seq for seq, _ in stretch.rows]
 
 
 async def prune(store: Journal, before: int, *, step: int = 10, max_bytes: int = 0) -> list[Pruned]:
@@ -228,7 +232,7 @@ async def test_open_gaps_and_agents_that_are_here_stay(store):
     end = await commit(store, story)
 
     async def left() -> tuple[list[int], list[int]]:
-        found = [[seq for seq, _ in await store.replay(topic, RecordQuery())] for topic in ("gaps", "presences")]
+        found = [seqs_of(await store.replay(topic, RecordQuery())) for topic in ("gaps", "presences")]
         return found[0], found[1]
 
     await prune(store, middle)
@@ -262,16 +266,23 @@ async def test_the_horizon_is_told_and_a_feed_from_before_begins_there(store):
     times = []
     for rv in range(1, 5):
         times.append(story.committed_at)
-        story.pod("web-1", rv)
+        story.pod("web-1", rv, uid=uid_of(1))
         story.pod("web-2", rv)
         await commit(store, story)
+    assert (await store.changes(ALL)).horizon == (0, 0)
 
     (*_, done) = await prune(store, times[2])
 
     facts = await store.facts()
     assert (done.horizon_seq, facts["horizonSeq"], facts["oldestCommittedAt"]) == (4, 4, times[2])
     assert [await store.seq_at(at) for at in (0, times[1], times[2], times[3], FOR_EVER)] == [4, 4, 4, 6, 8]
-    assert [seq for seq, _ in await store.replay("changes", RecordQuery(after=4))] == [5, 6, 7, 8]
+    history = await store.history(uid_of(1), ALL)
+    pages = [await store.changes(ALL), await store.gaps(ALL), await store.objects(ObjectQuery()), history]
+    assert [page.horizon for page in pages] == [(4, times[1])] * len(pages)
+    assert history.since == 10, "a history begins when its object was first seen, whatever is left of it"
+    below, above = [await store.replay("changes", RecordQuery(after=seq, limit=2)) for seq in (2, 4)]
+    assert (seqs_of(below), below.last, below.horizon) == ([3, 4], 4, (4, times[1]))
+    assert (seqs_of(above), above.last, above.horizon) == ([5, 6], 6, (4, times[1]))
 
 
 async def test_a_step_is_small_and_says_whether_more_is_due(store):

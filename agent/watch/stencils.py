@@ -1,0 +1,213 @@
+"""
+The text of an object around what moves in it, so that of most versions only that is read. Pure.
+
+Nearly every version of a watch differs from the one before in three places: resourceVersion, managedFields and status.
+A stencil is the text around these places, beside what was made of it once. Of a line that is the same text with other
+values in its places only these values are decoded; of managedFields only the last entry, which is the newest, when
+those before it are the same bytes too.
+
+This is no guess about JSON. A stencil is cut only when its text, with values of ours in its places, decodes to exactly
+these values as the object's resourceVersion, managedFields and status; and a line fits only when each of its places
+holds one whole value. What does not fit is decoded as ever.
+"""
+
+import msgspec
+
+from agent.errors import Undecodable
+from agent.watch.actors import Signature, sign, sign_entry
+from agent.watch.decoding import ApiObject, ManagedEntry, decode_object
+
+ROOM_BYTES = 16 * 2**20
+"""For all streams of a process. A node has ~110 pods of ~5 KB each; of a larger cluster ~3,500 fit."""
+
+REFUSALS = 8
+"""A full memory refuses what is new, since emptying it for each would empty it of what is in use; but when it has
+refused this many times what it holds, little of that can be in use."""
+
+SETTLING = 4
+"""Of the lines whose managedFields begin otherwise, each fourth is believed to begin what stays."""
+
+_EVENT = b'{"type":"MODIFIED","object":'
+_EVENT_END = b"}}}"
+_VERSION = b'"resourceVersion":"'
+_FIELDS = b'"managedFields":['
+_FIELDS_END = b']},"spec":'
+_STATUS = b',"status":'
+_NEXT_ENTRY = b',{"manager":'
+_MAX_DIGITS = 18
+_START, _VERSION_SIZE = len(_EVENT), len(_VERSION)
+
+_ENTRY = msgspec.json.Decoder(ManagedEntry)
+_ENTRIES = msgspec.json.Decoder(list[ManagedEntry])
+_VALUE = msgspec.json.Decoder(msgspec.Raw)
+_BAD_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+class Standing(msgspec.Struct, gc=False):
+    """
+    What was made of an object without its status.
+
+    `digest` and `spec` are the hashes of metadata and spec, as `Known` has them. `body` is the record's, up to its
+    status, and `size` what counts of it against the limit.
+    """
+
+    uid: str
+    name: str
+    namespace: str
+    generation: int
+    digest: int
+    spec: tuple[int, ...]
+    body: bytes
+    size: int
+
+
+class Stencil(msgspec.Struct, gc=False):
+    """
+    The text of one line in three pieces. Behind each of them lies a place: version, managedFields, status.
+
+    `settled` is the text of managedFields before its last entry, `signature` what is remembered of it, and
+    `fields_size` how long the whole of it was; `unsettled` counts the lines that began otherwise.
+    """
+
+    head: bytes
+    middle: bytes
+    tail: bytes
+    standing: Standing
+    settled: bytes = b"?"
+    signature: Signature = ()
+    fields_size: int = 0
+    unsettled: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes it keeps."""
+        return len(self.head) + len(self.middle) + len(self.tail) + len(self.settled) + len(self.standing.body)
+
+
+class Fit(msgspec.Struct, gc=False):
+    """What a line has in the places of `stencil`; `fields` are the managedFields as text, `last` their last entry."""
+
+    stencil: Stencil
+    version: int
+    fields: bytes
+    last: ManagedEntry
+    signature: Signature
+    status: bytes
+
+    def entries(self) -> list[ManagedEntry]:
+        """Return all entries of managedFields."""
+        return _ENTRIES.decode(b"[%b]" % self.fields)
+
+
+class Stencils:
+    """The stencils of all streams of a process, within *room_bytes*."""
+
+    def __init__(self, room_bytes: int = ROOM_BYTES) -> None:
+        self._stencils: dict[bytes, Stencil] = {}
+        self._room = self._room_bytes = room_bytes
+        self._is_full = False
+        self._refused = 0
+
+    def fit(self, line: bytes) -> Fit | None:
+        """Return what *line* of a watch has in the places of its object's stencil, None when it must be decoded."""
+        start = line.find(_VERSION, _START) + _VERSION_SIZE
+        stencil = self._stencils.get(line[:start])
+        if stencil is None:
+            return None
+        end = line.find(b'"', start)
+        digits = line[start:end]
+        if not (line.startswith(stencil.middle, end) and digits.isdigit() and len(digits) <= _MAX_DIGITS):
+            return None
+        fields_at = end + len(stencil.middle)
+        # A time moves more often than a length.
+        tail_at = fields_at + stencil.fields_size
+        if not line.startswith(stencil.tail, tail_at):
+            tail_at = line.find(_FIELDS_END, fields_at)
+            if not line.startswith(stencil.tail, tail_at):
+                return None
+        status = line[tail_at + len(stencil.tail) : -2]
+        if not (status.startswith(b"{") and line.endswith(_EVENT_END)):
+            return None
+        fields = line[fields_at:tail_at]
+        try:
+            _VALUE.decode(status)
+            if fields.startswith(stencil.settled):
+                last = _ENTRY.decode(fields[len(stencil.settled) :])
+                signature = (*stencil.signature, sign_entry(last))
+            else:
+                last, signature = self._settle(stencil, fields)
+        except _BAD_JSON:
+            return None
+        return Fit(stencil, int(digits), fields, last, signature, status)
+
+    def cut(self, line: bytes, standing: Standing) -> bool:
+        """Keep the stencil of *line*, of which *standing* was made; tell whether it has one and there is room."""
+        if self._is_full:
+            self._refused += 1
+            if self._refused < REFUSALS * len(self._stencils):
+                return False
+            self._stencils.clear()
+            self._room, self._is_full, self._refused = self._room_bytes, False, 0
+        stencil = _cut(line, standing)
+        if stencil is None:
+            return False
+        self._forget(stencil.head)
+        self._room -= stencil.size
+        self._stencils[stencil.head] = stencil
+        if self.fit(line) is None:
+            # Its own line has more than these places.
+            self._forget(stencil.head)
+        return stencil.head in self._stencils
+
+    def _settle(self, stencil: Stencil, fields: bytes) -> tuple[ManagedEntry, Signature]:
+        """
+        Return the last entry of *fields* and the signature of all; now and then take those before it for settled.
+
+        Not each time: of some objects other entries move than the last. Raises what decoding does.
+        """
+        entries = _ENTRIES.decode(b"[%b]" % fields)
+        if not entries:
+            raise msgspec.ValidationError("managedFields are empty")
+        signature = sign(entries)
+        stencil.fields_size = len(fields)
+        stencil.unsettled = (stencil.unsettled + 1) % SETTLING
+        if stencil.unsettled == 1:
+            start = fields.rfind(_NEXT_ENTRY) + 1
+            # Only where the last entry ends as a whole it begins there, too.
+            _ENTRY.decode(fields[start:])
+            self._room += len(stencil.settled) - start
+            stencil.settled, stencil.signature = fields[:start], signature[:-1]
+            if self._room < 0:
+                self._is_full = True
+                self._forget(stencil.head)
+        return entries[-1], signature
+
+    def _forget(self, head: bytes) -> None:
+        stencil = self._stencils.pop(head, None)
+        self._room += stencil.size if stencil else 0
+
+
+def _cut(line: bytes, standing: Standing) -> Stencil | None:
+    if not line.startswith(_EVENT):
+        return None
+    version = line.find(_VERSION, _START) + _VERSION_SIZE
+    middle = line.find(b'"', version)
+    fields = line.find(_FIELDS, middle) + len(_FIELDS)
+    tail = line.find(_FIELDS_END, fields)
+    status = line.find(_STATUS, tail) + len(_STATUS)
+    stencil = Stencil(line[:version], line[middle:fields], line[tail:status], standing)
+    return stencil if _is_proven(stencil) else None
+
+
+def _is_proven(stencil: Stencil) -> bool:
+    """Tell whether the places of *stencil* are what they are taken for: our values in them come out as these fields."""
+    try:
+        item = decode_object(b"%b0%b%b0}" % (stencil.head[_START:], stencil.middle, stencil.tail))
+    except Undecodable:
+        return False
+    meta = item.metadata
+    return (
+        isinstance(item, ApiObject)
+        and (meta.resource_version, meta.managed_fields) == ("0", [])
+        and bytes(item.status) == b"0"
+    )

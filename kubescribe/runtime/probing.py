@@ -1,0 +1,75 @@
+"""
+What the kubelet and Prometheus ask every daemon: `/livez`, `/readyz`, `/metrics`; and who takes gzip.
+
+What makes a daemon ready is the daemon's to say.
+"""
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from aiohttp import hdrs, web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+GZIP_FROM_BYTES = 2 * 1024
+"""Below this the headers of compression cost what it saves."""
+
+
+class Readiness(NamedTuple):
+    """Whether a daemon does its work: `unready` is answered 503, `degraded` is still to be asked."""
+
+    status: Literal["ok", "degraded", "unready"] = "ok"
+    reason: str = ""
+
+
+READY = Readiness()
+
+
+def add_probes(app: web.Application, registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> None:
+    """Let *app* answer the three questions; *readiness* is asked each time, and must not wait."""
+
+    async def readyz(_: web.Request) -> web.Response:
+        status, reason = readiness()
+        body = {"status": status, "reason": reason} if reason else {"status": status}
+        return web.json_response(body, status=503 if status == "unready" else 200)
+
+    async def metrics(request: web.Request) -> web.Response:
+        return await _exposition(request, registry)
+
+    app.router.add_get("/livez", livez)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+
+
+async def livez(_: web.Request) -> web.Response:
+    """Answer that the event loop turns, which this answer shows."""
+    return web.json_response({"status": "ok"})
+
+
+async def _exposition(request: web.Request, registry: CollectorRegistry) -> web.Response:
+    """Answer with every family, as OpenMetrics where the scraper asks for it."""
+    encoder, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+    takes_gzip = accepts_gzip(request)
+
+    def render() -> tuple[bytes, bool]:
+        body = encoder(registry)
+        packs = takes_gzip and len(body) >= GZIP_FROM_BYTES
+        return (gzip.compress(body, 1) if packs else body), packs
+
+    # Thousands of series take tens of milliseconds to write down, so not on the loop.
+    body, is_packed = await asyncio.to_thread(render)
+    headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: hdrs.ACCEPT_ENCODING}
+    if is_packed:
+        headers[hdrs.CONTENT_ENCODING] = "gzip"
+    return web.Response(body=body, headers=headers)
+
+
+def accepts_gzip(request: web.Request) -> bool:
+    """Tell whether the client takes gzip."""
+    for part in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower().split(","):
+        coding, _, quality = part.partition(";")
+        if coding.strip() == "gzip":
+            return quality.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+    return False
