@@ -30,7 +30,6 @@ from agent.watch.stencils import Standing, Stencils
 from kubescribe.wire.records import AnyRecord, Change, Departed, Interval
 from kubescribe.wire.streams import Selector, stream_name
 
-
 _STATUS = ("status",)
 
 
