@@ -34,7 +34,7 @@ from agent.watch.counters import WatchCounters
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
 from agent.watch.settings import WatchSettings
-from agent.watch.watcher import WatchTools, watch_tools
+from agent.watch.sharing import WatchTools, watch_tools
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
 from kubescribe.runtime.process import version_string

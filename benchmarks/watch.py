@@ -33,7 +33,8 @@ from agent.kube.session import open_session
 from agent.spool.marks import StreamMark
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import PODS
-from agent.watch.watcher import Watcher, watch_tools
+from agent.watch.sharing import watch_tools
+from agent.watch.watcher import Watcher
 from kubescribe.kube.access import Access, NoCredentials
 from kubescribe.runtime.loops import settle_garbage_collection
 from kubescribe.wire.link import Grant

@@ -22,7 +22,7 @@ from agent.supervision.finding import KindFinder
 from agent.supervision.scope import Scope
 from agent.watch.kinds import PODS, WatchedKind
 from agent.watch.settling import settle
-from agent.watch.watcher import WatchTools
+from agent.watch.sharing import WatchTools
 from kubescribe.runtime.tasks import run_until
 from kubescribe.wire.codec import decode_settle
 from kubescribe.wire.link import MAX_DOUBTS, SETTLE, Granted, StreamClaim, Welcome

@@ -11,7 +11,7 @@ from agent.errors import RequestFailed, Undecodable
 from agent.supervision.watchers import Watchers
 from agent.watch.discovery import discover
 from agent.watch.kinds import PODS, WatchedKind
-from agent.watch.watcher import WatchTools
+from agent.watch.sharing import WatchTools
 from kubescribe.runtime.backoff import Backoff
 
 _LOG = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ import asyncio
 from agent.spool.spool import Spool
 from agent.supervision.scope import Scope
 from agent.watch.kinds import PODS
-from agent.watch.watcher import WatchTools
+from agent.watch.sharing import WatchTools
 
 
 class NodeScope(Scope):

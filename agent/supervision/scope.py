@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from agent.link.requests import Handler
 from agent.spool.spool import Spool
 from agent.supervision.watchers import Claims, Watchers
-from agent.watch.watcher import WatchTools
+from agent.watch.sharing import WatchTools
 from kubescribe.wire.link import Granted, StreamClaim, Welcome
 from kubescribe.wire.records import StreamHealth
 

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from agent.spool.spool import Spool
 from agent.watch.kinds import WatchedKind
-from agent.watch.watcher import Watcher, WatchTools
+from agent.watch.sharing import WatchTools
+from agent.watch.watcher import Watcher
 from kubescribe.wire.link import Grant, StreamClaim
 from kubescribe.wire.records import StreamHealth
 from kubescribe.wire.streams import stream_name

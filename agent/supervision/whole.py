@@ -6,7 +6,7 @@ from agent.spool.spool import Spool
 from agent.supervision.finding import KindFinder
 from agent.supervision.scope import Scope
 from agent.watch.kinds import WatchedKind
-from agent.watch.watcher import WatchTools
+from agent.watch.sharing import WatchTools
 
 
 class WholeScope(Scope):

@@ -16,7 +16,8 @@ from agent.watch.changes import ChangeRecorder
 from agent.watch.decoding import AnyObject, decode_object
 from agent.watch.kinds import WatchedKind
 from agent.watch.requests import accepts
-from agent.watch.watcher import Watcher, WatchTools
+from agent.watch.sharing import WatchTools
+from agent.watch.watcher import Watcher
 from kubescribe.wire.link import Doubt
 from kubescribe.wire.records import Change, Interval
 

@@ -7,37 +7,29 @@ how a list becomes records (`relisting`), nor what an end demands (`ending`).
 """
 
 import asyncio
-import random as random_module
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 import structlog
 
 from agent.errors import NoAnswer, RequestFailed, Undecodable
-from agent.kube.session import ApiSession
 from agent.spool.marks import StreamMark
 from agent.watch import blindness
 from agent.watch.changes import ChangeRecorder
-from agent.watch.counters import WatchCounters
 from agent.watch.ending import End, end_of
-from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind
 from agent.watch.known import KnownObjects
 from agent.watch.listing import current_version
 from agent.watch.outflow import Outflow
 from agent.watch.position import position_of, start_from
 from agent.watch.relisting import Relisting
-from agent.watch.requests import ServerTraits, watch_params
-from agent.watch.settings import WatchSettings
-from agent.watch.sink import Sink
-from agent.watch.stencils import Stencils
+from agent.watch.requests import watch_params
+from agent.watch.sharing import WatchTools
 from agent.watch.streaming import WatchStream, open_watch
 from agent.watch.taking import ChangeTaker, OccurrenceTaker, Taker
 from agent.watch.verifying import Verifier
 from kubescribe.kube.errors import AccessError
 from kubescribe.runtime.backoff import Backoff
-from kubescribe.runtime.clock import Clock, SystemClock
 from kubescribe.wire.link import Grant
 from kubescribe.wire.records import AnyRecord, StreamHealth
 from kubescribe.wire.streams import stream_name
@@ -46,46 +38,6 @@ _LOG = structlog.get_logger()
 
 _LASTING = {"forbidden": "forbidden", "not_served": "notServed"}
 """Ends that no hurry helps against, and the state that a stream is in then; somebody has to change something."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchTools:
-    """What all watchers of a process share."""
-
-    session: ApiSession
-    sink: Sink
-    keyring: Keyring
-    traits: ServerTraits
-    settings: WatchSettings
-    counters: WatchCounters
-    stencils: Stencils
-    clock: Clock
-    random: random_module.Random
-
-
-def watch_tools(
-    session: ApiSession,
-    sink: Sink,
-    keyring: Keyring,
-    *,
-    traits: ServerTraits | None = None,
-    settings: WatchSettings | None = None,
-    counters: WatchCounters | None = None,
-    clock: Clock | None = None,
-    random: random_module.Random | None = None,
-) -> WatchTools:
-    """Return the tools, with the usual ones where none are named."""
-    return WatchTools(
-        session=session,
-        sink=sink,
-        keyring=keyring,
-        traits=traits or ServerTraits(),
-        settings=settings or WatchSettings(),
-        counters=counters or WatchCounters(),
-        stencils=Stencils(),
-        clock=clock or SystemClock(),
-        random=random or random_module.Random(),
-    )
 
 
 class Watcher:

@@ -78,7 +78,8 @@ def test_one_works_and_the_other_waits_and_is_ready(tmp_path: Path, cluster: Clu
         assert other.metric("kubescribe_link_connected") == 1
         assert ask(other.said["metrics"] + "/readyz").status == 200
         assert other.metric('kubescribe_api_requests_total{resource="leases",verb="get"}') > 0
-        assert leader.metric('kubescribe_api_requests_total{resource="leases",verb="update"}') > 0
+        renewals = 'kubescribe_api_requests_total{resource="leases",verb="update"}'
+        eventually(lambda: leader.metric(renewals) > 0, lambda: leader.log[-800:])
         identity = leader.events("election.won")[0]["identity"]
         assert told(aggregator)[f"cluster/{identity}"]["scope"] == "cluster"
 

@@ -18,7 +18,7 @@ from agent.supervision.scope import Scope
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import wanted_kinds
 from agent.watch.settings import WatchSettings
-from agent.watch.watcher import watch_tools
+from agent.watch.sharing import watch_tools
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.link import Grant, Granted, StreamClaim, Welcome
 from kubescribe.wire.records import AnyRecord

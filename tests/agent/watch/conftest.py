@@ -17,7 +17,8 @@ from agent.watch.keyring import Keyring
 from agent.watch.kinds import PODS, WatchedKind
 from agent.watch.requests import ServerTraits
 from agent.watch.settings import WatchSettings
-from agent.watch.watcher import Watcher, watch_tools
+from agent.watch.sharing import watch_tools
+from agent.watch.watcher import Watcher
 from kubescribe.kube.access import Access
 from kubescribe.wire.link import Grant
 from kubescribe.wire.records import AnyRecord, Change, Gap, Snapshot
