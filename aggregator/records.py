@@ -233,6 +233,8 @@ class JournalState:
     open_gaps: dict[str, Gap] = field(default_factory=dict)
     present: dict[str, Presence] = field(default_factory=dict)
     doubts: dict[ObjectKey, DoubtRow] = field(default_factory=dict)
+    went: dict[str, int] = field(default_factory=dict)
+    """The agents that are away as far as the journal remembers, and since when, ns."""
     last_committed_at: int = 0
 
 

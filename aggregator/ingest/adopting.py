@@ -8,7 +8,7 @@ the streams away from that one, unheard; the other's next reports show it, and i
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
@@ -75,12 +75,11 @@ class Adopting:
             return None
         return next((session for session in self._clusters if session.spool_id == row.holder), None)
 
-    async def begin(self) -> None:
-        """Learn the nodes that the journal knows; call it once, before the first link."""
+    async def begin(self, away: Mapping[str, int]) -> None:
+        """Learn the nodes that the journal knows; *away* tells since when which agents are away (ns). Call it once."""
         ledger, now = self._pipeline.ledger, self._now_ns()
-        absent = {gap.stream: gap.start for gap in ledger.open_gaps.values()}
         for head in await self._journal.living(NODE, None):
-            self._coverage.node_came(head.name, now, since=absent.get(f"agent/node/{head.name}"))
+            self._coverage.node_came(head.name, now, since=away.get(f"node/{head.name}"))
         living = {node.node for node in self._coverage.nodes()}
         for name in ledger.streams:
             node = selector_of(name).node

@@ -61,6 +61,8 @@ class Ledger:
     open_gaps: dict[str, Gap]
     present: dict[str, Presence]
     doubts: dict[ObjectKey, DoubtRow]
+    went: dict[str, int]
+    """As the journal was opened; who came and went since is the roster's to know."""
 
     @classmethod
     def of(cls, state: JournalState) -> "Ledger":
@@ -81,6 +83,7 @@ class Ledger:
             open_gaps=dict(state.open_gaps),
             present=dict(state.present),
             doubts=dict(state.doubts),
+            went=dict(state.went),
         )
 
 

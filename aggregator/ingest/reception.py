@@ -74,21 +74,24 @@ class Reception:
         self._unreadable = UnreadableBatches()
 
     async def begin(self) -> None:
-        """Write that the agents of the life before are away until they return; call it once, before the first link."""
-        await self._adopting.begin()
+        """Write that the agents of the life before are away until they return; call it once, as the first links come."""
         ledger = self._pipeline.ledger
+        away = dict(ledger.went)
         if ledger.present:
             # Bookmarks are no rows: a quiet cluster was seen whole later than its last change was committed.
             # Theirs are the agents' clocks, and an absence does not begin in the future.
             seen_at = max(ledger.last_committed_at, *(row.complete_at for row in ledger.streams.values()), 0)
             since = min(seen_at, self._now_ns())
-            agents = sorted(ledger.present)
+            before = dict(ledger.present)
+            away |= dict.fromkeys(before, since)
 
             def write(draft: Draft) -> None:
-                for agent in agents:
-                    went(draft, agent, since)
+                for agent, present in sorted(before.items()):
+                    if draft.present(agent) == present:  # else it was quicker than we
+                        went(draft, agent, since)
 
             await self._pipeline.note(write)
+        await self._adopting.begin(away)
 
     async def welcome(self, session: Session, hello: Hello) -> Welcome:
         """Accept an agent of this journal's cluster; the first one decides which cluster that is."""

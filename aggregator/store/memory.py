@@ -72,8 +72,13 @@ class MemoryJournal:
             counters=dict(state.counters),
             open_gaps=dict(state.open_gaps),
             present=dict(state.present),
+            went=self._went(),
             doubts=dict(state.doubts),
         )
+
+    def _went(self) -> dict[str, int]:
+        latest = {row.presence.agent: row.presence for _, row in sorted(self._presences.items())}
+        return {agent: it.observed_at for agent, it in latest.items() if it.state == "went"}
 
     async def close(self) -> None:
         """Close it; idempotent."""

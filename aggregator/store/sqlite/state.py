@@ -45,6 +45,7 @@ def read_state(connection: sqlite3.Connection, unpacker: Unpacker) -> JournalSta
         },
         open_gaps={gap.id: gap for gap in gaps},
         present={it.agent: it for it in presences if it.state == "came"},
+        went={it.agent: it.observed_at for it in presences if it.state == "went"},
         doubts={row.key: row for row in _doubts(connection)},
         last_committed_at=connection.execute("SELECT coalesce(max(last_committed_at), 0) FROM spans").fetchone()[0],
     )

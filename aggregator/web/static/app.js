@@ -121,8 +121,8 @@ function tell(status) {
   if (status.trouble) notice(`The journal takes nothing now: ${status.trouble}. What is below is read from what it has.`);
   tellNodes(status.nodes);
   // A node agent at work is counted; shown are those that somebody has to think about, and the others.
-  const away = new Set(status.nodes.notReporting.map((node) => node.node));
-  const shown = status.agents.filter((agent) => (agent.scope === "node" ? !agent.connected && !away.has(agent.node) : true));
+  const named = new Set(status.nodes.notReporting.map((node) => node.node));
+  const shown = status.agents.filter((agent) => agent.scope !== "node" || (!agent.connected && !named.has(agent.node)));
   $("agents").replaceChildren(...shown.map(agentItem));
   $("gaps").replaceChildren(...[...open, ...lost].slice(0, 20).map(gapItem));
   if (!$("gaps").childElementCount) $("gaps").append(element("li", "", "None known."));

@@ -195,7 +195,7 @@ async def until(condition) -> None:
 
 
 @asynccontextmanager
-async def opened_house(journal=None):
+async def opened_house(journal=None, *, begins: bool = True):
     """Run an aggregator for the length of the block; `adopting` and `settling` are run too."""
     journal = journal or FailingJournal()
     clock = Clock()
@@ -213,7 +213,8 @@ async def opened_house(journal=None):
     writing = asyncio.create_task(pipeline.run(), name="pipeline")
     others: list[asyncio.Task] = []
     try:
-        await house.reception.begin()
+        if begins:
+            await house.reception.begin()
         others = [
             asyncio.create_task(house.adopting.run(), name="adopting"),
             asyncio.create_task(house.settling.run(), name="settling"),

@@ -243,6 +243,8 @@ async def test_after_a_restart_the_nodes_are_known_and_those_adopted_stay_so(mon
         await house.claim(leader, "pods/node=n1")
         await house.send(leader, a_node("n3", 20, gone=True))
     async with opened_house(journal) as house:
+        (gap,) = [it for it in house.pipeline.ledger.open_gaps.values() if it.stream == "agent/node/n2"]
+        assert {it.node: it.since for it in house.coverage.nodes()}["n2"] == gap.start
         assert {it.node: (it.state, it.is_gone) for it in house.coverage.nodes()} == {
             "n1": ("unreported", False),
             "n2": ("unreported", False),

@@ -166,6 +166,18 @@ async def test_an_agent_that_was_here_when_the_aggregator_died_is_away_until_it_
         assert [gap["outcome"] for gap in await house.gaps()] == ["open"]
 
 
+async def test_an_agent_that_is_back_before_the_aggregator_has_begun_is_not_written_as_away(open_house):
+    journal = FailingJournal()
+    async with open_house(journal) as house:
+        await house.come()
+    async with open_house(journal, begins=False) as house:
+        await asyncio.gather(house.come(instance="i2"), house.reception.begin())
+
+        assert (await house.presences())[-1] == ("all", "came")
+        assert [gap["outcome"] for gap in await house.gaps()] == ["open"]  # of the time between
+        assert list(house.pipeline.ledger.present) == ["all"]
+
+
 async def test_the_absence_after_a_restart_does_not_begin_in_the_future_of_a_wrong_clock(open_house):
     journal = FailingJournal()
     async with open_house(journal) as house:

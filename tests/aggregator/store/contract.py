@@ -417,7 +417,7 @@ async def test_the_state_of_ingest_is_there_when_it_is_opened_again(store):
     assert (state.streams, state.terms, state.spools) == (plan.streams, plan.terms, {"s": 9, "u": 2})
     assert state.counters == {CounterKey("changes_total", ("Pod", "added")): 5}
     assert state.stages == {"pods": replace(stage, uids=frozenset({"u1", "u2", "u3"}))}
-    assert (list(state.open_gaps), list(state.present)) == (["open"], ["a"])
+    assert (list(state.open_gaps), list(state.present), list(state.went)) == (["open"], ["a"], ["b"])
     assert len(state.redaction_key) == 32
 
 

@@ -1,6 +1,8 @@
 """The page fits its own content security policy, below any base path."""
 
 import re
+import shutil
+import subprocess
 from importlib import resources
 
 import pytest
@@ -35,6 +37,19 @@ async def test_an_unchanged_file_is_not_sent_again(site):
     again = await site.get("/app.js", headers={"If-None-Match": first.headers["ETag"]})
 
     assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("name", ["app.js", "feed.js", "rows.js"])
+def test_the_scripts_are_javascript(name, tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node to read them")
+    module = tmp_path / "script.mjs"
+    module.write_text((STATIC / name).read_text())
+
+    done = subprocess.run([node, "--check", str(module)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_nothing_in_the_page_needs_more_than_the_policy_allows():
