@@ -4,12 +4,13 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 START_SECONDS = 30.0
+KUBESCRIBE = (sys.executable, "-m", "kubescribe.cli.main")
 _POLL_SECONDS = 0.02
 
 
@@ -21,17 +22,28 @@ class Daemon:
     """
     One `kubescribe` process in *folder*.
 
-    `ready` is the log event that says it runs; its fields are `said`. *first* are options of the first start only,
-    such as port 0; `again` makes those of every later start from what was said.
+    `ready` is the log event that says it runs; its fields are `said`. *command* comes before the role, *environ* is
+    this process's own when it is None.
     """
 
-    def __init__(self, role: str, folder: Path, options: Sequence[str], *, ready: str) -> None:
+    def __init__(
+        self,
+        role: str,
+        folder: Path,
+        options: Sequence[str],
+        *,
+        ready: str,
+        command: Sequence[str] = KUBESCRIBE,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.role = role
         self.folder = folder
         self.options = list(options)
         self.said: dict[str, Any] = {}
         self.starts = 0
         self._ready = ready
+        self._command = command
+        self._environ = environ
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -52,7 +64,7 @@ class Daemon:
         offset = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "kubescribe.cli.main", self.role, *self.options), stdout=output, stderr=output
+                *(*self._command, self.role, *self.options), stdout=output, stderr=output, env=self._environ
             )
         self.starts += 1
         try:

@@ -9,7 +9,6 @@ holding it as JSON would cost.
 
 import asyncio
 import json
-import sqlite3
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +17,7 @@ import aiohttp
 import uvloop
 
 from benchmarks import daemons
+from benchmarks.journal_file import journal_of, until_living
 from benchmarks.memory import peak_bytes, resident_bytes, settled_bytes
 from simulator.process import SimulatorProcess, simulator_process
 
@@ -45,8 +45,7 @@ async def _held(folder: Path, pods: int) -> tuple[int, int, float]:
             agent = daemons.agent(folder / "agent", kubeconfig=cluster.kubeconfig, ingest=aggregator.said["ingest"])
             async with daemons.running(agent):
                 await agent.start()
-                journal = folder / "aggregator" / "data" / "journal.db"
-                objects = await _all_there(journal, pods)
+                objects = await until_living(journal_of(aggregator.folder), pods)
                 before = (await control.load(RATE))["changes"]
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     while (await control.load())["changes"] - before < CHANGES:
@@ -59,23 +58,6 @@ async def _held(folder: Path, pods: int) -> tuple[int, int, float]:
             file=sys.stderr,
         )
         return objects, held, await _object_bytes(cluster)
-
-
-async def _all_there(journal: Path, pods: int) -> int:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (objects := _living(journal)) < pods:
-            await asyncio.sleep(0.5)
-    return objects
-
-
-def _living(journal: Path) -> int:
-    connection = sqlite3.connect(f"file:{journal}?mode=ro", uri=True)
-    try:
-        return int(connection.execute("SELECT count(*) FROM heads WHERE gone = 0").fetchone()[0])
-    except sqlite3.OperationalError:  # not made yet
-        return 0
-    finally:
-        connection.close()
 
 
 async def _object_bytes(cluster: SimulatorProcess) -> float:
