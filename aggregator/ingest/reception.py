@@ -74,7 +74,7 @@ class Reception:
         self._unreadable = UnreadableBatches()
 
     async def begin(self) -> None:
-        """Write that the agents of the life before are away until they return; call it once, as the first links come."""
+        """Write that the agents of the life before are away until they return; call it once, at the start."""
         ledger = self._pipeline.ledger
         away = dict(ledger.went)
         if ledger.present:
