@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 SECOND = 10**9
 
 TICK_SECONDS = 1.0
+GATHER_SECONDS = 0.1
 
 DEPOSED_SECONDS = 10.0
 """Reports come every 5 s: two of them must agree that who holds the streams is not who watches them."""
@@ -133,11 +134,10 @@ class Adopting:
         """Note the Nodes that a commit moved."""
         now = self._now_ns()
         for head in nodes:
-            if head.version.gone:
-                self._coverage.node_went(head.name, now)
-            else:
-                self._coverage.node_came(head.name, now)
-            self._moved.set()
+            follow = self._coverage.node_went if head.version.gone else self._coverage.node_came
+            # Most of what moves in a Node is its status.
+            if follow(head.name, now):
+                self._moved.set()
 
     # What follows.
 
@@ -149,6 +149,8 @@ class Adopting:
                     await self._moved.wait()
             except TimeoutError:
                 pass
+            # Agents come by the hundred after a restart of ours.
+            await asyncio.sleep(min(GATHER_SECONDS, TICK_SECONDS))
             self._moved.clear()
             await self._tell()
             self._call_back_deposed()

@@ -40,18 +40,23 @@ class Coverage:
         self._whole = ""
         """The agent of scope `all` that is here."""
 
-    def node_came(self, name: str, now: int, *, since: int | None = None) -> None:
-        """Note that a Node exists; *since* when it has had no agent, if that is known."""
+    def node_came(self, name: str, now: int, *, since: int | None = None) -> bool:
+        """Note that a Node exists, *since* when it has had no agent, if that is known; tell whether that is news."""
         node = self._nodes.get(name)
         if node is None:
             self._nodes[name] = _Node(now if since is None else since, now, agent=self._agents.get(name, ""))
-        else:
-            node.is_gone = False
+            return True
+        is_news, node.is_gone = node.is_gone, False
+        return is_news
 
-    def node_went(self, name: str, now: int) -> None:
-        """Note that a Node is deleted; it stays known until it is retired."""
+    def node_went(self, name: str, now: int) -> bool:
+        """Note that a Node is deleted; it stays known until it is retired. Tell whether that is news."""
+        known = self._nodes.get(name)
+        if known is not None and known.is_gone:
+            return False
         self.node_came(name, now)
         self._nodes[name].is_gone = True
+        return True
 
     def retire(self, name: str) -> None:
         """Forget a node: it is gone, and so are its pods."""
