@@ -23,17 +23,11 @@ def adopted(coverage: Coverage, at: int, held=()) -> tuple[str, ...]:
 
 
 def test_only_a_node_that_comes_or_goes_is_news(coverage):
-    assert [coverage.node_came("n1", 5), coverage.node_came("n4", 5), coverage.node_came("n4", 6)] == [
-        False,
-        True,
-        False,
-    ]
-    assert [coverage.node_went("n4", 7), coverage.node_went("n4", 8), coverage.node_came("n4", 9)] == [
-        True,
-        False,
-        True,
-    ]
-    assert [coverage.node_went("never-seen", 9), coverage.gone()] == [True, ("never-seen",)]
+    came, went = coverage.node_came, coverage.node_went
+
+    assert [came("n1", 5), came("n4", 5), came("n4", 6)] == [False, True, False]
+    assert [went("n4", 7), went("n4", 8), came("n4", 9)] == [True, False, True]
+    assert [went("never-seen", 9), coverage.gone()] == [True, ("never-seen",)]
 
 
 def test_a_node_is_reported_by_its_agent(coverage):
