@@ -91,6 +91,8 @@ class Adopting:
     def came(self, session: Session) -> None:
         """Note an agent that was welcomed."""
         if session.scope == "cluster":
+            # Nobody tells of the end of a connection that this one supersedes; what is sent there reaches nobody.
+            self._clusters = {it: standing for it, standing in self._clusters.items() if it.agent != session.agent}
             self._clusters[session] = _Standing()
         else:
             self._coverage.agent_came(session.agent, session.node, self._now_ns())

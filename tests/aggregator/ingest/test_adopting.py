@@ -204,6 +204,20 @@ async def test_a_leader_that_claims_again_is_told_again(house):
     await until(was_told_twice)
 
 
+async def test_a_leader_on_a_new_connection_is_told_there_and_the_old_one_is_forgotten(house):
+    old = await house.cluster_agent()
+    await has_adopted(old)
+    await house.send(old, a_node("n1", 10))
+    new = await house.cluster_agent()  # the old connection was half-open: it is superseded, and ends only now
+    await house.reception.gone(old)
+    pass_time(house, 61)
+
+    await has_adopted(new, "n1")
+    assert old.adopted() == []
+    await house.reception.gone(new)
+    assert house.adopting.leader is None
+
+
 async def test_a_leader_whose_streams_were_taken_by_one_that_does_not_watch_is_called_back(house):
     leader = await house.cluster_agent("a")
     woken = await house.cluster_agent("b")  # was stopped, claims, and sees only then that it leads no more
