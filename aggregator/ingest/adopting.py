@@ -231,6 +231,8 @@ class Adopting:
             row = self._pipeline.ledger.streams.get(name)
             if name not in seeing or row is None or row.holder != leader.spool_id:
                 continue
+            if f"node/{node}" in self._pipeline.ledger.present:
+                continue  # that its agent went is still to be written, and the gap that this opens to be closed
             if await self._journal.living("Pod", node):
                 continue
             await self._pipeline.note(partial(_retire, node=node, holder=leader.spool_id))

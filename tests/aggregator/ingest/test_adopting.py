@@ -124,6 +124,22 @@ async def test_a_deleted_node_is_retired_once_the_leader_sees_that_its_pods_are_
     assert {gap["outcome"] for gap in await house.gaps()} == {"recovered"}
 
 
+async def test_a_node_is_not_retired_before_the_going_of_its_agent_is_written(house, monkeypatch):
+    monkeypatch.setattr(reception_module, "DEPARTURE_GRACE_SECONDS", 0.3)
+    leader = await house.cluster_agent()
+    await house.send(leader, a_node("n1", 10))
+    agent = await house.node_agent("n1")
+    await house.send(leader, a_node("n1", 30, gone=True))
+    await house.reception.gone(agent)
+    await has_adopted(leader, "n1")
+    await house.claim(leader, "pods/node=n1")
+    await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+
+    await has_adopted(leader)
+    assert ("node/n1", "went") in await house.presences()
+    assert [gap["outcome"] for gap in await house.gaps()] == ["recovered"]
+
+
 async def test_a_node_that_nobody_reports_is_an_open_gap_until_somebody_does(house):
     agent = await house.node_agent("n1")
     leader = await house.cluster_agent()
