@@ -35,6 +35,9 @@ SECOND = 10**9
 
 TICK_SECONDS = 1.0
 
+_NODE_AGENT = "agent/node/"
+"""How the stream of a gap begins that stands for a node's agent."""
+
 DEPOSED_SECONDS = 10.0
 """Reports come every 5 s: two of them must agree that who holds the streams is not who watches them."""
 
@@ -81,8 +84,10 @@ class Adopting:
         for head in await self._journal.living(NODE, None):
             self._coverage.node_came(head.name, now, since=away.get(f"node/{head.name}"))
         living = {node.node for node in self._coverage.nodes()}
-        for name in ledger.streams:
-            node = selector_of(name).node
+        left = {selector_of(name).node for name in ledger.streams}
+        # An agent may have died before it claimed anything, and its node with it.
+        left |= {gap.stream.removeprefix(_NODE_AGENT) for gap in _absent_node_agents(ledger.open_gaps.values())}
+        for node in left:
             if node and node not in living:
                 self._coverage.node_went(node, now)
 
@@ -240,6 +245,10 @@ class Adopting:
                 self._coverage.retire(node)
                 self._roster.forget(f"node/{node}")
                 _log.info("adoption.node_retired", node=node)
+
+
+def _absent_node_agents(gaps: Iterable[Gap]) -> Iterable[Gap]:
+    return (gap for gap in gaps if gap.cause == "agent_absent" and gap.stream.startswith(_NODE_AGENT))
 
 
 def _add_all(draft: Draft, gaps: Iterable[Gap]) -> None:

@@ -74,7 +74,10 @@ class Coverage:
             return
         self._agents.pop(node, None)
         known = self._nodes.get(node)
-        if known is not None and known.agent:
+        if known is None:
+            # Its Node was never told, or is retired: what it left behind must be seen to go, as a deleted one's.
+            self.node_went(node, now)
+        elif known.agent:
             known.agent, known.since, known.unseen_since = "", now, now
 
     def to_adopt(self, adopter: str, held: Collection[str], now: int) -> tuple[str, ...]:

@@ -140,6 +140,33 @@ async def test_a_node_is_not_retired_before_the_going_of_its_agent_is_written(ho
     assert [gap["outcome"] for gap in await house.gaps()] == ["recovered"]
 
 
+async def test_the_absence_of_an_agent_whose_node_was_retired_before_is_closed_too(house):
+    leader = await house.cluster_agent()
+    agent = await house.node_agent("n1")  # its Node is deleted, its machine is not
+    await house.reception.gone(agent)
+    await until_outcome(house, "agent/node/n1", "open")
+    await has_adopted(leader, "n1")
+    await house.claim(leader, "pods/node=n1")
+    await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+    await has_adopted(leader)
+
+    assert [gap["outcome"] for gap in await house.gaps()] == ["recovered"]
+    assert [it.agent for it in house.roster.agents()] == ["cluster/a"]
+
+
+async def test_an_agent_that_died_before_it_claimed_and_whose_node_is_gone_is_closed_after_a_restart(monkeypatch):
+    monkeypatch.setattr(adopting_module, "TICK_SECONDS", 0.01)
+    journal = FailingJournal()
+    async with opened_house(journal) as house:
+        await house.come(agent="node/n1", scope="node", node="n1", spool="spool-n1")
+    async with opened_house(journal) as house:
+        leader = await house.cluster_agent()
+        await has_adopted(leader, "n1")
+        await house.claim(leader, "pods/node=n1")
+        await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+        await until_outcome(house, "agent/node/n1", "recovered")
+
+
 async def test_a_node_that_nobody_reports_is_an_open_gap_until_somebody_does(house):
     agent = await house.node_agent("n1")
     leader = await house.cluster_agent()
