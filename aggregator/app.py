@@ -169,7 +169,7 @@ def _connect(
         metrics.ingest.commit_seconds.observe(done.seconds)
         for outcome, count in done.tally.items():
             metrics.ingest.outcomes.labels(outcome).inc(count)
-        adopting.committed(done.nodes)
+        adopting.committed(done.nodes, done.strays)
         for relist in done.relists:
             reception.ask_relist(relist)
 

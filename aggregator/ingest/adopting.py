@@ -136,14 +136,17 @@ class Adopting:
         if standing is not None:
             standing.report = presence
 
-    def committed(self, nodes: Iterable[Head]) -> None:
-        """Note the Nodes that a commit moved."""
+    def committed(self, nodes: Iterable[Head], strays: Iterable[str] = ()) -> None:
+        """Note the Nodes that a commit moved, and *strays*, the nodes of pods for which there was no stream."""
         now = self._now_ns()
         for head in nodes:
             if head.version.gone:
                 self._coverage.node_went(head.name, now)
             else:
                 self._coverage.node_came(head.name, now)
+            self._moved.set()
+        for node in strays:
+            self._coverage.pod_came(node, now)
             self._moved.set()
 
     # What follows.

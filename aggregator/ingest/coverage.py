@@ -53,6 +53,11 @@ class Coverage:
         self.node_came(name, now)
         self._nodes[name].is_gone = True
 
+    def pod_came(self, node: str, now: int) -> None:
+        """Note a pod of *node*: one that is not known is taken for deleted until its Node is told."""
+        if node not in self._nodes:
+            self.node_went(node, now)
+
     def retire(self, name: str) -> None:
         """Forget a node: it is gone, and so are its pods."""
         self._nodes.pop(name, None)

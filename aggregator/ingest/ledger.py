@@ -98,6 +98,7 @@ class Draft:
     relists: list[tuple[str, ...]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
     nodes: list[Head] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0

@@ -96,6 +96,7 @@ def grant(draft: Draft, spool_id: str, claim: StreamClaim, former: tuple[str, ..
             draft.plan.stages[claim.name] = _owed(claim.name)
         row = replace(row, kind=claim.kind, holder=spool_id, held_since=held_since, term=term)
     draft.plan.streams[claim.name] = row
+    draft.plan.retired.discard(claim.name)  # who claims it in the transaction that retires it has it
     if row.term == 1:
         draft.set_term_epoch(claim.name, 1, row.epoch)  # a later term goes on in the epoch of the one before it
     return Grant(

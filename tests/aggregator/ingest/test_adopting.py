@@ -1,6 +1,7 @@
 """The cluster agent covers for node agents that are away and lets go of nodes that are gone; no sockets here."""
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.errors import LinkRefused
 from aggregator.ingest import adopting as adopting_module
@@ -165,6 +166,19 @@ async def test_an_agent_that_died_before_it_claimed_and_whose_node_is_gone_is_cl
         await house.claim(leader, "pods/node=n1")
         await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
         await until_outcome(house, "agent/node/n1", "recovered")
+
+
+async def test_a_pod_that_is_bound_to_a_node_that_is_no_more_is_watched_until_it_is_gone(house):
+    leader = await house.cluster_agent()
+    found = replace(a_pod("web", 20, node="ghost"), stream="pods/unscheduled", listed=True)
+    await house.send(leader, a_pod("web", 10), found)
+    await has_adopted(leader, "ghost")
+    await house.claim(leader, "pods/node=ghost")
+    await house.report(leader, nodes="live", unscheduled="live", pods_ghost="live")
+    await house.send(leader, a_pod("web", 30, node="ghost", gone=True))
+    await has_adopted(leader)
+
+    assert await house.alive() == []
 
 
 async def test_a_node_that_nobody_reports_is_an_open_gap_until_somebody_does(house):
