@@ -175,7 +175,9 @@ class Adopting:
             self._told = None
             self._coverage.abandon(self._now_ns())
             return
-        held = {node for node, holder in self._holders() if holder == leader.spool_id}
+        # Of thousands of streams few are its own: only their names are taken apart.
+        streams = self._pipeline.ledger.streams
+        held = {selector_of(name).node or "" for name, row in streams.items() if row.holder == leader.spool_id}
         nodes = self._coverage.to_adopt(leader.agent, held, self._now_ns())
         if self._told != (leader, nodes):
             _log.info("adoption.changed", agent=leader.agent, nodes=len(nodes))
@@ -196,12 +198,6 @@ class Adopting:
                 _log.warning("adoption.leader_called_back", agent=session.agent)
                 session.end("another agent took its streams and does not watch them: claim them again")
 
-    def _holders(self) -> Iterable[tuple[str, str]]:
-        for name, row in self._pipeline.ledger.streams.items():
-            node = selector_of(name).node
-            if node:
-                yield node, row.holder
-
     def _is_free(self, session: Session, stream: str) -> bool:
         node = selector_of(stream).node
         if not node:
@@ -211,7 +207,7 @@ class Adopting:
 
     async def _say_unreported(self) -> None:
         ledger = self._pipeline.ledger
-        told = {gap.stream for gap in ledger.open_gaps.values()}
+        told = ledger.open_gaps.streams()
         gaps = [
             Gap(
                 id=f"unreported/{node}/{since}",
@@ -264,6 +260,5 @@ def _retire(draft: Draft, *, node: str, holder: str) -> None:
     if row is None or row.holder != holder:
         return  # its agent is back
     draft.plan.retired.add(row.name)
-    for gap in list(draft.ledger.open_gaps.values()):
-        if gap.stream in {row.name, f"agent/node/{node}"}:
-            add_gap(draft, closed(gap, draft.committed_at))
+    for gap in draft.ledger.open_gaps.of(row.name, f"{_NODE_AGENT}{node}"):
+        add_gap(draft, closed(gap, draft.committed_at))

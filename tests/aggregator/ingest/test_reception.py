@@ -84,7 +84,7 @@ async def test_an_agent_that_does_not_return_is_written_as_gone_with_an_open_gap
     await until(lambda: _has(house, ("all", "went")))
     (gap,) = await house.gaps()
     assert (gap["cause"], gap["outcome"], gap["stream"]) == ("agent_absent", "open", "agent/all")
-    assert house.pipeline.ledger.open_gaps[gap["id"]].start == since
+    assert house.pipeline.ledger.open_gaps.get(gap["id"]).start == since
 
 
 async def test_a_reconnect_within_the_grace_writes_nothing(house):
