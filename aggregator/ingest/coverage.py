@@ -23,6 +23,8 @@ class _Node:
     agent: str = ""
     adopter: str = ""
     is_gone: bool = False
+    is_left: bool = False
+    """It was adopted, and no agent of its own has come since: whoever leads next need not wait for one."""
 
     @property
     def state(self) -> Covered:
@@ -70,7 +72,7 @@ class Coverage:
         self._agents[node] = agent
         known = self._nodes.get(node)
         if known is not None:
-            known.agent, known.adopter, known.since = agent, "", now
+            known.agent, known.adopter, known.since, known.is_left = agent, "", now, False
 
     def agent_went(self, agent: str, node: str, now: int) -> None:
         """Note that an agent is away."""
@@ -96,7 +98,7 @@ class Coverage:
         due = sorted(
             (name not in held, node.unseen_since, name)
             for name, node in free
-            if name in held or node.adopter or node.is_gone or now - node.unseen_since >= self._after
+            if name in held or node.adopter or node.is_left or node.is_gone or now - node.unseen_since >= self._after
         )
         chosen = {name for _, _, name in due[: self._max_adopted]}
         for name, node in free:
@@ -111,7 +113,7 @@ class Coverage:
     @staticmethod
     def _adopted(node: _Node, adopter: str, now: int) -> None:
         if node.adopter and not adopter:
-            node.unseen_since = now
+            node.unseen_since, node.is_left = now, True
         node.adopter = adopter
 
     def is_here(self, node: str) -> bool:
