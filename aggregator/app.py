@@ -45,7 +45,7 @@ from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
-from kubescribe.runtime.tasks import Part, run_parts
+from kubescribe.runtime.tasks import Part, run_parts, run_until
 
 _log = structlog.get_logger()
 
@@ -169,7 +169,7 @@ def _connect(
         metrics.ingest.commit_seconds.observe(done.seconds)
         for outcome, count in done.tally.items():
             metrics.ingest.outcomes.labels(outcome).inc(count)
-        adopting.committed(done.nodes)
+        adopting.committed(done.nodes, done.strays)
         for relist in done.relists:
             reception.ask_relist(relist)
 
@@ -226,7 +226,7 @@ def _connect(
         ended.set()
 
     async def keep_links() -> None:
-        await reception.begin()
+        await run_until(ended.wait(), reception.begin())
         await ended.wait()
 
     parts = [

@@ -95,4 +95,8 @@ async def _find(doubt: Doubt, kind: WatchedKind, tools: WatchTools) -> AnyObject
         if error.is_missing:
             return None
         raise
-    return decode_object(body)
+    found = decode_object(body)
+    if not found.metadata.uid or found.metadata.name != doubt.name:
+        # A proxy may answer for the API server: what is not that object says nothing of it.
+        raise Undecodable(f"the answer is not the object: kind {found.kind[:64]!r} {found.metadata.name[:64]!r}")
+    return found

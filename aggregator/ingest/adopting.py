@@ -20,7 +20,7 @@ from aggregator.ingest.connection import Session
 from aggregator.ingest.coverage import Coverage
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft
-from aggregator.ingest.nodes import NODE, UNSCHEDULED, pods_of
+from aggregator.ingest.nodes import NODE, UNSCHEDULED, pods_of, seed_stream
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, closed, is_caught_up
 from aggregator.records import Head
@@ -35,6 +35,9 @@ SECOND = 10**9
 
 TICK_SECONDS = 1.0
 GATHER_SECONDS = 0.1
+
+_NODE_AGENT = "agent/node/"
+"""How the stream of a gap begins that stands for a node's agent."""
 
 DEPOSED_SECONDS = 10.0
 """Reports come every 5 s: two of them must agree that who holds the streams is not who watches them."""
@@ -82,8 +85,10 @@ class Adopting:
         for head in await self._journal.living(NODE, None):
             self._coverage.node_came(head.name, now, since=away.get(f"node/{head.name}"))
         living = {node.node for node in self._coverage.nodes()}
-        for name in ledger.streams:
-            node = selector_of(name).node
+        left = {selector_of(name).node for name in ledger.streams}
+        # An agent may have died before it claimed anything, and its node with it.
+        left |= {gap.stream.removeprefix(_NODE_AGENT) for gap in _absent_node_agents(ledger.open_gaps.values())}
+        for node in left:
             if node and node not in living:
                 self._coverage.node_went(node, now)
 
@@ -92,6 +97,8 @@ class Adopting:
     def came(self, session: Session) -> None:
         """Note an agent that was welcomed."""
         if session.scope == "cluster":
+            # Nobody tells of the end of a connection that this one supersedes; what is sent there reaches nobody.
+            self._clusters = {it: standing for it, standing in self._clusters.items() if it.agent != session.agent}
             self._clusters[session] = _Standing()
         else:
             self._coverage.agent_came(session.agent, session.node, self._now_ns())
@@ -130,14 +137,17 @@ class Adopting:
         if standing is not None:
             standing.report = presence
 
-    def committed(self, nodes: Iterable[Head]) -> None:
-        """Note the Nodes that a commit moved."""
+    def committed(self, nodes: Iterable[Head], strays: Iterable[str] = ()) -> None:
+        """Note the Nodes that a commit moved, and *strays*, the nodes of pods for which there was no stream."""
         now = self._now_ns()
         for head in nodes:
             follow = self._coverage.node_went if head.version.gone else self._coverage.node_came
             # Most of what moves in a Node is its status.
             if follow(head.name, now):
                 self._moved.set()
+        for node in strays:
+            self._coverage.pod_came(node, now)
+            self._moved.set()
 
     # What follows.
 
@@ -167,7 +177,9 @@ class Adopting:
             self._told = None
             self._coverage.abandon(self._now_ns())
             return
-        held = {node for node, holder in self._holders() if holder == leader.spool_id}
+        # Of thousands of streams few are its own: only their names are taken apart.
+        streams = self._pipeline.ledger.streams
+        held = {selector_of(name).node or "" for name, row in streams.items() if row.holder == leader.spool_id}
         nodes = self._coverage.to_adopt(leader.agent, held, self._now_ns())
         if self._told != (leader, nodes):
             _log.info("adoption.changed", agent=leader.agent, nodes=len(nodes))
@@ -188,12 +200,6 @@ class Adopting:
                 _log.warning("adoption.leader_called_back", agent=session.agent)
                 session.end("another agent took its streams and does not watch them: claim them again")
 
-    def _holders(self) -> Iterable[tuple[str, str]]:
-        for name, row in self._pipeline.ledger.streams.items():
-            node = selector_of(name).node
-            if node:
-                yield node, row.holder
-
     def _is_free(self, session: Session, stream: str) -> bool:
         node = selector_of(stream).node
         if not node:
@@ -203,7 +209,7 @@ class Adopting:
 
     async def _say_unreported(self) -> None:
         ledger = self._pipeline.ledger
-        told = {gap.stream for gap in ledger.open_gaps.values()}
+        told = ledger.open_gaps.streams()
         gaps = [
             Gap(
                 id=f"unreported/{node}/{since}",
@@ -231,13 +237,22 @@ class Adopting:
             row = self._pipeline.ledger.streams.get(name)
             if name not in seeing or row is None or row.holder != leader.spool_id:
                 continue
+            if f"node/{node}" in self._pipeline.ledger.present:
+                continue  # that its agent went is still to be written, and the gap that this opens to be closed
             if await self._journal.living("Pod", node):
                 continue
             await self._pipeline.note(partial(_retire, node=node, holder=leader.spool_id))
+            if await self._journal.living("Pod", node):
+                # It came between the look and the commit; as with a pod on a node that nobody knows, look again.
+                await self._pipeline.note(partial(seed_stream, node=node))
             if name not in self._pipeline.ledger.streams:
                 self._coverage.retire(node)
                 self._roster.forget(f"node/{node}")
                 _log.info("adoption.node_retired", node=node)
+
+
+def _absent_node_agents(gaps: Iterable[Gap]) -> Iterable[Gap]:
+    return (gap for gap in gaps if gap.cause == "agent_absent" and gap.stream.startswith(_NODE_AGENT))
 
 
 def _add_all(draft: Draft, gaps: Iterable[Gap]) -> None:
@@ -250,6 +265,5 @@ def _retire(draft: Draft, *, node: str, holder: str) -> None:
     if row is None or row.holder != holder:
         return  # its agent is back
     draft.plan.retired.add(row.name)
-    for gap in list(draft.ledger.open_gaps.values()):
-        if gap.stream in {row.name, f"agent/node/{node}"}:
-            add_gap(draft, closed(gap, draft.committed_at))
+    for gap in draft.ledger.open_gaps.of(row.name, f"{_NODE_AGENT}{node}"):
+        add_gap(draft, closed(gap, draft.committed_at))

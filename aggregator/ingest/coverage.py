@@ -23,6 +23,8 @@ class _Node:
     agent: str = ""
     adopter: str = ""
     is_gone: bool = False
+    is_left: bool = False
+    """It was adopted, and no agent of its own has come since: whoever leads next need not wait for one."""
 
     @property
     def state(self) -> Covered:
@@ -58,6 +60,11 @@ class Coverage:
         self._nodes[name].is_gone = True
         return True
 
+    def pod_came(self, node: str, now: int) -> None:
+        """Note a pod of *node*: one that is not known is taken for deleted until its Node is told."""
+        if node not in self._nodes:
+            self.node_went(node, now)
+
     def retire(self, name: str) -> None:
         """Forget a node: it is gone, and so are its pods."""
         self._nodes.pop(name, None)
@@ -70,7 +77,7 @@ class Coverage:
         self._agents[node] = agent
         known = self._nodes.get(node)
         if known is not None:
-            known.agent, known.adopter, known.since = agent, "", now
+            known.agent, known.adopter, known.since, known.is_left = agent, "", now, False
 
     def agent_went(self, agent: str, node: str, now: int) -> None:
         """Note that an agent is away."""
@@ -79,7 +86,10 @@ class Coverage:
             return
         self._agents.pop(node, None)
         known = self._nodes.get(node)
-        if known is not None and known.agent:
+        if known is None:
+            # Its Node was never told, or is retired: what it left behind must be seen to go, as a deleted one's.
+            self.node_went(node, now)
+        elif known.agent:
             known.agent, known.since, known.unseen_since = "", now, now
 
     def to_adopt(self, adopter: str, held: Collection[str], now: int) -> tuple[str, ...]:
@@ -93,7 +103,7 @@ class Coverage:
         due = sorted(
             (name not in held, node.unseen_since, name)
             for name, node in free
-            if name in held or node.adopter or node.is_gone or now - node.unseen_since >= self._after
+            if name in held or node.adopter or node.is_left or node.is_gone or now - node.unseen_since >= self._after
         )
         chosen = {name for _, _, name in due[: self._max_adopted]}
         for name, node in free:
@@ -108,7 +118,7 @@ class Coverage:
     @staticmethod
     def _adopted(node: _Node, adopter: str, now: int) -> None:
         if node.adopter and not adopter:
-            node.unseen_since = now
+            node.unseen_since, node.is_left = now, True
         node.adopter = adopter
 
     def is_here(self, node: str) -> bool:

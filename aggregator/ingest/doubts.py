@@ -41,13 +41,21 @@ def doubt_absent(draft: Draft, head: Head, absence: Absence) -> None:
 
 
 def settle(draft: Draft, known: Known) -> None:
-    """Settle the doubts about objects that the transaction moved far enough."""
+    """Settle the doubts about objects that the transaction moved far enough, or that are gone, whoever told so."""
     if not draft.ledger.doubts and not draft.plan.doubts:
         return
     for key in known.before:
+        version = known.heads[key].version
         doubt = draft.doubt(key)
-        if doubt is not None and known.heads[key].version >= doubt.settled_by:
+        if doubt is not None and (version.gone or version >= doubt.settled_by):
             draft.plan.doubts[key] = None
+
+
+def settle_unmoved(draft: Draft, key: ObjectKey, version: Version) -> None:
+    """Settle a doubt by a version that is no news: it moves no head, and tells all the same that the object lives."""
+    doubt = draft.doubt(key)
+    if doubt is not None and version >= doubt.settled_by:
+        draft.plan.doubts[key] = None
 
 
 def settle_seen(draft: Draft, key: ObjectKey, change: Change) -> None:

@@ -9,10 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
+from aggregator.ingest.opengaps import OpenGaps
 from aggregator.records import (
     CounterKey,
     DoubtRow,
-    GapRow,
     Head,
     JournalState,
     ObjectKey,
@@ -58,7 +58,7 @@ class Ledger:
     terms: dict[str, dict[int, int]]
     spools: dict[str, int]
     stages: dict[str, Stage]
-    open_gaps: dict[str, Gap]
+    open_gaps: OpenGaps
     present: dict[str, Presence]
     doubts: dict[ObjectKey, DoubtRow]
     went: dict[str, int]
@@ -80,7 +80,7 @@ class Ledger:
             terms=_terms_by_stream(state.terms),
             spools=dict(state.spools),
             stages={name: Stage(stage, set(stage.uids)) for name, stage in state.stages.items()},
-            open_gaps=dict(state.open_gaps),
+            open_gaps=OpenGaps(state.open_gaps.values()),
             present=dict(state.present),
             doubts=dict(state.doubts),
             went=dict(state.went),
@@ -98,6 +98,7 @@ class Draft:
     relists: list[tuple[str, ...]] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
     nodes: list[Head] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0
@@ -212,7 +213,7 @@ class Draft:
             if name in ledger.stages:
                 ledger.stages[name].uids.update(uids)
         for row in plan.gaps:
-            _follow_gap(ledger.open_gaps, row)
+            ledger.open_gaps.follow(row.gap)
         for came_or_went in plan.presences:
             _follow_presence(ledger.present, came_or_went)
         for key, doubt in plan.doubts.items():
@@ -242,13 +243,6 @@ def _follow_doubt(doubts: dict[ObjectKey, DoubtRow], key: ObjectKey, doubt: Doub
         doubts.pop(key, None)
     else:
         doubts[key] = doubt
-
-
-def _follow_gap(open_gaps: dict[str, Gap], row: GapRow) -> None:
-    if row.gap.outcome == "open":
-        open_gaps[row.gap.id] = row.gap
-    else:
-        open_gaps.pop(row.gap.id, None)
 
 
 def _follow_presence(present: dict[str, Presence], row: PresenceRow) -> None:

@@ -49,7 +49,7 @@ class Committed:
     """
     What one transaction brought: for the outlets, and for the numbers that tell how ingest does.
 
-    `nodes` are the heads of the Nodes that it moved.
+    `nodes` are the heads of the Nodes that it moved, `strays` the nodes of pods for which there was no stream.
     """
 
     published: Sequence[Published]
@@ -59,6 +59,7 @@ class Committed:
     batches: int
     relists: Sequence[Relist]
     nodes: Sequence[Head]
+    strays: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,7 @@ class Pipeline:
                 batches=sum(isinstance(work, _Submission) for work in group),
                 relists=[Relist(epoch=draft.epoch, streams=names, reason="snapshot") for names in draft.relists],
                 nodes=draft.nodes,
+                strays=draft.strays,
             )
         )
 

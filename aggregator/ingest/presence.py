@@ -17,6 +17,7 @@ from aggregator.records import Facets, PresenceRow, Published
 from aggregator.rendering import render_presence
 from kubescribe.wire.link import Hello
 from kubescribe.wire.records import Gap, Presence, StreamHealth
+from kubescribe.wire.streams import selector_of
 
 SEEING = frozenset({"live", "forbidden", "notServed"})
 """States of a stream that need no more time: it is up to date, or it never will be and says so."""
@@ -85,20 +86,21 @@ def made_good(ledger: Ledger, report: Presence, spool_id: str) -> list[Gap]:
         return []
     seeing = {stream.name for stream in report.streams if stream.state in SEEING and _holds(ledger, spool_id, stream)}
     sees_all = all(stream.state in SEEING for stream in report.streams)
-    found = []
-    for gap in ledger.open_gaps.values():
-        agent = gap.stream.removeprefix("agent/")
-        if gap.cause != "agent_absent":
-            continue
-        if agent == report.agent and report.scope != "cluster":
-            is_good = sees_all
-        elif agent.startswith("node/"):
-            is_good = pods_of(agent.removeprefix("node/")) in seeing
-        else:
-            is_good = agent.startswith("cluster/") and UNSCHEDULED in seeing and sees_all
-        if is_good:
-            found.append(closed(gap, report.observed_at))
-    return found
+    # Not every open gap is looked at: thousands of agents that are back after an outage report at once.
+    good = {f"agent/node/{node}" for node in map(_node_of, seeing) if node}
+    if report.scope != "cluster":
+        own = f"agent/{report.agent}"
+        good = good | {own} if sees_all else good - {own}
+    if sees_all and UNSCHEDULED in seeing:
+        good.update(stream for stream in ledger.open_gaps.streams() if stream.startswith("agent/cluster/"))
+    return [
+        closed(gap, report.observed_at) for gap in ledger.open_gaps.of(*sorted(good)) if gap.cause == "agent_absent"
+    ]
+
+
+def _node_of(stream: str) -> str:
+    node = selector_of(stream).node or ""
+    return node if stream == pods_of(node) else ""
 
 
 def _holds(ledger: Ledger, spool_id: str, stream: StreamHealth) -> bool:

@@ -74,7 +74,11 @@ class Reception:
         self._unreadable = UnreadableBatches()
 
     async def begin(self) -> None:
-        """Write that the agents of the life before are away until they return; call it once, at the start."""
+        """
+        Write that the agents of the life before are away until they return; call it once, at the start.
+
+        A journal that takes nothing yet (a full disk) is waited for: what it holds is served meanwhile.
+        """
         ledger = self._pipeline.ledger
         away = dict(ledger.went)
         if ledger.present:
@@ -90,8 +94,16 @@ class Reception:
                     if draft.present(agent) == present:  # else it was quicker than we
                         went(draft, agent, since)
 
-            await self._pipeline.note(write)
+            await self._note_at_last(write)
         await self._adopting.begin(away)
+
+    async def _note_at_last(self, write: Callable[[Draft], None]) -> None:
+        while True:
+            try:
+                return await self._pipeline.note(write)
+            except StoreUnavailable as error:
+                _log.warning("ingest.begin_delayed", error=str(error)[:256])
+                await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
 
     async def welcome(self, session: Session, hello: Hello) -> Welcome:
         """Accept an agent of this journal's cluster; the first one decides which cluster that is."""
@@ -241,7 +253,7 @@ class Reception:
                 _log.warning("ingest.departure_delayed", agent=agent, error=str(error))
                 await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
             else:
-                if not any(gap.stream == f"agent/{agent}" for gap in self._pipeline.ledger.open_gaps.values()):
+                if not self._pipeline.ledger.open_gaps.of(f"agent/{agent}"):
                     self._roster.forget(agent)  # a standby, which nobody misses
                 return
 

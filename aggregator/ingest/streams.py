@@ -96,6 +96,7 @@ def grant(draft: Draft, spool_id: str, claim: StreamClaim, former: tuple[str, ..
             draft.plan.stages[claim.name] = _owed(claim.name)
         row = replace(row, kind=claim.kind, holder=spool_id, held_since=held_since, term=term)
     draft.plan.streams[claim.name] = row
+    draft.plan.retired.discard(claim.name)  # who claims it in the transaction that retires it has it
     if row.term == 1:
         draft.set_term_epoch(claim.name, 1, row.epoch)  # a later term goes on in the epoch of the one before it
     return Grant(
@@ -140,10 +141,10 @@ _Seeing = tuple[int, Literal["recovered", "lost"]]
 def _forgotten(draft: Draft, seeing: Mapping[str, _Seeing], records: Sequence[AnyRecord]) -> Iterator[Gap]:
     """Yield the ends of gaps whose agent died or lost its spool before it could say them: their streams go on."""
     told = {record.id for record in records if isinstance(record, Gap)}
-    for gap in draft.ledger.open_gaps.values():
-        end = seeing.get(gap.stream)
-        if end is not None and gap.id not in told:
-            yield replace_fields(gap, to=max(end[0], gap.start), outcome=end[1])
+    for stream, (at, outcome) in seeing.items():
+        for gap in draft.ledger.open_gaps.of(stream):
+            if gap.id not in told:
+                yield replace_fields(gap, to=max(at, gap.start), outcome=outcome)
 
 
 def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:

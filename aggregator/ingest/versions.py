@@ -14,7 +14,7 @@ import structlog
 
 from aggregator.ingest.catalog import Catalog
 from aggregator.ingest.churn import is_churn
-from aggregator.ingest.doubts import settle_seen
+from aggregator.ingest.doubts import settle_seen, settle_unmoved
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft
 from aggregator.ingest.rows import Known, add_head, add_row, encode_actor
@@ -138,6 +138,7 @@ def _next(draft: Draft, known: Known, change: Change, version: Version, head: He
         verb = Verb.ADDED
     elif is_churn(patch, listed=change.listed):
         draft.tally["churn"] += 1
+        settle_unmoved(draft, head.key, version)
         return
     else:
         verb = Verb.MODIFIED

@@ -81,6 +81,13 @@ async def test_what_cannot_be_asked_for_stays_in_doubt(world, settled):
     assert len(changes) == 5
 
 
+async def test_an_answer_that_is_no_object_is_no_delete(world, settled):
+    pod = await world.add_pod("web")
+    await world.control.fail("pods", verb="get", code=200, count=1)  # a Status, as from a proxy that hides errors
+
+    assert await settled(doubt(pod)) == []
+
+
 async def test_it_moves_no_resume_point(world, settled, unscheduled):
     pod = await world.add_pod("bound", node="node-7")
     before = unscheduled.health().resource_version

@@ -203,7 +203,7 @@ async def opened_house(journal=None, *, begins: bool = True):
     houses: list[House] = []
 
     def committed(it) -> None:
-        houses[0].adopting.committed(it.nodes)
+        houses[0].adopting.committed(it.nodes, it.strays)
         for relist in it.relists:
             houses[0].reception.ask_relist(relist)
 

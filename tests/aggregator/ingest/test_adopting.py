@@ -1,6 +1,7 @@
 """The cluster agent covers for node agents that are away and lets go of nodes that are gone; no sockets here."""
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.errors import LinkRefused
 from aggregator.ingest import adopting as adopting_module
@@ -124,6 +125,62 @@ async def test_a_deleted_node_is_retired_once_the_leader_sees_that_its_pods_are_
     assert {gap["outcome"] for gap in await house.gaps()} == {"recovered"}
 
 
+async def test_a_node_is_not_retired_before_the_going_of_its_agent_is_written(house, monkeypatch):
+    monkeypatch.setattr(reception_module, "DEPARTURE_GRACE_SECONDS", 0.3)
+    leader = await house.cluster_agent()
+    await house.send(leader, a_node("n1", 10))
+    agent = await house.node_agent("n1")
+    await house.send(leader, a_node("n1", 30, gone=True))
+    await house.reception.gone(agent)
+    await has_adopted(leader, "n1")
+    await house.claim(leader, "pods/node=n1")
+    await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+
+    await has_adopted(leader)
+    assert ("node/n1", "went") in await house.presences()
+    assert [gap["outcome"] for gap in await house.gaps()] == ["recovered"]
+
+
+async def test_the_absence_of_an_agent_whose_node_was_retired_before_is_closed_too(house):
+    leader = await house.cluster_agent()
+    agent = await house.node_agent("n1")  # its Node is deleted, its machine is not
+    await house.reception.gone(agent)
+    await until_outcome(house, "agent/node/n1", "open")
+    await has_adopted(leader, "n1")
+    await house.claim(leader, "pods/node=n1")
+    await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+    await has_adopted(leader)
+
+    assert [gap["outcome"] for gap in await house.gaps()] == ["recovered"]
+    assert [it.agent for it in house.roster.agents()] == ["cluster/a"]
+
+
+async def test_an_agent_that_died_before_it_claimed_and_whose_node_is_gone_is_closed_after_a_restart(monkeypatch):
+    monkeypatch.setattr(adopting_module, "TICK_SECONDS", 0.01)
+    journal = FailingJournal()
+    async with opened_house(journal) as house:
+        await house.come(agent="node/n1", scope="node", node="n1", spool="spool-n1")
+    async with opened_house(journal) as house:
+        leader = await house.cluster_agent()
+        await has_adopted(leader, "n1")
+        await house.claim(leader, "pods/node=n1")
+        await house.report(leader, nodes="live", unscheduled="live", pods_n1="live")
+        await until_outcome(house, "agent/node/n1", "recovered")
+
+
+async def test_a_pod_that_is_bound_to_a_node_that_is_no_more_is_watched_until_it_is_gone(house):
+    leader = await house.cluster_agent()
+    found = replace(a_pod("web", 20, node="ghost"), stream="pods/unscheduled", listed=True)
+    await house.send(leader, a_pod("web", 10), found)
+    await has_adopted(leader, "ghost")
+    await house.claim(leader, "pods/node=ghost")
+    await house.report(leader, nodes="live", unscheduled="live", pods_ghost="live")
+    await house.send(leader, a_pod("web", 30, node="ghost", gone=True))
+    await has_adopted(leader)
+
+    assert await house.alive() == []
+
+
 async def test_a_node_that_nobody_reports_is_an_open_gap_until_somebody_does(house):
     agent = await house.node_agent("n1")
     leader = await house.cluster_agent()
@@ -202,6 +259,20 @@ async def test_a_leader_that_claims_again_is_told_again(house):
         return sum(isinstance(message, Adopt) for message in leader.sent) == 2
 
     await until(was_told_twice)
+
+
+async def test_a_leader_on_a_new_connection_is_told_there_and_the_old_one_is_forgotten(house):
+    old = await house.cluster_agent()
+    await has_adopted(old)
+    await house.send(old, a_node("n1", 10))
+    new = await house.cluster_agent()  # the old connection was half-open: it is superseded, and ends only now
+    await house.reception.gone(old)
+    pass_time(house, 61)
+
+    await has_adopted(new, "n1")
+    assert old.adopted() == []
+    await house.reception.gone(new)
+    assert house.adopting.leader is None
 
 
 async def test_a_leader_whose_streams_were_taken_by_one_that_does_not_watch_is_called_back(house):

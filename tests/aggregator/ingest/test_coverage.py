@@ -73,6 +73,29 @@ def test_what_a_deleted_node_left_is_adopted_at_once_unless_its_agent_is_still_t
     assert "n1" not in states(coverage)
 
 
+def test_an_agent_that_goes_without_its_node_being_known_leaves_a_deleted_node(coverage):
+    coverage.agent_came("node/old", "old", 100 * SECOND)
+    assert adopted(coverage, 100) == ()
+    coverage.agent_went("node/old", "old", 101 * SECOND)
+
+    assert adopted(coverage, 101) == ("old",)
+    assert coverage.gone() == ("old",)
+    coverage.node_came("old", 102 * SECOND)  # it was the Node that was late
+    assert coverage.gone() == ()
+
+
+def test_what_one_leader_had_adopted_the_next_one_adopts_at_once(coverage):
+    coverage.agent_went("node/n1", "n1", 100 * SECOND)
+    adopted(coverage, 160)
+    coverage.abandon(200 * SECOND)
+    assert states(coverage)["n1"][0] == "unreported"
+    assert coverage.to_adopt("cluster/b", (), 210 * SECOND) == ("n1",)
+
+    coverage.agent_came("node/n1", "n1", 220 * SECOND)
+    coverage.agent_went("node/n1", "n1", 230 * SECOND)
+    assert adopted(coverage, 289) == ()  # its own agent was here: it has its minute again
+
+
 def test_what_the_adopter_holds_stays_with_it_across_a_restart(coverage):
     fresh = Coverage(after_seconds=60.0)
     fresh.node_came("n1", 0, since=-500 * SECOND)

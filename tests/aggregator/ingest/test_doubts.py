@@ -1,6 +1,7 @@
 """A pod that leaves the unscheduled ones is neither dead nor forgotten until somebody tells what became of it."""
 
 import pytest
+from msgspec.structs import replace
 
 from aggregator.records import ObjectKey
 from kubescribe.wire.records import Departed, Interval, Snapshot
@@ -150,3 +151,23 @@ def _inferred(change, *, after: int):
     from msgspec.structs import replace
 
     return replace(change, inferred=Interval(after=after, before=change.observed_at))
+
+
+async def test_a_version_that_is_no_news_settles_it_too(leader, versions):
+    await leader.send(*a_snapshot(40, "db"))
+    assert in_doubt(leader) == {"web": (10, True)}
+
+    found = replace(a_pod("web", 41, listed=True), body=a_pod("web", 10).body)
+    await leader.send(found)
+    assert in_doubt(leader) == {}
+    assert await versions("pod-web") == [(1, 10, "added")]
+
+
+async def test_a_delete_that_somebody_else_infers_settles_it_at_whatever_version(leader, versions):
+    await leader.send(departed("web", 20))
+    whole = leader.other("spool-all")
+    await whole.claim("pods")
+    await whole.send(*(replace(it, stream="pods") for it in a_snapshot(50, "db")))
+
+    assert in_doubt(leader) == {}
+    assert await versions("pod-web") == [(1, 10, "added"), (1, 10, "inferredDeleted")]

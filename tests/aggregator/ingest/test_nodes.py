@@ -1,5 +1,7 @@
 """Where the stream of a node's pods begins, before any agent has claimed it."""
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
@@ -58,6 +60,28 @@ async def test_a_node_that_goes_before_anybody_saw_its_pods_leaves_a_stream_to_l
     await leader.send(a_node("n1", 40, listed=True), a_node("n1", 41, gone=True))
 
     assert await resume_point(leader, "n1") == (0, True)
+
+
+async def test_a_pod_of_a_node_without_a_stream_makes_one_to_look_at(leader):
+    await leader.send(a_pod("web", 50), replace(a_pod("web", 60, node="ghost"), stream="pods/unscheduled", listed=True))
+
+    assert await resume_point(leader, "ghost") == (0, True)
+
+
+async def test_a_node_that_comes_in_the_transaction_that_retires_its_stream_has_one(leader):
+    await leader.send(a_node("n1", 40), a_node("n1", 45, gone=True))
+    retired = leader.pipeline.note(lambda draft: draft.plan.retired.add("pods/node=n1"))
+    await asyncio.gather(retired, leader.send(replace(a_node("n1", 50), uid="another")))
+
+    assert await resume_point(leader, "n1") == (50, False)
+
+
+async def test_who_claims_in_the_transaction_that_retires_the_stream_holds_it(leader):
+    await leader.send(a_node("n1", 40))
+    retired = leader.pipeline.note(lambda draft: draft.plan.retired.add("pods/node=n1"))
+    await asyncio.gather(retired, leader.other("spool-n1").claim("pods/node=n1"))
+
+    assert leader.pipeline.ledger.streams["pods/node=n1"].holder == "spool-n1"
 
 
 async def test_who_watches_all_pods_in_one_stream_gets_none_for_each_node(scribe):

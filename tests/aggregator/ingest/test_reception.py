@@ -31,6 +31,25 @@ async def house(open_house):
         yield opened
 
 
+async def test_a_disk_that_is_full_at_the_start_is_waited_for(monkeypatch):
+    monkeypatch.setattr(reception_module, "DEPARTURE_GRACE_SECONDS", 0.01)
+    journal = FailingJournal()
+    async with opened_house(journal) as house:
+        await house.come()
+    async with opened_house(journal, begins=False) as house:
+        journal.is_full = True
+        beginning = asyncio.create_task(house.reception.begin())
+
+        async def has_failed() -> bool:
+            return house.pipeline.failure is not None
+
+        await until(has_failed)
+        assert not beginning.done()
+        journal.is_full = False
+        await beginning
+        assert await house.presences() == [("all", "came"), ("all", "went")]
+
+
 async def test_the_first_agent_decides_whose_journal_it_is_and_a_foreign_one_is_refused(house):
     await house.come()
 
@@ -65,7 +84,7 @@ async def test_an_agent_that_does_not_return_is_written_as_gone_with_an_open_gap
     await until(lambda: _has(house, ("all", "went")))
     (gap,) = await house.gaps()
     assert (gap["cause"], gap["outcome"], gap["stream"]) == ("agent_absent", "open", "agent/all")
-    assert house.pipeline.ledger.open_gaps[gap["id"]].start == since
+    assert house.pipeline.ledger.open_gaps.get(gap["id"]).start == since
 
 
 async def test_a_reconnect_within_the_grace_writes_nothing(house):
