@@ -10,10 +10,10 @@ ONLY ?=
 TESTS ?= tests
 ARGS ?=
 
-.PHONY: help setup demo test lint types layers tests bench soak fmt docs manifests clean
+.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv and install everything; done once, and again when the dependencies change
 	@scripts/set-up
@@ -38,6 +38,9 @@ tests: setup ## Run the tests (TESTS=path for some of them)
 
 bench: setup ## Measure; one JSON line a name (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+bench-agents: setup ## Measure 200 agents at 1,000 changes a second; three minutes
+	@$(BIN)/python -m benchmarks.agents
 
 soak: setup ## Run the long tests
 	@$(BIN)/python -m pytest -q -m soak --timeout=3600 $(TESTS) || { code=$$?; \

@@ -56,10 +56,18 @@ async def prefetch(journal: Journal, catalog: Catalog, located: Sequence[Located
                 known.below[object_id, version] = seq
                 bases.add(seq)
     known.bodies = await catalog.bodies(bases)
+    for stream, ends in _ends_by_stream(located).items():
+        listed = frozenset.intersection(*(end.uids for end in ends))
+        known.living[stream] = await journal.living(ends[0].kind, selector_of(stream).node, but=listed)
+    return known
+
+
+def _ends_by_stream(located: Sequence[Located]) -> dict[str, list[Absence]]:
+    found: dict[str, list[Absence]] = {}
     for item in located:
         if isinstance(item, Absence):
-            known.living[item.stream] = await journal.living(item.kind, selector_of(item.stream).node)
-    return known
+            found.setdefault(item.stream, []).append(item)
+    return found
 
 
 def store_change(draft: Draft, known: Known, item: LocatedChange, *, key_version_every: int) -> None:

@@ -71,8 +71,12 @@ class Journal(Protocol):
         """Return the seq of the highest stored version of the object below *version*, None if there is none."""
         ...
 
-    async def living(self, kind: str, node: str | None) -> list[Head]:
-        """Return the heads that are not gone of one kind, of one node ("": without a node; None: any)."""
+    async def living(self, kind: str, node: str | None, *, but: frozenset[str] = frozenset()) -> list[Head]:
+        """
+        Return the heads that are not gone of one kind, of one node ("": without a node; None: any).
+
+        Those whose uid is in *but* are left out, at the cost of a look at their uid.
+        """
         ...
 
     async def occurrence_counts(self, uids: Collection[str]) -> dict[str, tuple[int, int, int]]:

@@ -125,13 +125,13 @@ class MemoryJournal:
         lower = [it for it in self._versions.get(object_id, {}) if it < version]
         return self._versions[object_id][max(lower)] if lower else None
 
-    async def living(self, kind: str, node: str | None) -> list[Head]:
-        """Return the heads that are not gone of one kind, of one node."""
+    async def living(self, kind: str, node: str | None, *, but: frozenset[str] = frozenset()) -> list[Head]:
+        """Return the heads that are not gone of one kind, of one node, but for some."""
         self._require_open()
         return [
             head
             for _, head in sorted(self._heads.items())
-            if head.key.kind == kind and not head.version.gone and node in {None, head.node}
+            if head.key.kind == kind and not head.version.gone and node in {None, head.node} and head.key.uid not in but
         ]
 
     async def occurrence_counts(self, uids: Collection[str]) -> dict[str, tuple[int, int, int]]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import memory_agent
+from benchmarks.fleet import requests_of, warnings
 from benchmarks.journal_file import living, until_living
+from benchmarks.whole_path import Heard, PathBroken, check
 
 
 def metrics(*, events: int, lists: int) -> str:
@@ -50,3 +52,47 @@ async def test_a_journal_is_waited_for_also_before_it_is_made(tmp_path: Path) ->
     connection.close()
 
     assert await waiting == 2
+
+
+def test_the_agents_requests_are_told_apart_from_those_of_others() -> None:
+    rows = [
+        {"verb": "watch", "resource": "pods", "userAgent": "kubescribe/1", "fieldSelector": "a", "count": 2},
+        {"verb": "watch", "resource": "pods", "userAgent": "kubescribe/1", "fieldSelector": "b", "count": 1},
+        {"verb": "watch", "resource": "pods", "userAgent": "kubelet", "fieldSelector": "", "count": 7},
+    ]
+
+    assert requests_of(rows) == {("watch", "pods"): 3}
+
+
+def test_a_log_is_quiet_only_if_every_line_is_information() -> None:
+    log = ['{"event": "x", "level": "info"}', '{"event": "y", "level": "warning"}', "Traceback"]
+
+    assert warnings(log) == log[1:]
+
+
+@pytest.mark.parametrize(
+    ("versions", "said"), [((1, 1), "2 changes were made, 2 came|twice"), ((1,), "2 changes were made, 1 came")]
+)
+def test_a_change_that_came_twice_or_not_at_all_is_no_figure_also_out_of_order(
+    versions: tuple[int, ...], said: str
+) -> None:
+    heard = Heard()
+    changes = ",".join(f'{{"type":"change","seq":{version},"resourceVersion":"{version}"}}' for version in versions)
+    heard.messages.append(f'{{"type":"delta","id":"all","prev":0,"seq":2,"changes":[{changes}]}}'.encode())
+    heard.at.append(0)
+    heard.changes = len(versions)
+
+    with pytest.raises(PathBroken, match=said):
+        check(heard, 2, is_ordered=False)
+
+
+def test_changes_of_many_streams_may_come_in_any_order() -> None:
+    heard = Heard()
+    changes = '{"type":"change","seq":1,"resourceVersion":"2"},{"type":"change","seq":2,"resourceVersion":"1"}'
+    heard.messages.append(f'{{"type":"delta","id":"all","prev":0,"seq":2,"changes":[{changes}]}}'.encode())
+    heard.at.append(0)
+    heard.changes = 2
+
+    check(heard, 2, is_ordered=False)
+    with pytest.raises(PathBroken, match="out of order"):
+        check(heard, 2)

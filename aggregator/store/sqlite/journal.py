@@ -166,15 +166,15 @@ class SqliteJournal:
         """Return the seq of the object's highest version below *version*."""
         return await self._look_up(lambda reading: lookups.below(reading, object_id, version))
 
-    async def living(self, kind: str, node: str | None) -> list[Head]:
-        """Return the heads that are not gone of one kind, of one node."""
+    async def living(self, kind: str, node: str | None, *, but: frozenset[str] = frozenset()) -> list[Head]:
+        """Return the heads that are not gone of one kind, of one node, but for some."""
         found: list[Head] = []
-        while True:
-            after = found[-1].id if found else 0
-            part = await self._look_up(partial(lookups.living, kind=kind, node=node, after=after, limit=_HEADS))
+        after: int | None = 0
+        while after is not None:
+            look = partial(lookups.living, kind=kind, node=node, but=but, after=after, limit=_HEADS)
+            part, after = await self._look_up(look)
             found += part
-            if len(part) < _HEADS:
-                return found
+        return found
 
     async def occurrence_counts(self, uids: Collection[str]) -> dict[str, tuple[int, int, int]]:
         """Return (epoch, resourceVersion, count) of the highest stored state of each Event."""

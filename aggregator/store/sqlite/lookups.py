@@ -44,19 +44,32 @@ def below(reading: Reading, object_id: int, version: Version) -> int | None:
     return None if row is None else int(row[0])
 
 
-def living(reading: Reading, kind: str, node: str | None, after: int, limit: int) -> list[Head]:
-    """Return up to *limit* heads that are not gone, of object ids above *after*, in no order across runs."""
+def living(
+    reading: Reading, kind: str, node: str | None, *, but: frozenset[str], after: int, limit: int
+) -> tuple[list[Head], int | None]:
+    """
+    Look at up to *limit* objects of ids above *after*; return the heads that are not gone, but those of the uids *but*.
+
+    With them the id after which to go on, None at the end.
+    """
     number = reading.number(kind)
     if number is None:
-        return []
+        return [], None
     sql, parameters = _LIVING, [number]
     if node is not None:
         node_number = reading.number(node)
         if node_number is None:
-            return []
+            return [], None
         sql, parameters = f"{sql} AND h.node = ?", [number, node_number]
     rows = reading.connection.execute(f"{sql} AND h.object > ? ORDER BY h.object LIMIT ?", (*parameters, after, limit))
-    return [_head(reading, ObjectKey(kind, uid_text(row[-1])), row) for row in rows]
+    found: list[Head] = []
+    seen, last = 0, after
+    # A list of a large cluster misses few of its objects: heads are made of those alone.
+    for row in rows:
+        seen, last, uid = seen + 1, int(row[0]), uid_text(row[-1])
+        if uid not in but:
+            found.append(_head(reading, ObjectKey(kind, uid), row))
+    return found, last if seen == limit else None
 
 
 def _head(reading: Reading, key: ObjectKey, row: tuple[Any, ...]) -> Head:

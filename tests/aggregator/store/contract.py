@@ -93,6 +93,22 @@ async def test_living_are_those_of_the_kind_and_node_that_are_not_gone(store):
     assert await names("Job", None) == []
 
 
+async def test_living_leaves_out_what_the_asker_has_seen_and_looks_at_all_the_rest(store, monkeypatch):
+    monkeypatch.setattr("aggregator.store.sqlite.journal._HEADS", 2)  # several runs, of which some find nothing
+    story = Story()
+    rows = [story.pod(f"web-{number}", 10) for number in range(7)]
+    uids = {head.id: key.uid for key, head in story.heads.items()}
+    await commit(store, story)
+
+    async def names(*seen: int) -> list[str]:
+        but = frozenset(uids[rows[number].object_id] for number in seen)
+        return [head.name for head in await store.living("Pod", None, but=but)]
+
+    assert await names(0, 1, 2, 3, 5, 6) == ["web-4"]
+    assert await names(0, 1, 2, 3, 4, 5, 6) == []
+    assert await names(4, 5) == ["web-0", "web-1", "web-2", "web-3", "web-6"]
+
+
 async def test_known_and_below_tell_versions_apart(store):
     story = Story()
     row = story.pod("web-1", 5)

@@ -54,7 +54,7 @@ def plans_of(reading: Reading, read) -> list[str]:
         ("objects", lambda it: objects.objects(it, ObjectQuery(namespace="shop", at=100, include_body=True))),
         ("bodies", lambda it: rebuild(it, [30, 31])),
         ("below", lambda it: lookups.below(it, 1, Version(1, 30, False))),
-        ("living", lambda it: lookups.living(it, "Pod", "n1", 0, 10)),
+        ("living", lambda it: lookups.living(it, "Pod", "n1", but=frozenset(), after=0, limit=10)),
         ("counts", lambda it: lookups.occurrence_counts(it, ["x"])),
         ("seq_at", lambda it: facts.seq_at(it, 10**17)),
     ],
