@@ -1,7 +1,6 @@
 """Bodies at hand: always as they were put, never more than their share of memory."""
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.ingest.bodies import Bodies
@@ -39,7 +38,7 @@ def test_a_body_that_is_larger_than_all_the_room_is_let_go():
     assert len(bodies) == 0
 
 
-@pytest.mark.filterwarnings("ignore")
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(("put", "drop")), st.integers(0, 5), st.binary(max_size=200))))
 def test_the_room_is_what_it_was_when_everything_is_dropped(steps):
     bodies = Bodies(plain_bytes=300, packed_bytes=300)
