@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
+from aggregator.ingest.opengaps import OpenGaps
 from aggregator.records import (
     CounterKey,
     DoubtRow,
@@ -58,7 +59,7 @@ class Ledger:
     terms: dict[str, dict[int, int]]
     spools: dict[str, int]
     stages: dict[str, Stage]
-    open_gaps: dict[str, Gap]
+    open_gaps: OpenGaps
     present: dict[str, Presence]
     doubts: dict[ObjectKey, DoubtRow]
 
@@ -78,7 +79,7 @@ class Ledger:
             terms=_terms_by_stream(state.terms),
             spools=dict(state.spools),
             stages={name: Stage(stage, set(stage.uids)) for name, stage in state.stages.items()},
-            open_gaps=dict(state.open_gaps),
+            open_gaps=OpenGaps(state.open_gaps.values()),
             present=dict(state.present),
             doubts=dict(state.doubts),
         )
@@ -241,11 +242,11 @@ def _follow_doubt(doubts: dict[ObjectKey, DoubtRow], key: ObjectKey, doubt: Doub
         doubts[key] = doubt
 
 
-def _follow_gap(open_gaps: dict[str, Gap], row: GapRow) -> None:
+def _follow_gap(open_gaps: OpenGaps, row: GapRow) -> None:
     if row.gap.outcome == "open":
-        open_gaps[row.gap.id] = row.gap
+        open_gaps.put(row.gap)
     else:
-        open_gaps.pop(row.gap.id, None)
+        open_gaps.close(row.gap.id)
 
 
 def _follow_presence(present: dict[str, Presence], row: PresenceRow) -> None:

@@ -17,6 +17,7 @@ from aggregator.records import Facets, PresenceRow, Published
 from aggregator.rendering import render_presence
 from kubescribe.wire.link import Hello
 from kubescribe.wire.records import Gap, Presence, StreamHealth
+from kubescribe.wire.streams import selector_of
 
 SEEING = frozenset({"live", "forbidden", "notServed"})
 """States of a stream that need no more time: it is up to date, or it never will be and says so."""
@@ -85,20 +86,16 @@ def made_good(ledger: Ledger, report: Presence, spool_id: str) -> list[Gap]:
         return []
     seeing = {stream.name for stream in report.streams if stream.state in SEEING and _holds(ledger, spool_id, stream)}
     sees_all = all(stream.state in SEEING for stream in report.streams)
-    found = []
-    for gap in ledger.open_gaps.values():
-        agent = gap.stream.removeprefix("agent/")
-        if gap.cause != "agent_absent":
-            continue
-        if agent == report.agent:
-            is_good = sees_all
-        elif agent.startswith("node/"):
-            is_good = pods_of(agent.removeprefix("node/")) in seeing
-        else:
-            is_good = agent.startswith("cluster/") and UNSCHEDULED in seeing and sees_all
-        if is_good:
-            found.append(closed(gap, report.observed_at))
-    return found
+    agents = [report.agent] if sees_all else []
+    nodes = [node for stream in seeing if (node := selector_of(stream).node) and stream == pods_of(node)]
+    agents += [f"node/{node}" for node in nodes if f"node/{node}" != report.agent]
+    found = [gap for agent in agents for gap in ledger.open_gaps.of(f"agent/{agent}")]
+    if UNSCHEDULED in seeing and sees_all:
+        own = f"agent/{report.agent}"
+        found += [
+            gap for gap in ledger.open_gaps.values() if gap.stream.startswith("agent/cluster/") and gap.stream != own
+        ]
+    return [closed(gap, report.observed_at) for gap in found if gap.cause == "agent_absent"]
 
 
 def _holds(ledger: Ledger, spool_id: str, stream: StreamHealth) -> bool:

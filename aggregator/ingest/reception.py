@@ -238,7 +238,7 @@ class Reception:
                 _log.warning("ingest.departure_delayed", agent=agent, error=str(error))
                 await asyncio.sleep(DEPARTURE_GRACE_SECONDS)
             else:
-                if not any(gap.stream == f"agent/{agent}" for gap in self._pipeline.ledger.open_gaps.values()):
+                if not self._pipeline.ledger.open_gaps.of(f"agent/{agent}"):
                     self._roster.forget(agent)  # a standby, which nobody misses
                 return
 

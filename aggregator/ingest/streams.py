@@ -140,10 +140,10 @@ _Seeing = tuple[int, Literal["recovered", "lost"]]
 def _forgotten(draft: Draft, seeing: Mapping[str, _Seeing], records: Sequence[AnyRecord]) -> Iterator[Gap]:
     """Yield the ends of gaps whose agent died or lost its spool before it could say them: their streams go on."""
     told = {record.id for record in records if isinstance(record, Gap)}
-    for gap in draft.ledger.open_gaps.values():
-        end = seeing.get(gap.stream)
-        if end is not None and gap.id not in told:
-            yield replace_fields(gap, to=max(end[0], gap.start), outcome=end[1])
+    for stream, (seen_at, outcome) in seeing.items():
+        for gap in draft.ledger.open_gaps.of(stream):
+            if gap.id not in told:
+                yield replace_fields(gap, to=max(seen_at, gap.start), outcome=outcome)
 
 
 def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:

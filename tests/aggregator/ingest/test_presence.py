@@ -76,15 +76,15 @@ def test_each_absence_is_a_gap_of_its_own(ledger):
     ],
 )
 def test_an_absence_stays_open_until_the_agent_has_sent_all_and_sees(ledger, report):
-    ledger.open_gaps["g"] = Gap(id="g", stream="agent/all", cause="agent_absent", start=5)
+    ledger.open_gaps.put(Gap(id="g", stream="agent/all", cause="agent_absent", start=5))
 
     assert made_good(ledger, report, "s") == []
 
 
 def test_a_report_closes_the_absences_of_its_agent_and_no_others(ledger):
     for agent in ("all", "other"):
-        ledger.open_gaps[agent] = Gap(id=agent, stream=f"agent/{agent}", cause="agent_absent", start=5)
-    ledger.open_gaps["w"] = Gap(id="w", stream="pods", cause="watch_disconnected", start=5)
+        ledger.open_gaps.put(Gap(id=agent, stream=f"agent/{agent}", cause="agent_absent", start=5))
+    ledger.open_gaps.put(Gap(id="w", stream="pods", cause="watch_disconnected", start=5))
 
     closed = made_good(ledger, a_report("live", "forbidden", oldest=99 * SECOND), "s")
 
@@ -92,7 +92,7 @@ def test_a_report_closes_the_absences_of_its_agent_and_no_others(ledger):
 
 
 def test_an_absence_that_ends_by_a_clock_that_is_behind_still_ends_after_it_began(ledger):
-    ledger.open_gaps["g"] = Gap(id="g", stream="agent/all", cause="agent_absent", start=500 * SECOND)
+    ledger.open_gaps.put(Gap(id="g", stream="agent/all", cause="agent_absent", start=500 * SECOND))
 
     (closed,) = made_good(ledger, a_report("live"), "s")
 
