@@ -1,8 +1,8 @@
 """
 `memory_aggregator`: what an aggregator holds in memory for each object of the cluster.
 
-Two clusters of pods of 4 KB, one four times the size of the other, are listed by an agent, committed to an SQLite
-journal, and then change until the feed's ring, which is of one size for all, is full. What the larger one takes more,
+Two clusters of pods of 4 KB are listed by an agent, committed to an SQLite journal, and then change until what is of
+one size for all, the ring of the feed and the bodies kept unpacked, is full in both. What the larger one takes more,
 divided by the objects that it has more, is the value. The baseline is an object as the API server sends it: what
 holding it as JSON would cost.
 """
@@ -21,7 +21,7 @@ from benchmarks.journal_file import journal_of, until_living
 from benchmarks.memory import peak_bytes, resident_bytes, settled_bytes
 from simulator.process import SimulatorProcess, simulator_process
 
-PODS = (2_000, 8_000)
+PODS = (4_000, 10_000)
 CHANGES = 45_000
 RATE = 5_000.0
 PATIENCE_SECONDS = 120.0

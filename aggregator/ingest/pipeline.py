@@ -71,8 +71,8 @@ class Limits:
     apply in ~0.3 ms and cost less than one more body.
     """
 
-    group_records: int = 4096
-    waiting_records: int = 65_536
+    group_records: int = 1024
+    waiting_records: int = 4096
     key_version_every: int = 16
 
 

@@ -5,6 +5,8 @@ import gc
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from kubescribe.runtime.allocating import share_one_arena
+
 T = TypeVar("T")
 
 STALL_SECONDS = 0.020
@@ -19,6 +21,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     # Only a role pays for the import, not `--help`.
     import uvloop  # noqa: PLC0415
 
+    share_one_arena()
     settle_garbage_collection()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

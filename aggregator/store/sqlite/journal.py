@@ -49,12 +49,16 @@ _IDLE_SECONDS = 2.0
 _WAL_BYTES = 64 * 2**20
 """Over this, readers have kept the WAL from starting again; the next commit waits for them (≤ 1 s, pool.py)."""
 
+_CACHE_KIB = 8192
+"""Pages that the writer keeps. It reads few of what it wrote, and the system keeps the rest of the file: four times as
+many make no bench faster, and the memory would grow with the cluster."""
+
 WRITER_PRAGMAS = (
     "PRAGMA synchronous = FULL",
     f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}",
     f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     f"PRAGMA journal_size_limit = {_WAL_BYTES // 2}",
-    "PRAGMA cache_size = -32768",
+    f"PRAGMA cache_size = -{_CACHE_KIB}",
     "PRAGMA temp_store = MEMORY",
 )
 
