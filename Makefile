@@ -8,6 +8,8 @@ BIN := .venv/bin
 # Which bench: `make bench ONLY=watch`. Which tests: `make tests TESTS=tests/agent`. More for the demo: `ARGS=…`.
 ONLY ?=
 TESTS ?= tests
+# How many processes run them: much of their time is waiting, and a file's tests share what they started.
+WORKERS ?= 3
 ARGS ?=
 
 .PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests clean
@@ -34,7 +36,7 @@ layers: setup ## Check who imports whom
 	$(BIN)/lint-imports
 
 tests: setup ## Run the tests (TESTS=path for some of them)
-	$(BIN)/python -m pytest -q -m 'not soak' $(TESTS)
+	$(BIN)/python -m pytest -q -m 'not soak' -n $(WORKERS) --dist loadfile $(TESTS)
 
 bench: setup ## Measure; one JSON line a name (ONLY=name for one)
 	@$(BIN)/python -m benchmarks $(ONLY)

@@ -13,9 +13,14 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 import pytest_asyncio
 import structlog
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 THREAD_SECONDS = 2.0
 """A thread that was told to end may still be ending, on a busy machine."""
