@@ -97,12 +97,12 @@ class Fleet:
 
         await until(are, lambda: "not every stream is live")
 
-    async def until_caught_up(self, within_ns: int, now_ns: Callable[[], int]) -> None:
-        """Wait until each node's stream, of which something changes all the time, is complete to *within_ns* of now."""
+    async def until_complete(self, at_ns: int) -> None:
+        """Wait until the journal has what each node's stream, of which something changes all the time, saw to then."""
 
         async def are() -> bool:
             seen = [int(at) for (at,) in await asyncio.to_thread(ask, self.journal, _COMPLETE)]
-            return len(seen) == len(self.nodes) and now_ns() - min(seen) < within_ns
+            return len(seen) == len(self.nodes) and min(seen) >= at_ns
 
         await until(are, lambda: "not every stream has caught up")
 
