@@ -115,7 +115,7 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
     seeing: dict[str, _Seeing] = {}
     for record in records:
         if isinstance(record, Gap):
-            located.append(record)
+            located.append(_of_what_is(draft, record))
         elif isinstance(record, Snapshot):
             absence = _follow(draft, spool_id, record)
             if absence is not None:
@@ -145,6 +145,17 @@ def _forgotten(draft: Draft, seeing: Mapping[str, _Seeing], records: Sequence[An
         for gap in draft.ledger.open_gaps.of(stream):
             if gap.id not in told:
                 yield replace_fields(gap, to=max(at, gap.start), outcome=outcome)
+
+
+def _of_what_is(draft: Draft, gap: Gap) -> Gap:
+    """
+    Return *gap*, recovered if it is open and of a node that was let go: its stream goes on nowhere.
+
+    A leader that hung tells so of all that it watched when it wakes; the node was seen to its end by another.
+    """
+    if gap.outcome != "open" or "/node=" not in gap.stream or draft.stream(gap.stream) is not None:
+        return gap
+    return replace_fields(gap, to=gap.start, outcome="recovered")
 
 
 def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:

@@ -7,6 +7,7 @@ from aggregator.errors import LinkRefused
 from aggregator.ingest import adopting as adopting_module
 from aggregator.ingest import reception as reception_module
 from kubescribe.wire.link import Adopt
+from kubescribe.wire.records import Gap
 from tests.aggregator.ingest.house import SECOND, FailingJournal, a_node, a_pod, opened_house, until
 
 
@@ -179,6 +180,20 @@ async def test_a_pod_that_is_bound_to_a_node_that_is_no_more_is_watched_until_it
     await has_adopted(leader)
 
     assert await house.alive() == []
+
+
+async def test_a_leader_that_wakes_opens_no_gap_of_a_node_that_was_let_go_meanwhile(house):
+    woken = await house.cluster_agent("a")
+    await house.node_agent("n2")
+
+    for node in ("n1", "n2"):
+        gap = Gap(id=f"g-{node}", stream=f"pods/node={node}", cause="watch_disconnected", start=5 * SECOND)
+        await house.send(woken, gap)
+
+    assert {it["stream"]: it["outcome"] for it in await house.gaps()} == {
+        "pods/node=n1": "recovered",
+        "pods/node=n2": "open",
+    }
 
 
 async def test_a_node_that_nobody_reports_is_an_open_gap_until_somebody_does(house):
