@@ -9,7 +9,7 @@ BIN := .venv/bin
 ONLY ?=
 TESTS ?= tests
 # How many processes run them: much of their time is waiting, and a file's tests share what they started.
-WORKERS ?= 3
+WORKERS ?= 2
 ARGS ?=
 
 .PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests clean
