@@ -20,7 +20,7 @@ from aggregator.ingest.connection import Session
 from aggregator.ingest.coverage import Coverage
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft
-from aggregator.ingest.nodes import NODE, UNSCHEDULED, pods_of, seed_stream
+from aggregator.ingest.nodes import NODE, UNSCHEDULED, look_again, pods_of
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, closed, is_caught_up
 from aggregator.records import Head
@@ -244,7 +244,7 @@ class Adopting:
             await self._pipeline.note(partial(_retire, node=node, holder=leader.spool_id))
             if await self._journal.living("Pod", node):
                 # It came between the look and the commit; as with a pod on a node that nobody knows, look again.
-                await self._pipeline.note(partial(seed_stream, node=node))
+                await self._pipeline.note(partial(look_again, node=node))
             if name not in self._pipeline.ledger.streams:
                 self._coverage.retire(node)
                 self._roster.forget(f"node/{node}")

@@ -66,7 +66,7 @@ def _has_stream(draft: Draft, node: str) -> bool:
 
 
 def _seed(draft: Draft, head: Head, node: str, *, resource_version: int) -> None:
-    seed_stream(
+    _add_stream(
         draft,
         node=node,
         epoch=head.version.epoch,
@@ -75,9 +75,13 @@ def _seed(draft: Draft, head: Head, node: str, *, resource_version: int) -> None
     )
 
 
-def seed_stream(
-    draft: Draft, *, node: str, epoch: int | None = None, resource_version: int = 0, complete_at: int = 0
-) -> None:
+def look_again(draft: Draft, *, node: str) -> None:
+    """Give a node of which a pod lives a stream, if it has none: one that an agent holds by now stays as it is."""
+    if not _has_stream(draft, node):
+        _add_stream(draft, node=node, epoch=draft.epoch)
+
+
+def _add_stream(draft: Draft, *, node: str, epoch: int, resource_version: int = 0, complete_at: int = 0) -> None:
     """Add the stream of a node's pods, held by nobody: to be listed, unless it begins at *resource_version*."""
     name = pods_of(node)
     draft.plan.retired.discard(name)
@@ -85,7 +89,7 @@ def seed_stream(
         name=name,
         kind="Pod",
         resource_version=resource_version,
-        epoch=draft.epoch if epoch is None else epoch,
+        epoch=epoch,
         complete_at=complete_at,
         holder="",
         held_since=0,

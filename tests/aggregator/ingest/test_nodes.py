@@ -1,10 +1,12 @@
 """Where the stream of a node's pods begins, before any agent has claimed it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
+from aggregator.ingest.nodes import look_again
 from kubescribe.wire.records import Progress
 from tests.aggregator.ingest.house import a_node, a_pod
 
@@ -82,6 +84,19 @@ async def test_who_claims_in_the_transaction_that_retires_the_stream_holds_it(le
     await asyncio.gather(retired, leader.other("spool-n1").claim("pods/node=n1"))
 
     assert leader.pipeline.ledger.streams["pods/node=n1"].holder == "spool-n1"
+
+
+async def test_to_look_again_leaves_a_stream_that_somebody_holds_as_it_is(leader):
+    agent = leader.other("spool-x")
+    await agent.claim("pods/node=n1")
+    held = leader.pipeline.ledger.streams["pods/node=n1"]
+
+    for node in ("n1", "n2"):
+        await leader.pipeline.note(partial(look_again, node=node))
+
+    streams = leader.pipeline.ledger.streams
+    assert streams["pods/node=n1"] == held
+    assert (streams["pods/node=n2"].holder, streams["pods/node=n2"].resource_version) == ("", 0)
 
 
 async def test_who_watches_all_pods_in_one_stream_gets_none_for_each_node(scribe):
