@@ -12,7 +12,9 @@ from importlib.resources import files
 
 import zstandard
 
-_RAW = 0
+_NO_OPTIONS = b"\0"
+"""The first byte of every frame that a Packer writes (RFC 8878, 3.1.1.1.1): no size, checksum or dictionary id of its
+own. Another is damage, and one that claims a size would make zstd allocate what it claims."""
 
 _TINY_BYTES = 24
 """Below this a frame's own header eats what compression saves."""
@@ -90,6 +92,8 @@ class Unpacker:
         size, start = _read_varint(packed)
         if size > _MAX_BYTES:
             raise DamagedValue(f"a stored value claims to be {size} bytes long")
+        if packed[start : start + 1] != _NO_OPTIONS:
+            raise DamagedValue("a stored value is not a frame that was ever written")
         try:
             data = decompress(packed[start:], max_output_size=size)
         except zstandard.ZstdError as error:

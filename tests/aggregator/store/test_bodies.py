@@ -34,6 +34,13 @@ def test_damage_is_told_as_damage(data):
         UNPACKER.unpack(data)
 
 
+def test_a_frame_that_claims_to_be_enormous_takes_no_memory():
+    hash_like = bytes.fromhex("0167f78059e8468d979402ecaa370e8c")
+
+    with pytest.raises(DamagedValue, match="ever written"):
+        UNPACKER.unpack(hash_like)
+
+
 def test_an_unknown_dictionary_is_told():
     with pytest.raises(DamagedValue, match="dictionary 07"):
         UNPACKER.unpack(b"\x07\x10" + b"x" * 20)
