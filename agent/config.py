@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from kubescribe.gateway.config import GatewayConfig
 from kubescribe.kube.account import own_namespace
+from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
 from kubescribe.runtime.values import (
@@ -25,6 +27,7 @@ from kubescribe.runtime.values import (
     TEXT,
     HostPort,
     between,
+    listed,
     one_of,
     show_duration,
 )
@@ -153,6 +156,51 @@ class ElectionConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogsConfig:
+    """The containers' log files of this node."""
+
+    folder: Path = setting(
+        Path("/var/log/pods"),
+        PATH,
+        option="--logs",
+        help="The folder where the kubelet keeps the containers' logs.",
+        why="the kubelet's own",
+    )
+    pod_labels: tuple[str, ...] = setting(
+        (),
+        listed(TEXT, "labels of pods such as team, several separated by commas"),
+        help="Labels of pods that every line carries as structured metadata.",
+        why="what a label is good for is known only to who set it",
+    )
+    hold_seconds: float = setting(
+        5.0,
+        between(DURATION, 0.0, 300.0),
+        help="Lines of a pod that is not known yet wait this long, in their file, before they go out under the name"
+        " that the file's path gives them.",
+        why="a pod is known within a second unless the API server is away",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentGatewayConfig(GatewayConfig):
+    """What shippers of this node send to Loki through this agent."""
+
+    listen: HostPort | None = setting(
+        None,
+        ADDRESS,
+        option="--gateway",
+        help="Where the agent takes what shippers push (Loki's API and OTLP); it needs --loki.",
+        why="only who runs a shipper needs it",
+    )
+    token_file: Path | None = setting(
+        None,
+        FILE,
+        help="A file with one token a line, each of which a shipper may present.",
+        why="without one, only this machine may push",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """Settings of an agent as a whole."""
 
@@ -213,11 +261,18 @@ class AgentConfig:
         why="an aggregator on the same machine asks for none",
     )
     log: LogConfig = group(LogConfig)
+    logs: LogsConfig = group(LogsConfig)
+    loki: LokiConfig = group(LokiConfig)
+    gateway: AgentGatewayConfig = group(AgentGatewayConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
     election: ElectionConfig = group(ElectionConfig)
 
     CHECKS: ClassVar[tuple[Check, ...]] = (
+        Check(
+            ("gateway.listen", "gateway.tokenFile", "loki.url"),
+            lambda config: complain_about_gateway(config.gateway, has_loki=config.loki.url is not None),
+        ),
         Check(("scope", "node"), lambda config: complain_about_node(config.scope, config.node)),
         Check(
             ("election.lease", "election.renew", "election.deadline"),
@@ -238,4 +293,19 @@ def complain_about_node(scope: str, node: str) -> str | None:
         return "--scope node: --node is missing; give the name of the node whose pods are watched"
     if scope != "node" and node:
         return f"--node {node}: the scope {scope} watches no single node; give --scope node, or leave --node out"
+    return None
+
+
+def complain_about_gateway(gateway: AgentGatewayConfig, *, has_loki: bool) -> str | None:
+    """Return what is wrong when a gateway has nowhere to send to, or would take lines from anybody."""
+    listen = gateway.listen
+    if listen is None:
+        return None
+    if not has_loki:
+        return f"--gateway {listen}: --loki is missing; say where what is pushed goes, or leave --gateway out"
+    if gateway.token_file is None and not listen.is_loopback:
+        return (
+            f"--gateway {listen}: other machines reach it and no credential is configured;"
+            f" give --gateway-token-file, or listen on 127.0.0.1:{listen.port}"
+        )
     return None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from kubescribe.gateway.config import GatewayConfig
+from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, group, setting
 from kubescribe.runtime.values import (
@@ -223,6 +225,8 @@ class AggregatorConfig:
     adoption: AdoptionConfig = group(AdoptionConfig)
     store: StoreConfig = group(StoreConfig)
     feed: FeedConfig = group(FeedConfig)
+    loki: LokiConfig = group(LokiConfig)
+    gateway: GatewayConfig = group(GatewayConfig)
 
     CHECKS: ClassVar[tuple[Check, ...]] = (
         Check(

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from agent.config import AgentConfig, SpoolConfig, WatchConfig
+from agent.config import AgentConfig, LogsConfig, SpoolConfig, WatchConfig
 from aggregator.config import AdoptionConfig, AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
+from kubescribe.gateway.config import GatewayConfig
+from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
 from kubescribe.runtime.values import ADDRESS, FILE, FLAG, NUMBER, PATH, TEXT, WHOLE, HostPort, between, one_of
@@ -97,6 +99,9 @@ class UpConfig:
     adoption: AdoptionConfig = group(AdoptionConfig)
     store: StoreConfig = group(StoreConfig)
     feed: FeedConfig = group(FeedConfig)
+    logs: LogsConfig = group(LogsConfig)
+    loki: LokiConfig = group(LokiConfig)
+    gateway: GatewayConfig = group(GatewayConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
     simulator: PretendConfig = group(PretendConfig)
@@ -125,6 +130,8 @@ class UpConfig:
             adoption=self.adoption,
             store=self.store,
             feed=self.feed,
+            loki=self.loki,
+            gateway=self.gateway,
         )
 
     def agent(self, data: Path, *, aggregator: str, kubeconfig: Path | None) -> AgentConfig:
@@ -140,4 +147,6 @@ class UpConfig:
             log=self.log,
             watch=self.watch,
             spool=self.spool,
+            logs=self.logs,
+            loki=self.loki,
         )

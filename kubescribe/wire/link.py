@@ -55,7 +55,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     The aggregator accepts the agent.
 
     `last_n` is the last committed batch of this spool, 0 if none. The agent keeps at most `window_batches` and
-    `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes.
+    `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes. `zones` are those of the
+    nodes that the journal knows and this agent tells of, by name: lines of theirs carry it.
     """
 
     protocol: int
@@ -68,6 +69,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     credit: int
     heartbeat_seconds: float
     server_time: int
+    zones: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class StreamClaim(Value, frozen=True, kw_only=True):
@@ -157,6 +159,71 @@ SETTLE = "settle"
 
 MAX_DOUBTS = 200
 """In one Settle: so many GETs take a few seconds of the API server's time."""
+
+
+class LinePod(Value, frozen=True, kw_only=True):
+    """A pod whose lines are wanted; `uid` is that of its files, which of a static pod is not the one in the API."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class LineQuery(Value, frozen=True, kw_only=True):
+    """
+    The arguments of the request `lines`: lines of *pods* from the files of this node, in the order of their time.
+
+    No `containers` means all of them. With `previous` only instances before the current one are read, as kubectl
+    has it. Times are nanoseconds, `since` inclusive, `until` exclusive, 0 for open. `limit` is the most lines,
+    the newest of those that match; with `follow` these are followed by what comes, until the asker closes. `grep` is a
+    regular expression (RE2's subset of Python's syntax), `levels` are those of Line; "" counts as a level.
+    """
+
+    pods: tuple[LinePod, ...]
+    containers: tuple[str, ...] = ()
+    previous: bool = False
+    since: Integer = 0
+    until: Integer = 0
+    limit: Integer = 1000
+    grep: str = ""
+    levels: tuple[str, ...] = ()
+    follow: bool = False
+
+
+class Line(Value, frozen=True, kw_only=True):
+    """
+    One line as people may read it: scrubbed, valid UTF-8, joined from its parts, at most 64 KiB.
+
+    `pod` is the index of its pod in the query. `level` is one of trace, debug, info, warning, error, fatal, or "".
+    """
+
+    pod: Integer
+    container: str
+    at: Integer
+    text: str
+    restart: Integer = 0
+    stream: str = "stdout"
+    level: str = ""
+
+
+class Lines(Value, frozen=True, kw_only=True):
+    """
+    One payload of the answer to `lines`.
+
+    `missing` says in words what was wanted and is not there any more (rotated away, a container that left no file).
+    `dropped` counts lines that came faster than the asker took them, with `follow`.
+    """
+
+    lines: tuple[Line, ...] = ()
+    missing: tuple[str, ...] = ()
+    dropped: Integer = 0
+
+
+LINES = "lines"
+"""The verb of that request."""
+
+MAX_LINES_BYTES = 256 * 1024
+"""Of the text in one payload; a reply never holds up the batches for longer than one of them does."""
 
 
 class Batch(Message, frozen=True, kw_only=True):

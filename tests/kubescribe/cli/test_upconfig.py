@@ -9,7 +9,10 @@ from aggregator.config import AggregatorConfig
 from kubescribe.cli.upconfig import UpConfig, data_home
 from kubescribe.runtime.settings import build, table, value_of
 
-ALONE = {"aggregator", "scope", "node", *(row.key for row in table(AgentConfig) if row.key.startswith("election."))}
+ALONE = {
+    *("aggregator", "scope", "node", "gateway.listen", "gateway.tokenFile"),
+    *(row.key for row in table(AgentConfig) if row.key.startswith("election.")),
+}
 """What only an agent of its own can be told: in `up` the aggregator is the same process, and the agent sees all."""
 
 

@@ -47,6 +47,15 @@ st.register_type_strategy(
         oldest_unsent_at=st.none() | NUMBER,
     ),
 )
+# The same of `zones`.
+st.register_type_strategy(
+    link.Welcome,
+    st.builds(
+        link.Welcome,
+        **{name: st.from_type(kind) for name, kind in link.Welcome.__annotations__.items() if name != "zones"},
+        zones=st.dictionaries(TEXT, TEXT, max_size=3),
+    ),
+)
 
 
 def of(union):

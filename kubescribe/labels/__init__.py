@@ -1,0 +1,1 @@
+"""Under which name a line goes to Loki: a pure function of the pod, the same wherever a line comes from."""

@@ -1,0 +1,1 @@
+"""Lines for people: how severe one is, and what of it nobody may read."""
