@@ -1,4 +1,4 @@
-"""The way to Loki against a strict stand-in, with Loki's limits, words and silences: lost 0, twice 0 after its dedupe."""
+"""The way to Loki against a strict stand-in: its limits, words and silences. Nothing is lost, nothing comes twice."""
 
 import asyncio
 import random
