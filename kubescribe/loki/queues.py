@@ -114,10 +114,8 @@ class LaneQueue:
     def __init__(self) -> None:
         self._streams: dict[str, StreamQueue] = {}
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes of all parcels in it."""
-        return sum(queue.waiting_bytes for queue in self._streams.values())
+    def __bool__(self) -> bool:
+        return any(queue.parcels for queue in self._streams.values())
 
     def stream(self, labels: str) -> StreamQueue:
         """Return the queue of a stream, made if there is none."""
