@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+import time
 from collections import Counter
 from contextlib import ExitStack
 
 import pytest
 
+from kubescribe.wire.times import to_rfc3339
 from simulator.loki.app import running_loki
 from simulator.loki.faults import Cut
 from tests.e2e.processes import ANYWHERE, ask, pretend_cluster, running
@@ -38,6 +40,7 @@ async def test_a_killed_aggregator_loses_and_doubles_nothing_in_loki(tmp_path):
             await until(lambda: loki.entries('{stream="event"}'))
 
             loki.faults.cut(Cut.AFTER, 2)
+            await happen(cluster, 1, 2, 3)
             await until(lambda: not loki.faults.pending)
             first.popen.send_signal(signal.SIGKILL)
             await asyncio.to_thread(first.popen.wait)
@@ -45,8 +48,8 @@ async def test_a_killed_aggregator_loses_and_doubles_nothing_in_loki(tmp_path):
             second = await asyncio.to_thread(
                 lambda: enter(running("aggregator", tmp_path / "second", *options, *there))
             )
-            seen = len(loki.entries('{stream="event"}'))
-            await until(lambda: len(loki.entries('{stream="event"}')) > seen)
+            await happen(cluster, 4)
+            await until(lambda: "event-4" in _events(loki))
             await asyncio.to_thread(second.end)
 
         with ExitStack() as stack:
@@ -62,6 +65,16 @@ async def test_a_killed_aggregator_loses_and_doubles_nothing_in_loki(tmp_path):
 
         assert _events(loki) == events
         assert all(dict(stream.labels)["cluster"] == "pretend" for stream in loki.streams('{cluster=~".+"}'))
+
+
+async def happen(cluster, *numbers):
+    """Let Events happen, each in a stream of its own."""
+    async with cluster.control() as control:
+        for number in numbers:
+            about = {"kind": "Deployment", "namespace": "default", "name": f"app-{number}"}
+            body = {"metadata": {"name": f"event-{number}", "namespace": "default"}, "involvedObject": about}
+            when = to_rfc3339(time.time_ns())[:19] + "Z"
+            await control.create("events", {**body, "reason": "Tested", "type": "Normal", "lastTimestamp": when})
 
 
 def _events(loki):
