@@ -229,6 +229,10 @@ class Lane:
     def _misconfigured(self, parcels: list[Parcel], status: int, said: str) -> None:
         self._put_back(parcels)
         self._tenant.gate.failed()
+        limits = self._around.limits
+        for labels in dict.fromkeys(parcel.labels for parcel in parcels):
+            # Should it be this content that somebody on the way refuses, and no setting, others go first.
+            self._pause(self._queue.stream(labels), 0.0, limits.first_retry_seconds, limits.max_setting_seconds)
         if self._tenant.told != (status or -1):
             self._tenant.told = status or -1
             _log.error("loki.setting_wrong", status=status, said=said, tenant=self._tenant.name, hint=_hint(status))

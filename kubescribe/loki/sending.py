@@ -70,10 +70,13 @@ class LokiSender:
         """
         Queue *push* as soon as there is room; the future is done when its fate is final.
 
-        Raises SenderStopped once the sender was stopped; the future then carries it too. ValueError for no entries.
+        Raises SenderStopped once the sender was stopped; the future then carries it too. ValueError for a push without
+        entries, or a tenant that no header can carry.
         """
         if push.count < 1 or not push.entries:
             raise ValueError("a push without an entry")
+        if not push.tenant.isprintable():
+            raise ValueError(f"a tenant that no header carries: {push.tenant[:64]!r}")
         size = len(push.entries)
         if self._is_stopping or not await self._room.enter(push.tenant, push.labels, size):
             raise SenderStopped("the way to Loki was stopped")
