@@ -24,6 +24,7 @@ from simulator.logs.rotating import Rotation
 from simulator.logs.sayings import Saying
 from simulator.logs.writer import ContainerLog, LogOf
 from simulator.versions import DELETED, Event, Version
+from simulator.world.fates import MISSING_INPUT, POOL_SIZE_KEY
 
 TICK_SECONDS = 1.0
 LEAVING_SECONDS = 2.0
@@ -34,8 +35,6 @@ MEASURE_SECONDS = 60.0
 
 MIN_ROTATED_BYTES = 4 * 1024
 MAX_ROTATED_BYTES = 1024 * 1024
-MISSING_INPUT = "s3://exports/missing"
-POOL_SIZE = "DB_POOL_SIZE"
 
 Key = tuple[str, str]
 
@@ -299,4 +298,4 @@ class PodLogs:
 
 def _pool_size(version: Version) -> str:
     data = version.object().get("data")
-    return str(data.get(POOL_SIZE, "")) if isinstance(data, dict) else ""
+    return str(data.get(POOL_SIZE_KEY, "")) if isinstance(data, dict) else ""

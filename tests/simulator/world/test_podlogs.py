@@ -10,6 +10,13 @@ from simulator.logs.podlogs import LogSettings, PodLogs
 from simulator.logs.rotating import content, generations
 
 
+def name_of(pod):
+    """Return the name of a pod's folder; a static pod's has the hash of its file."""
+    metadata = pod["metadata"]
+    uid = metadata.get("annotations", {}).get("kubernetes.io/config.mirror", metadata["uid"])
+    return f"{metadata['namespace']}_{metadata['name']}_{uid}"
+
+
 class Node:
     """The log files of a laboratory's cluster."""
 
@@ -37,8 +44,7 @@ class Node:
         pytest.fail("it did not come to pass")
 
     def folder(self, pod):
-        metadata = pod["metadata"]
-        return self.root / f"{metadata['namespace']}_{metadata['name']}_{metadata['uid']}" / "app"
+        return self.root / name_of(pod) / "app"
 
     def text(self, target):
         """Everything that the containers of an application have written and that is still there."""
@@ -118,8 +124,7 @@ def test_the_folder_of_a_pod_goes_a_moment_after_the_pod(node):
     node.until(lambda: node.laboratory.is_well() and not any(folder.exists() for folder in before))
 
     present = {folder.name for folder in node.root.iterdir() if folder.is_dir()}
-    pods = [pod["metadata"] for pod in node.laboratory.etcd.list("pods")]
-    assert present >= {f"{pod['namespace']}_{pod['name']}_{pod['uid']}" for pod in pods}
+    assert present >= {name_of(pod) for pod in node.laboratory.etcd.list("pods")}
 
 
 def test_after_a_restart_the_files_go_on_and_orphans_are_gone(make_laboratory, tmp_path):
@@ -146,8 +151,7 @@ def test_logs_lie_below_their_node(laboratory, tmp_path):
     Node(laboratory, tmp_path, by_node=True)
 
     for pod in laboratory.etcd.list("pods"):
-        name = f"{pod['metadata']['namespace']}_{pod['metadata']['name']}_{pod['metadata']['uid']}"
-        assert (tmp_path / pod["spec"]["nodeName"] / name).is_dir()
+        assert (tmp_path / pod["spec"]["nodeName"] / name_of(pod)).is_dir()
 
 
 def test_files_are_rotated_and_stay_within_their_bound(laboratory, tmp_path):
