@@ -21,6 +21,7 @@ from simulator.faults import Faults
 from simulator.history import History
 from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
 from simulator.load import Load
+from simulator.logs.answering import PodLogAnswers
 from simulator.logs.folder import LogFolder
 from simulator.logs.podlogs import LogSettings, PodLogs
 from simulator.placing import Placing
@@ -96,7 +97,8 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
 
 def _pod_logs(settings: SimulatorSettings, etcd: Etcd) -> PodLogs | None:
     """Return what writes the containers' logs, if it is asked for."""
-    if settings.logs is None:
+    folder = _log_folder(settings)
+    if folder is None:
         return None
     how = LogSettings(
         lines_per_second=settings.log_rate,
@@ -104,7 +106,11 @@ def _pod_logs(settings: SimulatorSettings, etcd: Etcd) -> PodLogs | None:
         max_bytes=settings.log_max_bytes,
         max_files=settings.log_max_files,
     )
-    return PodLogs(etcd, LogFolder(settings.logs, by_node=settings.logs_by_node), settings=how, seed=settings.seed)
+    return PodLogs(etcd, folder, settings=how, seed=settings.seed)
+
+
+def _log_folder(settings: SimulatorSettings) -> LogFolder | None:
+    return None if settings.logs is None else LogFolder(settings.logs, by_node=settings.logs_by_node)
 
 
 @asynccontextmanager
@@ -180,6 +186,7 @@ def _application(
         settings=watch_settings,
         tokens=tokens,
         holds=holds,
+        pod_logs=PodLogAnswers(etcd, _log_folder(settings)),
         replay=None if settings.replay is None else Replay(settings.replay),
     )
     # A restored store means a restarted API server: whatever was connected is not any more.

@@ -18,7 +18,12 @@ class _Terminated(msgspec.Struct, rename="camel"):
     reason: str = ""
 
 
+class _Waiting(msgspec.Struct):
+    reason: str = ""
+
+
 class _State(msgspec.Struct):
+    waiting: _Waiting | None = None
     running: dict[str, Any] | None = None
     terminated: _Terminated | None = None
 
@@ -75,6 +80,12 @@ class ContainerView:
     """Of the instance that ended last."""
     reason: str
     image: str
+    waiting_reason: str = ""
+    """Why it does not run yet or not now; "" where it does not wait."""
+    has_ended: bool = False
+    """Whether an instance ended."""
+    has_predecessor: bool = False
+    """Whether an instance ended before the one that runs or ended now."""
     inputs: frozenset[str] = field(default_factory=frozenset)
     """Values of its environment."""
     memory_limit: str = ""
@@ -92,6 +103,8 @@ class PodView:
     program: str
     """What runs in it: the application's name."""
     is_terminating: bool
+    container_names: tuple[str, ...]
+    """Of its spec."""
     config_maps: frozenset[str]
     containers: tuple[ContainerView, ...]
 
@@ -119,6 +132,7 @@ def pod_view(body: bytes) -> PodView | None:
         node=spec.node_name,
         program=_program(metadata),
         is_terminating=bool(metadata.deletion_timestamp),
+        container_names=tuple(known),
         config_maps=frozenset(
             str(volume["configMap"].get("name", "")) for volume in spec.volumes if volume.get("configMap")
         ),
@@ -144,6 +158,9 @@ def _container(status: _Status, spec: _Container | None) -> ContainerView:
         is_ready=status.ready,
         exit_code=ended.exit_code if ended is not None else 0,
         reason=ended.reason if ended is not None else "",
+        waiting_reason=status.state.waiting.reason if status.state.waiting is not None else "",
+        has_ended=ended is not None,
+        has_predecessor=status.last_state.terminated is not None,
         image=spec.image if spec is not None else "",
         inputs=frozenset(str(item.get("value", "")) for item in (spec.env if spec is not None else ())),
         memory_limit=str(limits.get("memory", "")),
