@@ -30,6 +30,9 @@ from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
 from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
+from aggregator.ingest.zones import zones_in
+from aggregator.logs.following import Tails
+from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
@@ -177,6 +180,7 @@ def _connect(
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
+        tails.committed(done.published)
         gauges.committed(done.published, done.counters)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
@@ -201,6 +205,7 @@ def _connect(
         roster,
         adopting,
         now_ns=time.time_ns,
+        zones_of=zones_in(journal),
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
@@ -221,10 +226,14 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
+    lines = NodeLines(journal, reception, now_ns=time.time_ns)
     link = LinkServer(reception, metrics.link, authenticator=authenticator)
+    tails = Tails(lines)
     web = WebParts(
         journal=journal,
         hub=hub,
+        lines=lines,
+        tails=tails,
         recorder=recorder,
         guard=guard,
         version=version_string(),
