@@ -47,7 +47,7 @@ class Gateway:
 
     def __init__(self, spool: Spool, forwarder: Forwarder, intake: Intake, decoding: ThreadPoolExecutor) -> None:
         self.numbers = forwarder.numbers
-        self._spool = spool
+        self.spool = spool
         self.forwarder = forwarder
         self._intake = intake
         self._decoding = decoding
@@ -79,7 +79,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         understood = await loop.run_in_executor(self._decoding, self._intake.understand, received)
         # Asked again: the same body may have been written while this one was understood.
-        if understood.is_repeat or self._spool.store.repeats.knows(understood.digest, received.at):
+        if understood.is_repeat or self.spool.store.repeats.knows(understood.digest, received.at):
             self.numbers.repeats += 1
             return
         if understood.body is None:
@@ -95,7 +95,7 @@ class Gateway:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._under_way[understood.digest] = done
         try:
-            await self._spool.put(body)
+            await self.spool.put(body)
         except BaseException as error:
             done.set_exception(error if isinstance(error, GatewayError) else Busy("the push was given up"))
             done.exception()  # somebody may wait for it, or nobody
@@ -125,7 +125,7 @@ class Gateway:
         if length is not None and length > max_bytes:
             raise TooLarge(f"the body has {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
         # What cannot be kept is not read, and its sender knows earlier.
-        self._spool.store.admit(0)
+        self.spool.store.admit(0)
         async with self._admission.let_in(length if length is not None else max_bytes // 4):
             body = await _read(request, max_bytes)
             await self.take(
@@ -153,13 +153,13 @@ class Gateway:
     async def _ready(self, _: web.Request) -> web.Response:
         """Answer as Loki does (pkg/loki, /ready): with 503 while nothing can be taken."""
         try:
-            self._spool.store.admit(0)
+            self.spool.store.admit(0)
         except GatewayError as error:
             return web.Response(status=503, text=f"{error}\n")
         return web.Response(text="ready\n")
 
     def _look(self) -> SpoolNumbers:
-        store = self._spool.store
+        store = self.spool.store
         oldest = store.oldest_at
         return SpoolNumbers(
             bytes=store.size,

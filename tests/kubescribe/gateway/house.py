@@ -1,6 +1,7 @@
 """A gateway over real sockets, with a finder that knows a few pods; and bodies as Loki's clients encode them."""
 
 import asyncio
+import io
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -77,8 +78,9 @@ class Pushing:
     async def post(self, body, headers=None, path="/loki/api/v1/push"):
         """Return status and text of the answer to *body*."""
         skip = [] if headers and "Content-Type" in headers else ["Content-Type"]
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
         async with self.session.post(
-            self.url + path, data=body, headers=headers or {}, skip_auto_headers=skip
+            self.url + path, data=data, headers=headers or {}, skip_auto_headers=skip
         ) as answer:
             return answer.status, await answer.text()
 
@@ -101,7 +103,7 @@ async def running(folder, sender, finder=None, *, room=ENOUGH, pod_labels=(), **
             app.router.add_route(method, path, handler)
         task = asyncio.create_task(gateway.part.run())
         async with serving(
-            app, HostPort("127.0.0.1", 0), option="x", shutdown_seconds=0.1, auto_decompress=False
+            app, HostPort("127.0.0.1", 0), option="x", shutdown_seconds=0.1, auto_decompress=False, lingering_time=0.1
         ) as at:
             try:
                 yield gateway, at.url
