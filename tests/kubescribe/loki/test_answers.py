@@ -12,8 +12,8 @@ LATE = (
 )
 STREAM_RATE = (
     "entry with timestamp 2024-08-22 21:25:11 +0000 UTC ignored, reason: 'Per stream rate limit exceeded (limit: "
-    f"3MB/sec) while attempting to ingest for stream '{A}' totaling 12B, consider splitting a stream via additional labels "
-    "or contact your Loki administrator to see if the limit can be increased',\n"
+    f"3MB/sec) while attempting to ingest for stream '{A}' totaling 12B, consider splitting a stream via additional "
+    "labels or contact your Loki administrator to see if the limit can be increased',\n"
     f"user 'fake', total ignored: 1 out of 1 for stream: {A}"
 )
 RATE = (
