@@ -2,7 +2,7 @@
 The pods of the cluster as a gateway asks for them: by uid, container or name, alive or dead for at most a day.
 
 Fed by what commits brought, filled with the living at the start; who died before that is asked of the journal, once.
-Kept small: what is known of a pod is packed, 1.3 KB each with all its keys, and unpacked for those that are asked for.
+Kept small: what is known of a pod is packed, 1 KB each with all its keys, and unpacked for those that are asked for.
 """
 
 import asyncio
