@@ -31,6 +31,7 @@ from aggregator.ingest.recorder import IngestRecorder
 from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
 from aggregator.logs.following import Tails
+from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
@@ -45,6 +46,9 @@ from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.kube.access import find_access
+from kubescribe.lines.scrubbing import Scrubber
+from kubescribe.loki.client import open_client
+from kubescribe.loki.errors import LokiError
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
@@ -98,6 +102,7 @@ async def assembled(
         state = await journal.open()
         parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
         parts += await stack.enter_async_context(_loki_outlet(config, registry, web))
+        web.lines.loki = await stack.enter_async_context(_remembered_lines(config))
         machines = machines_app(guard)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -273,6 +278,20 @@ async def _loki_outlet(
         registry.register(LokiCollector(sender.numbers))
         registry.register(outlet)
         yield [*outlet.parts(), Part(name="loki", run=sender.run, stop=sender.stop)]
+
+
+@asynccontextmanager
+async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines | None]:
+    """Yield what asks Loki for lines that no file holds any more; nothing without a --loki."""
+    if config.loki.url is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
+        except LokiError as error:
+            raise StartupError(f"--loki-ca-file {error}") from error
+        yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:
