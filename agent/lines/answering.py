@@ -165,12 +165,13 @@ class LineReader:
         async def poll() -> None:
             nonlocal ended
             while not (ended := follower.has_ended):
+                begun = loop.time()
                 found, read = await loop.run_in_executor(self._polls, _poll, follower, sieve)
-                backlog.add(found)
+                backlog.add(found, follower.take_skipped())
                 if backlog.has_lines:
                     news.set()
-                # A flood is read without a rest only as far as others get their turns.
-                await asyncio.sleep(POLL_SECONDS if not read else POLL_SECONDS / 5)
+                # In a flood it rests as long as it reads, as every request does.
+                await asyncio.sleep(POLL_SECONDS if not read else max(POLL_SECONDS / 5, loop.time() - begun))
             news.set()
 
         yield Lines(live=True)
@@ -221,8 +222,9 @@ class Backlog:
         """Tell whether there is something to tell."""
         return bool(self._lines) or self._dropped > 0
 
-    def add(self, lines: Sequence[Line]) -> None:
-        """Take *lines*; of too many the oldest are dropped and counted."""
+    def add(self, lines: Sequence[Line], skipped: int = 0) -> None:
+        """Take *lines*, before which *skipped* were left out; of too many the oldest are dropped and counted."""
+        self._dropped += skipped
         self._lines.extend(lines)
         self._bytes += sum(map(_weight, lines))
         while len(self._lines) > _MAX_BACKLOG_LINES or self._bytes > _MAX_BACKLOG_BYTES:

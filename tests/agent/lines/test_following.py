@@ -100,6 +100,30 @@ async def test_it_ends_with_the_last_line_of_the_last_pod(node: Node) -> None:
         assert [line.text async for payload in answer for line in payload.lines] == ["last words"]
 
 
+async def test_a_flood_is_not_caught_up_with_but_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_MAX_BEHIND_BYTES", 100_000)
+    monkeypatch.setattr(following, "_KEPT_BYTES", 10_000)
+    monkeypatch.setattr(following, "_READ_BYTES", 1_000)
+    app = node.container()
+    app.fill(0, 1)
+    answer = node.payloads(limit=0, follow=True)
+    await live(answer)
+
+    app.fill(1, 5_000)
+    found: list[str] = []
+    dropped = 0
+    async with asyncio.timeout(10):
+        while "line 5000" not in found:
+            payload = await anext(answer)
+            found += [line.text for line in payload.lines]
+            dropped += payload.dropped
+    await answer.aclose()
+
+    assert dropped + len(found) == 5_000
+    assert found == [f"line {n}" for n in range(5_001 - len(found), 5_001)]
+    assert len(found) < 500
+
+
 def test_a_slow_asker_loses_the_oldest_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "_MAX_BACKLOG_LINES", 100)
     backlog = Backlog()
