@@ -26,7 +26,10 @@ from simulator.logs.writer import ContainerLog, LogOf
 from simulator.versions import DELETED, Event, Version
 from simulator.world.fates import MISSING_INPUT, POOL_SIZE_KEY
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.25
+LONGEST_TICK_SECONDS = 5.0
+"""After a pause (a laptop that slept) no more is caught up."""
+
 LEAVING_SECONDS = 2.0
 """Between the end of the pod object and that of its folder: a kubelet takes seconds for it."""
 
@@ -90,6 +93,7 @@ class PodLogs:
         self._pods: dict[Key, _Pod] = {}
         self._pool_sizes: dict[Key, str] = {}
         self._leaving: list[tuple[int, PodView]] = []
+        self._ticked = now_ns()
         self._looked = 0
         self._measured = 0
         self._owed = 0.0
@@ -120,11 +124,12 @@ class PodLogs:
         if running and not self._is_full:
             settings = self._settings
             rate = min(settings.max_lines_per_second, settings.lines_per_second * len(running))
-            self._owed += rate * TICK_SECONDS
+            self._owed += rate * min(LONGEST_TICK_SECONDS, (now - self._ticked) / 1e9)
             for _ in range(int(self._owed)):
                 pod, container = self._rng.choice(running)
                 self._say(pod, container, [sayings.ordinary(self._rng)])
             self._owed -= int(self._owed)
+        self._ticked = now
         if now - self._looked >= self._settings.rotate_seconds * 1e9:
             self._looked = now
             self._rotate(running)
