@@ -267,3 +267,6 @@ async def test_no_more_requests_are_taken_than_there_are_turns(node: Node, monke
 
     with pytest.raises(Undecodable, match="being answered already"):
         await node.ask()
+
+    families = {family.name: family.samples[0].value for family in node.reader.numbers.collect()}
+    assert families["kubescribe_lines_requests"] == families["kubescribe_lines_refused"] == 1

@@ -11,6 +11,8 @@ from aggregator.logs import loki as loki_module
 from aggregator.logs.asking import Answer, LogQuery
 from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
+from kubescribe.labels.enriching import NodeFacts, enrich
+from kubescribe.labels.pods import PodFacts
 from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.loki.client import LokiClient, open_client
 from kubescribe.loki.config import LokiConfig
@@ -21,7 +23,6 @@ from tests.aggregator.logs.house import SECOND, Fleet, PodJournal
 POD = "checkout-5d8f7c9b6-"
 NOW = time.time_ns()
 QUERY = LogQuery(namespace="shop", workload="checkout", limit=100)
-STREAM = '{container="app", namespace="shop", stream="stdout", workload="checkout", workload_kind="Deployment"}'
 
 
 class Memory:
@@ -31,13 +32,23 @@ class Memory:
         self.server = server
         self.client = client
 
-    async def push(self, pod: str, *entries: tuple[float, str], stream: str = STREAM) -> None:
-        metadata = encode_metadata({"pod": POD + pod, "pod_uid": f"uid-{POD}{pod}", "restart": "2"})
+    async def push(self, pod: str, *entries: tuple[float, str], stream: str = "stdout") -> None:
+        """Push lines under the names that our own agents give them."""
+        facts = PodFacts(
+            namespace="shop",
+            name=POD + pod,
+            uid=f"uid-{POD}{pod}",
+            owner_kind="ReplicaSet",
+            owner_name="checkout-5d8f7c9b6",
+            labels={"pod-template-hash": "5d8f7c9b6"},
+        )
+        named = enrich(facts, container="app", restart=2, node=NodeFacts(cluster="test", node="a"))
+        metadata = encode_metadata(named.metadata)
         encoded = b"".join(
             encode_entry(NOW - int(ago * SECOND), text.encode(), metadata)
             for ago, text in sorted(entries, reverse=True)
         )
-        answer = await self.client.push(compress(encode_stream(stream, encoded)))
+        answer = await self.client.push(compress(encode_stream(named.selector(stream), encoded)))
         assert answer.status == 204, answer
 
 
@@ -77,8 +88,7 @@ async def test_lines_of_a_pod_that_is_gone_are_remembered(
     journal.pod(POD + "a", "a", gone_at=1)
     await memory.push("a", (30, "INFO hello"), (20, "ERROR password=hunter2"))
     await memory.push("other", (25, "of another"))
-    events = STREAM.replace("stdout", "event")
-    await memory.push("a", (24, "an Event"), stream=events)
+    await memory.push("a", (24, "an Event"), stream="event")
 
     answer = await ask(remembering)
 
