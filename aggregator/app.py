@@ -32,6 +32,7 @@ from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
 from aggregator.ingest.zones import zones_in
 from aggregator.logs.following import Tails
+from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
@@ -47,6 +48,9 @@ from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
+from kubescribe.lines.scrubbing import Scrubber
+from kubescribe.loki.client import open_client
+from kubescribe.loki.errors import LokiError
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
@@ -111,6 +115,7 @@ async def assembled(
         )
         to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
         parts += to_loki.parts
+        web.lines.loki = await stack.enter_async_context(_remembered_lines(config))
         machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -320,6 +325,20 @@ async def _to_loki(
             routes=gateway.routes,
             collector=collector,
         )
+
+
+@asynccontextmanager
+async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines | None]:
+    """Yield what asks Loki for lines that no file holds any more; nothing without a --loki."""
+    if config.loki.url is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
+        except LokiError as error:
+            raise StartupError(f"--loki-ca-file {error}") from error
+        yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:
