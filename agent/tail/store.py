@@ -1,13 +1,10 @@
 """
 What the tailer knows across restarts: how far each instance is in Loki, and under which names its lines go there.
 
-One file of lines, each with its checksum, written at its end and synced; now and then it is written anew, small. A line
-that was torn by a crash, and what follows it, never was: lines of logs are then sent again, as the same bytes. All of
-it waits for the disk: not for the loop.
+What a crash tore off was never there: lines of logs are then sent again, as the same bytes. All of it waits for the
+disk: not for the loop.
 """
 
-import os
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +14,7 @@ import msgspec
 from agent.tail.joining import Place
 from agent.tail.paths import Instance
 from kubescribe.labels.enriching import Enrichment
-
-_SMALL_BYTES = 2**20
+from kubescribe.runtime.linefile import LineFile
 
 
 class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -60,32 +56,24 @@ class TailStore:
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
-        self._path = path
         self.instances: dict[Instance, Kept] = {}
         self.since = since
-        self._size = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._read()
-        self._rewrite()
+        self._file = LineFile(path)
+        for line in self._file.read():
+            try:
+                self._take(_DECODER.decode(line))
+            except msgspec.MsgspecError:
+                break
+        self._file.rewrite(self._lines())
 
     def write(self, news: Sequence[Saved]) -> None:
-        """Keep *news*: when this returns they are on disk. Raises OSError; then they are kept by the next write."""
+        """Keep *news*: when this returns they are on disk. Raises OSError; then they have to be written again."""
         for saved in news:
             self._take(saved)
-        lines = b"".join(map(_line, news))
-        if self._size + len(lines) > _SMALL_BYTES and self._size > 4 * self._live_bytes:
-            self._rewrite()
-            return
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            # At the place where the last whole line ended: what a full disk cut off is written over.
-            written = 0
-            while written < len(lines):
-                written += os.pwrite(descriptor, lines[written:], self._size + written)
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
-        self._size += len(lines)
+        if self._file.is_bloated():
+            self._file.rewrite(self._lines())
+        else:
+            self._file.append([_ENCODER.encode(saved) for saved in news])
 
     def _take(self, saved: Saved) -> None:
         if saved.since is not None:
@@ -103,50 +91,16 @@ class TailStore:
             kept.place = Place(0, *saved.place)
         kept.is_done = saved.is_done
 
-    def _read(self) -> None:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        for line in data.split(b"\n")[:-1]:
-            checksum, _, text = line.partition(b" ")
-            if checksum != b"%08x" % zlib.crc32(text):
-                return
-            try:
-                self._take(_DECODER.decode(text))
-            except msgspec.MsgspecError:
-                return
-
-    def _rewrite(self) -> None:
-        lines = [_line(Saved(since=self.since))]
+    def _lines(self) -> list[bytes]:
+        lines = [_ENCODER.encode(Saved(since=self.since))]
         for instance, kept in self.instances.items():
             place = None if kept.place is None else (kept.place.file, kept.place.offset, kept.place.last_at)
-            lines.append(
-                _line(
-                    Saved(
-                        instance=instance,
-                        enrichment=kept.enrichment,
-                        frozen_at=kept.frozen_at,
-                        place=place,
-                        is_done=kept.is_done,
-                    )
-                )
+            saved = Saved(
+                instance=instance,
+                enrichment=kept.enrichment,
+                frozen_at=kept.frozen_at,
+                place=place,
+                is_done=kept.is_done,
             )
-        data = b"".join(lines)
-        draft = self._path.with_suffix(".draft")
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._size = self._live_bytes = len(data)
-
-
-def _line(saved: Saved) -> bytes:
-    text = _ENCODER.encode(saved)
-    return b"%08x %s\n" % (zlib.crc32(text), text)
+            lines.append(_ENCODER.encode(saved))
+        return lines
