@@ -37,6 +37,7 @@ def settings_of(arguments: list[str] | None) -> tuple[SimulatorSettings, LogConf
     parser.add_argument("--rate", type=float, default=defaults.rate)
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--replay", type=Path)
+    parser.add_argument("--loki-port", type=int)
     parser.add_argument("--write-kubeconfig", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--token", default=defaults.token)

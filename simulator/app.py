@@ -62,7 +62,7 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     """Run a pretend cluster until *stop* is set. BadSettings when it cannot start."""
     if settings.die_with_parent:
         _die_with_parent()
-    async with opened(settings) as simulator, asyncio.TaskGroup() as group:
+    async with opened(settings) as simulator, _loki(settings), asyncio.TaskGroup() as group:
         parts = [group.create_task(simulator.load.run(), name="simulator.load")]
         if not settings.quiet and settings.replay is None:
             # Lazily: a quiet cluster and a replay need no scenario.
@@ -87,6 +87,20 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
         for part in parts:
             part.cancel()
     log.info("simulator.stopped")
+
+
+@asynccontextmanager
+async def _loki(settings: SimulatorSettings) -> AsyncIterator[None]:
+    """Serve the stand-in for Loki beside the API, if it is asked for."""
+    if settings.loki_port is None:
+        yield
+        return
+    # Lazily: google.protobuf is no part of a pretend cluster.
+    from simulator.loki.app import running_loki  # noqa: PLC0415
+
+    async with running_loki(port=settings.loki_port) as loki:
+        log.info("simulator.loki_started", url=loki.url)
+        yield
 
 
 def _write_kubeconfig(path: Path, simulator: RunningSimulator) -> None:

@@ -22,6 +22,8 @@ class SimulatorSettings:
     """Makes what the living cluster does repeatable."""
     replay: Path | None = None
     """Recorded answers to serve instead of a living cluster."""
+    loki_port: int | None = None
+    """Where the stand-in for Loki listens on 127.0.0.1, 0 for any free port; None for none."""
     write_kubeconfig: Path | None = None
     """Written once the API listens."""
     data: Path | None = None

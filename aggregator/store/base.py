@@ -14,7 +14,7 @@ that are here. Above the horizon nothing is missing, and every answer about a mo
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
 
@@ -36,6 +36,13 @@ class Pruned:
     horizon_at: int
     more: bool
     seconds: float
+
+
+class Transition(NamedTuple):
+    """What a change made of its object, JSON; `before` is None for a version that none lay below."""
+
+    before: bytes | None
+    after: bytes
 
 
 class Journal(Protocol):
@@ -98,6 +105,20 @@ class Journal(Protocol):
         the last row there stays when it is open, of an agent when it is here. A version that was deleted is not known
         any more: one that arrives again is stored again. Raises StoreUnavailable; then nothing was deleted.
         """
+        ...
+
+    # The outlets' half: readers that pass on what they read, at their own pace and across restarts.
+
+    async def cursor(self, name: str) -> int | None:
+        """Return up to which seq the reader *name* has passed everything on, None when it never did."""
+        ...
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Keep, durably, that the reader *name* has come to *seq*. Raises StoreUnavailable; then it has not."""
+        ...
+
+    async def transitions(self, seqs: Collection[int]) -> dict[int, Transition]:
+        """Return the object before and after each change in *seqs*; a change that was deleted meanwhile is missing."""
         ...
 
     # The readers' half.

@@ -55,6 +55,13 @@ class SimulateConfig:
         help="The folder of its etcd: with it, a restart goes on with the same uids and versions.",
         why="without it the cluster is forgotten, which is right for a look around",
     )
+    loki_port: int | None = setting(
+        None,
+        between(WHOLE, 0, 65_535),
+        has_variable=False,  # Kubernetes sets KUBESCRIBE_LOKI_PORT for a Service named kubescribe-loki.
+        help="The port of a stand-in for Loki that refuses what Loki refuses and answers queries; 0 for any free one.",
+        why="most look at the cluster alone",
+    )
     write_kubeconfig: Path | None = setting(
         None,
         PATH,
@@ -85,6 +92,7 @@ class SimulateConfig:
             rate=self.rate,
             seed=self.seed,
             data=self.data,
+            loki_port=self.loki_port,
             write_kubeconfig=self.write_kubeconfig,
             replay=self.replay,
             custom_groups=self.custom_groups,

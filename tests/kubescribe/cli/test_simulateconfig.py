@@ -15,6 +15,7 @@ GIVEN = {
     "writeKubeconfig": Path("/k"),
     "replay": Path("/r"),
     "fargate": 10,
+    "lokiPort": 11,
     "customGroups": ("argoproj.io",),
 }
 
@@ -26,5 +27,5 @@ def test_every_option_reaches_the_simulator() -> None:
 
     assert (values.port, values.nodes, values.pods, values.rate, values.seed) == (5, 6, 7, 8.0, 9)
     assert (values.data, values.write_kubeconfig, values.replay) == (Path("/d"), Path("/k"), Path("/r"))
-    assert values.fargate == 10
+    assert (values.fargate, values.loki_port) == (10, 11)
     assert values.custom_groups == ("argoproj.io",)
