@@ -14,9 +14,20 @@ that are here. Above the horizon nothing is missing, and every answer about a mo
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
+from aggregator.records import (
+    Head,
+    JournalState,
+    ObjectKey,
+    ObjectQuery,
+    Page,
+    Plan,
+    RecordQuery,
+    Stretch,
+    Transition,
+    Version,
+)
 
 Forgetting = Callable[[Collection[ObjectKey]], AbstractAsyncContextManager[None]]
 """What is entered around a deletion with the dead objects that disappear in it: nobody may stand on them meanwhile."""
@@ -36,13 +47,6 @@ class Pruned:
     horizon_at: int
     more: bool
     seconds: float
-
-
-class Transition(NamedTuple):
-    """What a change made of its object, JSON; `before` is None for a version that none lay below."""
-
-    before: bytes | None
-    after: bytes
 
 
 class Journal(Protocol):

@@ -27,12 +27,13 @@ from aggregator.records import (
     PresenceRow,
     RecordQuery,
     Stretch,
+    Transition,
     Verb,
     Version,
 )
 from aggregator.rendering import render_gap, render_occurrence, render_presence
 from aggregator.store import patches
-from aggregator.store.base import Forgetting, Pruned, Transition
+from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.filtering import wants_change, wants_gap, wants_object, wants_occurrence
 from aggregator.store.following import committed, following
 from aggregator.store.remembering import Rows, is_dead, is_remembered

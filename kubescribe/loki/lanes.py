@@ -177,6 +177,8 @@ class Lane:
         for labels, caution in settled.cautions.items():
             self._queue.stream(labels).beware(caution, now)
         for labels in settled.asleep:
+            if meaning.verdict is Verdict.STREAM_RATE_LIMITED:
+                self._shrink(labels, parcels)
             self._sleep(labels, meaning.verdict, answer.retry_after_seconds)
         if meaning.verdict is Verdict.STORED:
             for labels in dict.fromkeys(parcel.labels for parcel in parcels):
@@ -219,6 +221,11 @@ class Lane:
         if self._tenant.told != (status or -1):
             self._tenant.told = status or -1
             _log.error("loki.setting_wrong", status=status, said=said, tenant=self._tenant.name, hint=_hint(status))
+
+    def _shrink(self, labels: str, parcels: Sequence[Parcel]) -> None:
+        queue = self._queue.stream(labels)
+        if queue.failures >= _TROUBLED:
+            queue.shrink(sum(parcel.size for parcel in parcels if parcel.labels == labels))
 
     def _sleep(self, labels: str, verdict: Verdict, at_least: float) -> None:
         """Let one stream wait; one that is new to Loki waits longer, until others have ended."""

@@ -1,7 +1,7 @@
 """What the way to Loki counts, and the families that agent and aggregator export of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -29,14 +29,22 @@ class LokiNumbers:
 
 
 class LokiCollector(Collector):
-    """Turns numbers into families; *look* must be quick and safe from another thread."""
+    """
+    Turns the numbers of all senders of a process into families, added up: a family must be there once.
 
-    def __init__(self, look: Callable[[], LokiNumbers]) -> None:
-        self._look = look
+    Read from another thread; the numbers are counters that only their sender writes.
+    """
+
+    def __init__(self, *senders: LokiNumbers) -> None:
+        self._senders = list(senders)
+
+    def add(self, numbers: LokiNumbers) -> None:
+        """Count one more sender."""
+        self._senders.append(numbers)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        numbers = self._look()
+        numbers = _together(self._senders)
         pushes = CounterMetricFamily(
             "kubescribe_loki_push",
             "Pushes to Loki, by the status of the answer; none: there was none.",
@@ -62,3 +70,16 @@ class LokiCollector(Collector):
             "kubescribe_loki_waiting_bytes", "What waits for Loki in memory.", value=numbers.waiting_bytes
         )
         yield GaugeMetricFamily("kubescribe_loki_up", "1 while Loki answers.", value=int(not numbers.is_away))
+
+
+def _together(senders: Sequence[LokiNumbers]) -> LokiNumbers:
+    total = LokiNumbers()
+    for numbers in senders:
+        total.pushes.update(dict(numbers.pushes))
+        total.rejected.update(dict(numbers.rejected))
+        total.sent_bytes += numbers.sent_bytes
+        total.sent_entries += numbers.sent_entries
+        total.late += numbers.late
+        total.waiting_bytes += numbers.waiting_bytes
+        total.is_away = total.is_away or numbers.is_away
+    return total

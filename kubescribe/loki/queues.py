@@ -23,6 +23,10 @@ _MAX_STREAMS = 64
 """In one request; an error names one of them."""
 
 
+NO_LIMIT = 2**62
+_SMALLEST_BYTES = 8 * 1024
+
+
 class Caution(IntEnum):
     """How a stream's parcels may travel."""
 
@@ -44,6 +48,8 @@ class StreamQueue:
     failures: int = 0
     caution: Caution = Caution.NONE
     caution_until: float = 0.0
+    max_bytes: int = NO_LIMIT
+    """Of one request, until `caution_until`: what is above a stream's own burst never passes."""
 
     def sleep(self, until: float) -> None:
         """Send nothing of this stream before *until*."""
@@ -51,8 +57,18 @@ class StreamQueue:
 
     def beware(self, caution: Caution, now: float) -> None:
         """Let this stream's parcels travel with at least *caution* for some time."""
+        if now >= self.caution_until:
+            self.max_bytes = NO_LIMIT
         self.caution = max(caution, self._caution(now))
         self.caution_until = now + CAUTION_SECONDS
+
+    def shrink(self, size: int) -> None:
+        """Send at most half of *size* bytes at a time, as long as this stream travels with caution."""
+        self.max_bytes = max(_SMALLEST_BYTES, min(self.max_bytes, size // 2))
+
+    def limit(self, now: float) -> int:
+        """Return the most bytes of this stream in one request."""
+        return self.max_bytes if now < self.caution_until else NO_LIMIT
 
     def caution_now(self, now: float, wall_ns: int, *, is_known: bool) -> Caution:
         """Return how the head of the queue may travel."""
@@ -158,7 +174,9 @@ class LaneQueue:
             caution = queue.caution_now(now, wall_ns, is_known=known.has(labels))
             if caution is not Caution.NONE and taken:
                 continue
-            part = _of_stream(queue, room, max_bytes, 1 if caution is Caution.SINGLY else len(queue.parcels))
+            most = 1 if caution is Caution.SINGLY else len(queue.parcels)
+            size = min(max_bytes, queue.limit(now))
+            part = _of_stream(queue, min(room, size), size, most)
             if not part:
                 continue
             taken += part

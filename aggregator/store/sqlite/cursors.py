@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from aggregator.store.base import Transition
+from aggregator.records import Transition
 from aggregator.store.sqlite.pool import Reading
 from aggregator.store.sqlite.rebuilding import rebuild
 from aggregator.store.sqlite.statements import Step

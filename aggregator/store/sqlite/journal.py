@@ -18,8 +18,19 @@ import aiosqlite
 import structlog
 
 from aggregator.errors import BadQuery, StoreClosed, StoreUnusable
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
-from aggregator.store.base import Forgetting, Pruned, Transition
+from aggregator.records import (
+    Head,
+    JournalState,
+    ObjectKey,
+    ObjectQuery,
+    Page,
+    Plan,
+    RecordQuery,
+    Stretch,
+    Transition,
+    Version,
+)
+from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.bodies import SHIPPED, Packer
 from aggregator.store.sqlite import cursors, facts, lookups, objects, pruning, records
 from aggregator.store.sqlite.pool import ReaderPool, Reading

@@ -124,10 +124,10 @@ class Clock:
 
 
 @asynccontextmanager
-async def sending(url, limits=QUICK, **config):
+async def sending(url, limits=QUICK, clock=None, **config):
     """Yield a sender that runs and is stopped, without grace, behind the block."""
     async with open_client(LokiConfig(url=url, **config), version="1.2") as client:
-        sender = LokiSender(client, limits=limits, clock=Clock())
+        sender = LokiSender(client, limits=limits, clock=clock or Clock())
         running = asyncio.create_task(sender.run())
         try:
             yield sender
