@@ -121,11 +121,11 @@ class ContainerLog:
         self.rotate()
         return True
 
-    def restart(self) -> None:
-        """Begin the next instance; of the dead ones the kubelet keeps the last (maximum-dead-containers 1)."""
+    def restart(self, instance: int | None = None) -> None:
+        """Begin the next *instance*; of the dead ones the kubelet keeps the last (maximum-dead-containers 1)."""
         self.close()
-        keep = self.instance
-        self.instance += 1
+        self.instance = self.instance + 1 if instance is None else instance
+        keep = self.instance - 1
         for file in self.of.folder(self.root).glob("*.log*"):
             number = file.name.partition(".")[0]
             if number.isdigit() and int(number) < keep:

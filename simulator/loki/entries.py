@@ -1,5 +1,6 @@
 """What is pushed and how a push is refused, as values."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 Labels = tuple[tuple[str, str], ...]
@@ -34,11 +35,17 @@ class Refusal(Exception):
         self.text = text
 
 
+def text_bytes(text: str) -> int:
+    """Return the size of *text* in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+@lru_cache(maxsize=4096)  # The same for thousands of lines.
 def metadata_bytes(metadata: Labels) -> int:
     """Return what structured metadata counts, in bytes (pkg/util/entry_size.go)."""
-    return sum(len(name.encode()) + len(value.encode()) for name, value in metadata if name != "detected_level")
+    return sum(text_bytes(name) + text_bytes(value) for name, value in metadata if name != "detected_level")
 
 
 def entry_bytes(entry: Entry) -> int:
     """Return what an entry counts in the rate limits: line and structured metadata."""
-    return len(entry.line.encode()) + metadata_bytes(entry.metadata)
+    return text_bytes(entry.line) + metadata_bytes(entry.metadata)

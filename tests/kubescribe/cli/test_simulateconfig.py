@@ -16,6 +16,8 @@ GIVEN = {
     "replay": Path("/r"),
     "fargate": 10,
     "lokiPort": 11,
+    "logs": Path("/l"),
+    "logsByNode": True,
     "customGroups": ("argoproj.io",),
 }
 
@@ -28,4 +30,5 @@ def test_every_option_reaches_the_simulator() -> None:
     assert (values.port, values.nodes, values.pods, values.rate, values.seed) == (5, 6, 7, 8.0, 9)
     assert (values.data, values.write_kubeconfig, values.replay) == (Path("/d"), Path("/k"), Path("/r"))
     assert (values.fargate, values.loki_port) == (10, 11)
+    assert (values.logs, values.logs_by_node) == (Path("/l"), True)
     assert values.custom_groups == ("argoproj.io",)
