@@ -26,7 +26,8 @@ _NAME = rf"(?i:({NAMES}|{_MORE_NAMES})([-_]?(key|value|string|data|text|hash|\d+
 # A name may be quoted, with escapes too: JSON lies in strings of JSON.
 _NAMED = rf"{_NAME}\\*[\"'`]?\s*(=>|:=|[=:])\s*"
 _QUOTED = r"\\*\"([^\"\\]|\\.)*\\*\"?|\\*'([^'\\]|\\.)*\\*'?"
-_PAIR = rf"{_NAMED}({_QUOTED}|\S+)"
+_SCHEME = r"(?i:(bearer|basic|digest|token)\s+)"
+_PAIR = rf"{_NAMED}{_SCHEME}?({_QUOTED}|\S+)"
 _URL_PASSWORD = rf"{URL_PASSWORD}|[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^\s\"'<>]+@"
 _COOKIES = r"(?i:(set-)?cookie\\*[\"']?\s*[=:]\s*\\*[\"']?)[^\"'\r\n]+"
 _EMAIL = r"[A-Za-z0-9._%+\x80-\xff-]+(@|%40)[A-Za-z0-9\x80-\xff-]+(\.[A-Za-z0-9\x80-\xff-]+)*\.[A-Za-z\x80-\xff]{2,24}"
@@ -87,18 +88,21 @@ class Scrubber:
         found = self._pair_head.match(pair)
         if found is None:
             return SECRET
-        head, value = pair[: found.end()], pair[found.end() :]
+        scheme = _IS_SCHEME.match(pair, found.end())
+        end = scheme.end() if scheme is not None else found.end()
+        head, value = pair[:end], pair[end:]
         bare = value.lstrip(b"\\\"'").rstrip(b"\\\"'}]),;")
         if bare.lower() in _HARMLESS or not bare.strip(b"*") or value.lstrip(b"\\\"'").startswith(b"[scrubbed"):
             return pair
         quote = value[: len(value) - len(value.lstrip(b"\\\"'"))]
         if quote:
-            end = quote if value.endswith(quote) and len(value) > len(quote) else b""
-            return head + quote + SECRET + end
+            closing = quote if value.endswith(quote) and len(value) > len(quote) else b""
+            return head + quote + SECRET + closing
         cut = _NEXT_PAIR.search(value)
         return head + SECRET + (value[cut.start() :] if cut is not None else b"")
 
 
+_IS_SCHEME = compiled(_SCHEME.encode(), is_text=False)
 _PORT = compiled(rb"[0-9]{1,5}[/?]", is_text=False)
 _NEXT_PAIR = compiled(rb"[,;&][A-Za-z_][A-Za-z0-9_.-]*[=:]", is_text=False)
 

@@ -91,6 +91,11 @@ def test_a_card_number_passes_the_luhn_check() -> None:
     assert not is_card(b"1111111111111117")
 
 
+def test_the_scheme_of_a_credential_stays() -> None:
+    assert SCRUBBER.scrub(b"Authorization: Bearer abc") == b"Authorization: Bearer [scrubbed secret]"
+    assert SCRUBBER.scrub(b"Authorization: Basic dXNlcjpwYXNzd29yZA==") == b"Authorization: Basic [scrubbed secret]"
+
+
 def test_people_s_addresses_are_hidden() -> None:
     assert SCRUBBER.scrub(b"sent to a.b+c@mail.example.org.") == b"sent to [scrubbed email]."
     assert SCRUBBER.scrub(b"?to=bob%40example.org&x=1") == b"?to=[scrubbed email]&x=1"
