@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""A way to see the records of all streams on their way to the spool, for parts of the agent that need what they tell."""
-=======
 """A way to see the records of all streams on their way to the spool, for parts of the agent that need them."""
->>>>>>> tail
 
 from collections.abc import Callable, Sequence
 
