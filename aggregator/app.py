@@ -62,12 +62,17 @@ _FACTS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningAggregator:
-    """An aggregator that listens; its `parts` have yet to be run, in this order of stopping."""
+    """
+    An aggregator that listens; its `parts` have yet to be run, in this order of stopping.
+
+    `loki` is the collector of its way to Loki, None without one: who has another way in this process adds it there.
+    """
 
     parts: Sequence[Part]
     http_url: str
     ingest_url: str
     metrics_url: str
+    loki: LokiCollector | None = None
 
 
 async def run(config: AggregatorConfig, stop: asyncio.Event) -> None:
@@ -98,7 +103,8 @@ async def assembled(
         stack.push_async_callback(journal.close)
         state = await journal.open()
         parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
-        parts += await stack.enter_async_context(_loki_outlet(config, registry, web))
+        outlet = await stack.enter_async_context(_loki_outlet(config, registry, web))
+        parts += outlet.parts
         machines = machines_app(guard)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -110,7 +116,9 @@ async def assembled(
         )
         metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
         stack.push_async_callback(reception.close)
-        yield RunningAggregator(parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url)
+        yield RunningAggregator(
+            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=outlet.collector
+        )
 
 
 def _store_url(config: AggregatorConfig) -> str:
@@ -256,13 +264,19 @@ def _connect(
     return parts, reception, link, web
 
 
+@dataclass(frozen=True, slots=True)
+class _Outlet:
+    """The parts that bring records to Loki, and what counts for them."""
+
+    parts: Sequence[Part] = ()
+    collector: LokiCollector | None = None
+
+
 @asynccontextmanager
-async def _loki_outlet(
-    config: AggregatorConfig, registry: CollectorRegistry, web: WebParts
-) -> AsyncIterator[list[Part]]:
+async def _loki_outlet(config: AggregatorConfig, registry: CollectorRegistry, web: WebParts) -> AsyncIterator[_Outlet]:
     """Yield what brings the journal's events, terminations and changes to Loki; nothing without a --loki."""
     if config.loki.url is None:
-        yield []
+        yield _Outlet()
         return
     async with open_sender(config.loki, version=version_string()) as sender:
         outlet = LokiOutlet(
@@ -272,9 +286,10 @@ async def _loki_outlet(
             last_seq=lambda: web.hub.last_seq,
             now_ns=time.time_ns,
         )
-        registry.register(LokiCollector(sender.numbers))
+        collector = LokiCollector(sender.numbers)
+        registry.register(collector)
         registry.register(outlet)
-        yield [*outlet.parts(), Part(name="loki", run=sender.run, stop=sender.stop)]
+        yield _Outlet([*outlet.parts(), Part(name="loki", run=sender.run, stop=sender.stop)], collector)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:
