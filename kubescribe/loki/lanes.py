@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kubescribe.loki.answers import Meaning, Verdict, read_answer
+from kubescribe.loki.answers import UNKNOWN, Meaning, Verdict, read_answer
 from kubescribe.loki.client import Answer
 from kubescribe.loki.errors import CredentialsUnusable, LokiUnreachable
 from kubescribe.loki.gates import Gate
@@ -34,6 +34,8 @@ class Tenant:
     gate: Gate
     pacer: Pacer
     known: Known
+    is_proven: bool = False
+    """Whether Loki ever took anything of it: then what it refuses is the content, not the address."""
     told: int = 0
     """The status that was told as a wrong setting, 0 when there is none."""
 
@@ -161,13 +163,22 @@ class Lane:
             _log.info("loki.came_back")
             self._around.numbers.is_away = False
             self._around.weather_cleared()
-        if meaning.verdict is Verdict.MISCONFIGURED:
+        if meaning.verdict is Verdict.MISCONFIGURED or self._is_no_loki(meaning, answer):
             self._misconfigured(parcels, answer.status, answer.text[:256])
             return
         if self._tenant.gate.succeeded():
             _log.info("loki.setting_healed", tenant=self._tenant.name)
         self._tenant.told = 0
         self._apply(meaning, answer, parcels)
+
+    def _is_no_loki(self, meaning: Meaning, answer: Answer) -> bool:
+        """
+        Tell whether a refusal in words that are none of Loki's is more likely somebody else's than about the content.
+
+        A proxy that expects TLS, or does not know the tenant, says 400 too; to drop all lines for it would be wrong.
+        """
+        is_unknown = meaning.verdict is Verdict.REFUSED and meaning.reason == UNKNOWN
+        return is_unknown and (not self._tenant.is_proven or answer.text.startswith("<"))
 
     def _apply(self, meaning: Meaning, answer: Answer, parcels: list[Parcel]) -> None:
         now = self._around.clock.monotonic()
@@ -192,6 +203,7 @@ class Lane:
                 self._shrink(labels, parcels)
             self._sleep(labels, meaning.verdict, answer.retry_after_seconds)
         if meaning.verdict is Verdict.STORED:
+            self._tenant.is_proven = True
             for labels in dict.fromkeys(parcel.labels for parcel in parcels):
                 known.add(labels)
                 self._queue.stream(labels).failures = 0
