@@ -31,7 +31,7 @@ class FilesOrServer:
 
 
 @contextmanager
-def open_lines(
+def open_answers(
     folder: Path, scrub: Sequence[str], session: ApiSession, *, scope: str
 ) -> Iterator[LineReader | FilesOrServer | None]:
     """
