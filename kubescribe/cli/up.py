@@ -34,6 +34,7 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
         kubeconfig = config.kubeconfig
         if config.simulate:
             kubeconfig = await stack.enter_async_context(_pretend_cluster(config))
+            config = reading_pretend_logs(config)
         # Where the API server is, is asked first: its cluster decides which journal to open.
         cluster_uid = await agent.app.find_cluster(config.agent(config.data, aggregator="", kubeconfig=kubeconfig))
         folder = config.data / "clusters" / cluster_uid
@@ -50,6 +51,17 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
         await run_parts(
             stop, [*watching.parts, *(replace(part, name=f"aggregator {part.name}") for part in serving.parts)]
         )
+
+
+def reading_pretend_logs(config: UpConfig) -> UpConfig:
+    """Return *config* with the pretend cluster's logs, unless it names a folder itself."""
+    if config.logs.folder != UpConfig().logs.folder:
+        return config
+    return replace(config, logs=replace(config.logs, folder=_logs_folder(config)))
+
+
+def _logs_folder(config: UpConfig) -> Path:
+    return config.data / "simulator" / "logs"
 
 
 @asynccontextmanager
@@ -74,6 +86,7 @@ async def _pretend_cluster(config: UpConfig) -> AsyncIterator[Path]:
         f"--rate={pretend.rate}",
         f"--seed={pretend.seed}",
         f"--data={folder}",
+        f"--logs={_logs_folder(config)}",
         f"--write-kubeconfig={kubeconfig}",
         f"--log-level={config.log.level}",
         f"--log-format={config.log.format}",

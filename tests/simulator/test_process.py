@@ -1,6 +1,7 @@
 """The pretend cluster as a process: starts, dies and goes on."""
 
 import asyncio
+import json
 import sys
 import time
 
@@ -83,6 +84,17 @@ async def test_the_living_cluster_lives(tmp_path):
 
         assert state["objects"]["nodes"] == 3
         assert state["objects"]["pods"] > 0
+
+
+async def test_a_stand_in_for_loki_listens_beside_it(tmp_path):
+    async with (
+        simulator_process(tmp_path, "--quiet", "--loki-port", "0") as simulator,
+        aiohttp.ClientSession() as session,
+    ):
+        told = (json.loads(line) for line in simulator.output.splitlines())
+        url = next(line["url"] for line in told if line["event"] == "simulator.loki_started")
+        async with session.get(f"{url}/ready") as response:
+            assert await response.text() == "ready\n"
 
 
 async def test_the_living_cluster_has_nodes_of_fargate(tmp_path):
