@@ -4,6 +4,7 @@ The composition of an aggregator: builds every part, connects them, owns their s
     links ─▶ reception ─▶ pipeline ─▶ journal
                              └ after the commit ─▶ hub ─▶ feed
                                               └──▶ gauges ─▶ /metrics
+                                       journal ─▶ outlets/loki ─▶ Loki
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from aggregator.ingest.settling import Settling
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
+from aggregator.outlets.loki.outlet import LokiOutlet
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
@@ -41,6 +43,8 @@ from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.kube.access import find_access
+from kubescribe.loki.numbers import LokiCollector
+from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
@@ -91,6 +95,7 @@ async def assembled(
         stack.push_async_callback(journal.close)
         state = await journal.open()
         parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
+        parts += await stack.enter_async_context(_loki_outlet(config, registry, web))
         machines = machines_app(guard)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -240,6 +245,27 @@ def _connect(
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
     ]
     return parts, reception, link, web
+
+
+@asynccontextmanager
+async def _loki_outlet(
+    config: AggregatorConfig, registry: CollectorRegistry, web: WebParts
+) -> AsyncIterator[list[Part]]:
+    """Yield what brings the journal's events, terminations and changes to Loki; nothing without a --loki."""
+    if config.loki.url is None:
+        yield []
+        return
+    async with open_sender(config.loki, version=version_string()) as sender:
+        outlet = LokiOutlet(
+            web.journal,
+            sender,
+            cluster=lambda: web.recorder.identity().cluster,
+            last_seq=lambda: web.hub.last_seq,
+            now_ns=time.time_ns,
+        )
+        registry.register(LokiCollector(sender.numbers))
+        registry.register(outlet)
+        yield [*outlet.parts(), Part(name="loki", run=sender.run, stop=sender.stop)]
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

@@ -87,6 +87,13 @@ class ChangeRow:
     after: int | None
 
 
+class Transition(NamedTuple):
+    """What a change made of its object, JSON; `before` is None for a version that none lay below."""
+
+    before: bytes | None
+    after: bytes
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class OccurrenceRow:
     """One stored state of a Kubernetes Event; `added` is how many times it happened since the state before."""
