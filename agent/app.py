@@ -8,8 +8,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -21,7 +21,9 @@ from agent.election.candidate import Candidate, ElectionTiming
 from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
+from agent.lines.answering import LineReader
 from agent.link.link import Link, LinkConfig
+from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.probes import probes_app
 from agent.spool.limits import SpoolLimits
@@ -37,9 +39,11 @@ from agent.watch.settings import WatchSettings
 from agent.watch.sharing import WatchTools, watch_tools
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
+from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
+from kubescribe.wire.link import LINES
 from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
@@ -113,7 +117,8 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        yield _connect(config, session, spool, kinds=kinds)
+        lines = stack.enter_context(_lines(config))
+        yield _connect(config, session, spool, lines, kinds=kinds)
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -141,7 +146,24 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: Sequence[WatchedKind]) -> RunningAgent:
+@contextmanager
+def _lines(config: AgentConfig) -> Iterator[Mapping[str, Handler]]:
+    """Yield what answers requests for lines, in both profiles; a cluster agent has no node whose files to read."""
+    if config.scope == "cluster":
+        yield {}
+        return
+    with closing(LineReader(config.logs.folder, Scrubber(config.logs.scrub))) as reader:
+        yield {LINES: reader.handle}
+
+
+def _connect(
+    config: AgentConfig,
+    session: ApiSession,
+    spool: Spool,
+    lines: Mapping[str, Handler],
+    *,
+    kinds: Sequence[WatchedKind],
+) -> RunningAgent:
     counters = WatchCounters()
     tools = _tools(config, session, spool, counters)
     election = _election(config, session) if config.scope == "cluster" else None
@@ -163,7 +185,7 @@ def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: S
         cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    link = Link(identity, spool, scope, handlers=scope.handlers())
+    link = Link(identity, spool, scope, handlers={**scope.handlers(), **lines})
     scope.attach(link)
     ended = asyncio.Event()
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from kubescribe.gateway.config import GatewayConfig
 from kubescribe.kube.account import own_namespace
+from kubescribe.lines.config import PATTERNS, SCRUB_HELP, SCRUB_WHY
 from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
@@ -172,6 +173,7 @@ class LogsConfig:
         help="Labels of pods that every line carries as structured metadata.",
         why="what a label is good for is known only to who set it",
     )
+    scrub: tuple[str, ...] = setting((), PATTERNS, help=SCRUB_HELP, why=SCRUB_WHY)
     hold_seconds: float = setting(
         5.0,
         between(DURATION, 0.0, 300.0),

@@ -30,6 +30,8 @@ from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
 from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
+from aggregator.logs.following import Tails
+from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
@@ -169,6 +171,7 @@ def _connect(
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
+        tails.committed(done.published)
         gauges.committed(done.published, done.counters)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
@@ -213,10 +216,14 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
+    lines = NodeLines(journal, reception, now_ns=time.time_ns)
     link = LinkServer(reception, metrics.link, authenticator=authenticator)
+    tails = Tails(lines)
     web = WebParts(
         journal=journal,
         hub=hub,
+        lines=lines,
+        tails=tails,
         recorder=recorder,
         guard=guard,
         version=version_string(),

@@ -207,6 +207,10 @@ class Reception:
         self._adopting.went(session)
         self._await_return(agent, now, session.spool_id)
 
+    def reading(self, node: str) -> Session | None:
+        """Return the agent that has the log files of *node*: its own, else the one that stands for every node."""
+        return self._sessions.get(f"node/{node}") or self._sessions.get("all")
+
     def ask_relist(self, relist: Relist) -> None:
         """Ask the connected agents for Snapshots of the streams named; who holds none of them ignores it."""
         self._spawn(self._send_relist(relist), "relist")

@@ -1,0 +1,28 @@
+"""The settings of scrubbing, the same for whoever shows lines to people."""
+
+from kubescribe.lines.patterns import BadPattern, Pattern
+from kubescribe.runtime.values import Kind
+
+
+def _parse(text: str) -> tuple[str, ...]:
+    patterns = tuple(text.split())
+    for pattern in patterns:
+        try:
+            Pattern(pattern)
+        except BadPattern as error:
+            raise ValueError(f"{pattern[:64]!r}: {error}") from error
+    return patterns
+
+
+PATTERNS: Kind[tuple[str, ...]] = Kind(
+    expects="regular expressions in RE2's syntax, several separated by blanks; a blank in one is \\s",
+    shape="REGEX …",
+    parse=_parse,
+    show=" ".join,
+)
+
+SCRUB_HELP = (
+    "What people may not read in lines, besides credentials, e-mail addresses and card numbers: regular expressions"
+    " (RE2), separated by blanks; whatever matches is shown as [scrubbed]."
+)
+SCRUB_WHY = "what is confidential in a company's own lines is known only there"
