@@ -1,14 +1,13 @@
 """Faults on demand: a sender sees what a Loki in trouble shows it."""
 
+import asyncio
+
 import aiohttp
 import pytest
 
+from simulator.loki.control import LokiControl, LokiVerbRefused
+
 STREAM = '{app="x"}'
-
-
-async def verb(client, name, value):
-    async with client.session.post(f"{client.loki.url}/simulator/v1/{name}", json=value) as response:
-        return response.status, await response.json() if response.status == 200 else await response.text()
 
 
 async def test_a_number_of_pushes_is_answered_with_an_error_and_stored_not(client, now):
@@ -48,33 +47,40 @@ async def test_it_can_be_down_and_come_back_with_what_it_had(client, now):
 
 
 async def test_the_verbs_do_the_same_over_http(client, now):
-    assert (await verb(client, "fault", {"code": 500, "count": 1}))[0] == 200
-    assert (await client.push((STREAM, [(now, "one")])))[0] == 500
-    await client.push((STREAM, [(now, "two", {"pod": "p"})]))
+    async with LokiControl(client.loki.url) as control:
+        await control.answer(500)
+        assert (await client.push((STREAM, [(now, "one")])))[0] == 500
+        await control.cut("before")
+        with pytest.raises(aiohttp.ClientError):
+            await client.push((STREAM, [(now, "one")]))
+        await client.push((STREAM, [(now, "two", {"pod": "p"})]))
+        await control.answer(500, 7)
+        await control.mend()
 
-    assert await verb(client, "arrived", {}) == (
-        200,
-        [['{app="x", service_name="x"}', now, "two", {"pod": "p"}]],
-    )
-    state = (await verb(client, "state", {}))[1]
-    assert (state["requests"], state["entries"], state["streams"], state["faults"]) == (2, 1, 1, 0)
-    assert (await verb(client, "fault", {"colour": "red"}))[0] == 400
-    await verb(client, "fault", {"code": 500})
-    await verb(client, "mend", {})
-    assert (await client.push((STREAM, [(now, "three")])))[0] == 204
-    await verb(client, "down", {"seconds": 0.05})
-    refused = False
-    while not refused:
+        assert await control.arrived() == [('{app="x", service_name="x"}', now, "two", {"pod": "p"})]
+        state = await control.state()
+        assert (state["requests"], state["entries"], state["streams"], state["faults"]) == (3, 1, 1, 0)
+        with pytest.raises(LokiVerbRefused, match="known are"):
+            await control.verb("fault", {"colour": "red"})
+        await control.clear()
+        assert await control.arrived() == []
+
+
+async def test_it_goes_down_for_a_while_when_told_over_http(client, now):
+    async def push():
         try:
-            await client.push((STREAM, [(now, "four")]))
+            return (await client.push((STREAM, [(now, "one")])))[0]
         except aiohttp.ClientError:
-            refused = True
-    while True:
-        try:
-            assert (await client.push((STREAM, [(now, "five")])))[0] == 204
-        except aiohttp.ClientError:
-            continue
-        break
+            return 0
+
+    async with LokiControl(client.loki.url) as control:
+        await control.down(0.05)
+
+    async with asyncio.timeout(20):
+        while await push() == 204:
+            pass
+        while await push() != 204:
+            pass
 
 
 async def test_a_delayed_answer_comes_and_is_stored(client, now):
