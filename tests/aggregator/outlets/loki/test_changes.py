@@ -43,6 +43,10 @@ def step(*path, old=None, new=None):
             [step("spec", "template", "spec", "containers", {"name": "app"}, "image", old="web:1", new="web:2")],
             "app.image web:1 → web:2",
         ),
+        (
+            [step("spec", "image", old=f"{'r' * 60}/shop/web:1", new=f"{'r' * 60}/shop/web:2")],
+            "spec.image web:1 → web:2",
+        ),
         ([step("spec", "paused", new=True)], "spec.paused set to true"),
         ([step("data", "app.yaml", old="a\nb", new="a\nc")], "data.app.yaml changed"),
         ([step("data", "key", old="kubescribe:redacted:ab:1", new="kubescribe:redacted:cd:1")], "data.key changed"),
