@@ -41,7 +41,6 @@ from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
-from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.kube.access import find_access
@@ -52,6 +51,7 @@ from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
+from kubescribe.runtime.tokens import TokenFileUnusable, Tokens
 
 _log = structlog.get_logger()
 

@@ -50,6 +50,11 @@ class Generation:
 class GenerationFile(Protocol):
     """One open file of an instance; it stays readable when it is renamed, compressed or deleted."""
 
+    @property
+    def descriptor(self) -> int:
+        """The open file, -1 once it is closed."""
+        ...
+
     def read(self, size: int) -> bytes:
         """Return what comes next, at most *size* bytes; nothing at its end, for now. Raises OSError, ValueError."""
         ...
@@ -136,35 +141,45 @@ def open_generation(generation: Generation, offset: int = 0) -> GenerationFile:
 class PlainFile:
     """A file as it was written."""
 
-    __slots__ = ("_offset", "descriptor")
+    __slots__ = ("_descriptor", "_offset")
 
     def __init__(self, descriptor: int, offset: int = 0) -> None:
-        self.descriptor = descriptor
+        self._descriptor = descriptor
         self._offset = offset
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, -1 once it is closed."""
+        return self._descriptor
 
     def read(self, size: int) -> bytes:
         """Return what comes next, at most *size* bytes; nothing at its end, for now."""
-        data = os.pread(self.descriptor, size, self._offset)
+        data = os.pread(self._descriptor, size, self._offset)
         self._offset += len(data)
         return data
 
     def close(self) -> None:
         """Let go of it."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 class PackedFile:
     """A file that was compressed after its rotation; it does not grow any more."""
 
-    __slots__ = ("_left", "_pieces", "_skip", "descriptor")
+    __slots__ = ("_descriptor", "_left", "_pieces", "_skip")
 
     def __init__(self, descriptor: int, offset: int = 0) -> None:
-        self.descriptor = descriptor
+        self._descriptor = descriptor
         self._pieces = _unpacked(descriptor)
         self._left = b""
         self._skip = offset
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, -1 once it is closed."""
+        return self._descriptor
 
     def read(self, size: int) -> bytes:
         """Return what comes next, at most *size* bytes; nothing at its end. Raises ValueError for a damaged file."""
@@ -182,9 +197,9 @@ class PackedFile:
 
     def close(self) -> None:
         """Let go of it."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def _unpacked(descriptor: int, piece_bytes: int = 256 * 1024) -> Iterator[bytes]:
