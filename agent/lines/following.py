@@ -105,7 +105,7 @@ class Follower:
             file = open_generation(generation)
         except OSError:
             return
-        end = generation.size if generation.is_gzip else end_of_entries(file.descriptor, generation.size)  # type: ignore[attr-defined]
+        end = generation.size if generation.is_gzip else end_of_entries(file.descriptor, generation.size)
         file.close()
         self._use(container, generation, end)
 
@@ -207,7 +207,7 @@ class Follower:
     def _use(self, container: _Container, generation: Generation, offset: int) -> bool:
         try:
             container.file = open_generation(generation, offset)
-            container.inode = os.fstat(container.file.descriptor).st_ino  # type: ignore[attr-defined]
+            container.inode = os.fstat(container.file.descriptor).st_ino
         except OSError:
             return False
         container.identity, container.is_packed = generation.identity, generation.is_gzip
