@@ -2,6 +2,7 @@
 The composition of an agent: builds every part, connects them, owns their start and stop. Nothing else does.
 
     API server ─▶ watchers ─▶ spool ─▶ link ─▶ aggregator
+    log files  ─▶ tailer ─▶ Loki
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Literal, cast
 
 import structlog
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from agent.config import AgentConfig
 from agent.election.candidate import Candidate, ElectionTiming
@@ -25,7 +27,9 @@ from agent.lines.answering import LineReader
 from agent.link.link import Link, LinkConfig
 from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers
+from agent.pods.book import PodBook
 from agent.probes import probes_app
+from agent.shipping.shipping import ShippingSettings, open_book, open_shipping
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -37,6 +41,8 @@ from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
 from agent.watch.settings import WatchSettings
 from agent.watch.sharing import WatchTools, watch_tools
+from agent.watch.sink import Sink
+from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
 from kubescribe.lines.scrubbing import Scrubber
@@ -44,7 +50,7 @@ from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
 from kubescribe.wire.link import LINES
-from kubescribe.wire.records import Presence
+from kubescribe.wire.records import Gap, Presence
 
 _log = structlog.get_logger()
 
@@ -60,7 +66,7 @@ class RunningAgent:
     parts: Sequence[Part]
     cluster_uid: str
     unready: "Readiness"
-    collector: AgentCollector
+    collectors: Sequence[Collector]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +93,8 @@ async def run(config: AgentConfig, stop: asyncio.Event, *, access: Access | None
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(assembled(config, access=access))
-        registry.register(agent.collector)
+        for collector in agent.collectors:
+            registry.register(collector)
         app = probes_app(registry, agent.unready)
         metrics = await stack.enter_async_context(serving(app, config.metrics, option="--metrics"))
         _log.info("agent.watching", cluster_uid=agent.cluster_uid, aggregator=config.aggregator, metrics=metrics.url)
@@ -118,7 +125,8 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
         )
         await _bind(session, spool)
         lines = stack.enter_context(_lines(config))
-        yield _connect(config, session, spool, lines, kinds=kinds)
+        logs = await stack.enter_async_context(_logs(config, session, spool))
+        yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -156,16 +164,57 @@ def _lines(config: AgentConfig) -> Iterator[Mapping[str, Handler]]:
         yield {LINES: reader.handle}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Logs:
+    """What deals with containers' lines: its parts in the order in which they stop, and the book of pods."""
+
+    first: Sequence[Part] = ()
+    last: Sequence[Part] = ()
+    collectors: Sequence[Collector] = ()
+    book: PodBook | None = None
+
+
+@asynccontextmanager
+async def _logs(config: AgentConfig, session: ApiSession, spool: Spool) -> AsyncIterator[_Logs]:
+    """Yield what ships lines: nothing in the profile `beside`, without a Loki, or for an agent that has no node."""
+    if config.profile != "standalone" or config.loki.url is None or config.scope == "cluster":
+        yield _Logs()
+        return
+
+    async def report(gaps: Sequence[Gap]) -> None:
+        await spool.put(gaps, None)
+
+    settings = ShippingSettings(
+        data=config.data,
+        loki=config.loki,
+        version=version_string(),
+        cluster=config.cluster or session.access.cluster,
+        node=config.node,
+        folder=config.logs.folder,
+        pod_labels=config.logs.pod_labels,
+        hold_seconds=config.logs.hold_seconds,
+        backlog_seconds=config.logs.backlog_seconds,
+    )
+    async with (
+        open_book(config.data / "pods" / "book", now_ns=time.time_ns) as (book, keeping),
+        open_shipping(settings, book, report) as shipping,
+    ):
+        yield _Logs(first=shipping.parts, last=[keeping], collectors=shipping.collectors, book=book)
+
+
 def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
     lines: Mapping[str, Handler],
+    logs: _Logs,
     *,
     kinds: Sequence[WatchedKind],
 ) -> RunningAgent:
     counters = WatchCounters()
-    tools = _tools(config, session, spool, counters)
+    # Whoever needs no pods pays for none.
+    sink = TappedSink(spool, logs.book.observe) if logs.book is not None else spool
+    tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope
     if election is not None:
@@ -187,6 +236,8 @@ def _connect(
     )
     link = Link(identity, spool, scope, handlers={**scope.handlers(), **lines})
     scope.attach(link)
+    if (book := logs.book) is not None:
+        scope.hear(lambda welcome: book.welcome(welcome.zones))
     ended = asyncio.Event()
 
     async def keep_link() -> None:
@@ -213,14 +264,20 @@ def _connect(
         # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.
         parts.insert(1, Part(name="election", run=election.run, stop=election.stop))
     return RunningAgent(
-        parts=parts,
+        # What was lost of lines is told through the link, which therefore ends last.
+        parts=[*logs.first, parts[0], *logs.last, *parts[1:]],
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
-        collector=AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+        collectors=[
+            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+            *logs.collectors,
+        ],
     )
 
 
-def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters) -> WatchTools:
+def _tools(
+    config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters, *, sink: Sink
+) -> WatchTools:
     inactivity = config.watch.inactivity_seconds
     keyring = Keyring(cast("Literal['balanced', 'strict']", config.watch.redaction), spool.redaction_key or b"")
     settings = WatchSettings(
@@ -230,7 +287,7 @@ def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: Wat
         start_jitter_seconds=config.watch.start_jitter_seconds,
         max_line_bytes=config.watch.max_line_bytes,
     )
-    return watch_tools(session, spool, keyring, settings=settings, counters=counters)
+    return watch_tools(session, sink, keyring, settings=settings, counters=counters)
 
 
 def _election(config: AgentConfig, session: ApiSession) -> Election:

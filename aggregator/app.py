@@ -30,6 +30,7 @@ from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
 from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
+from aggregator.ingest.zones import zones_in
 from aggregator.logs.following import Tails
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
@@ -196,6 +197,7 @@ def _connect(
         roster,
         adopting,
         now_ns=time.time_ns,
+        zones_of=zones_in(journal),
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )

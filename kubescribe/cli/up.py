@@ -45,7 +45,8 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
         watching = await stack.enter_async_context(
             agent.app.assembled(config.agent(folder, aggregator=serving.ingest_url, kubeconfig=kubeconfig))
         )
-        registry.register(watching.collector)
+        for collector in watching.collectors:
+            registry.register(collector)
         _log.info("up.listening", look_at=serving.http_url + config.http.base_path + "/", metrics=serving.metrics_url)
         # Sources first: the agent's parts end while the aggregator still commits what they sent.
         await run_parts(

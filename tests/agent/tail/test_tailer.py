@@ -144,6 +144,14 @@ async def test_it_works_without_inotify(node, eventually):
         await eventually(lambda: len(node.lines()) == 10)
 
 
+async def test_the_folder_of_all_logs_may_come_later(node, eventually):
+    node.folder.rmdir()
+    async with node.tailing():
+        log = node.container()
+        log.write(["hello"])
+        await eventually(node.lines)
+
+
 async def test_dockers_files_behind_symbolic_links_are_read(node, eventually, tmp_path):
     target = tmp_path / "json.log"
     at = to_rfc3339(time.time_ns())
