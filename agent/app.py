@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -25,7 +25,6 @@ from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
 from agent.link.link import Link, LinkConfig
-from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.pods.book import PodBook
 from agent.probes import probes_app
@@ -155,13 +154,13 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
 
 
 @contextmanager
-def _lines(config: AgentConfig) -> Iterator[Mapping[str, Handler]]:
+def _lines(config: AgentConfig) -> Iterator[LineReader | None]:
     """Yield what answers requests for lines, in both profiles; a cluster agent has no node whose files to read."""
     if config.scope == "cluster":
-        yield {}
+        yield None
         return
     with closing(LineReader(config.logs.folder, Scrubber(config.logs.scrub))) as reader:
-        yield {LINES: reader.handle}
+        yield reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +205,7 @@ def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
-    lines: Mapping[str, Handler],
+    lines: LineReader | None,
     logs: _Logs,
     *,
     kinds: Sequence[WatchedKind],
@@ -234,7 +233,8 @@ def _connect(
         cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    link = Link(identity, spool, scope, handlers={**scope.handlers(), **lines})
+    handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
+    link = Link(identity, spool, scope, handlers=handlers)
     scope.attach(link)
     if (book := logs.book) is not None:
         scope.hear(lambda welcome: book.welcome(welcome.zones))
@@ -271,6 +271,7 @@ def _connect(
         collectors=[
             AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
             *logs.collectors,
+            *([lines.numbers] if lines is not None else ()),
         ],
     )
 

@@ -130,7 +130,7 @@ class Reader:
         live = _inode_of(self._live_path)
         self._look_at_folder(live)
         current = self._current or self._begin()
-        is_gone = live is None and not self._live_path.parent.exists()
+        is_gone = live is None and self._chain.is_gone()
         if current is None:
             return Look(is_gone=is_gone)
         held = 0
