@@ -9,8 +9,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -24,6 +24,7 @@ from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
+from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.pods.book import PodBook
@@ -44,7 +45,6 @@ from agent.watch.sink import Sink
 from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
-from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
@@ -123,7 +123,7 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        lines = stack.enter_context(_lines(config))
+        lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
         logs = await stack.enter_async_context(_logs(config, session, spool))
         yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
@@ -151,16 +151,6 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         if not spool.cluster_uid:
             raise
         _log.warning("agent.started_blind", error=str(error))
-
-
-@contextmanager
-def _lines(config: AgentConfig) -> Iterator[LineReader | None]:
-    """Yield what answers requests for lines, in both profiles; a cluster agent has no node whose files to read."""
-    if config.scope == "cluster":
-        yield None
-        return
-    with closing(LineReader(config.logs.folder, Scrubber(config.logs.scrub))) as reader:
-        yield reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +195,7 @@ def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
-    lines: LineReader | None,
+    lines: LineReader | FilesOrServer | None,
     logs: _Logs,
     *,
     kinds: Sequence[WatchedKind],
