@@ -76,7 +76,7 @@ class Intake:
                     is_last=draft is packed.drafts[-1],
                 ),
                 request=draft.request,
-                plain=draft.plain,
+                regions=draft.regions,
             )
             for draft in packed.drafts
         ]
@@ -93,4 +93,5 @@ class Intake:
             return pack(lokijson.streams_of(body), self._naming)
         whole = unpacked(body, self.max_bytes)
         request, streams = lokiproto.streams_of(whole)
-        return pack(streams, self._naming, request=body if request is whole else compress(request), plain=request)
+        packed = body if request is whole else compress(bytes(request))
+        return pack(streams, self._naming, request=packed, size=len(request))
