@@ -24,11 +24,11 @@ from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
-from agent.lines.choosing import FilesOrServer, open_answers
+from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.probes import probes_app
-from agent.shipping.opening import LineParts, open_lines
+from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -122,10 +122,10 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        lines = stack.enter_context(open_answers(config.logs.folder, config.logs.scrub, session, scope=config.scope))
+        lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
         cluster = config.cluster or session.access.cluster
         logs = await stack.enter_async_context(
-            open_lines(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
         )
         yield _connect(config, session, spool, lines, logs, kinds=kinds)
 

@@ -31,7 +31,7 @@ class FilesOrServer:
 
 
 @contextmanager
-def open_answers(
+def open_lines(
     folder: Path, scrub: Sequence[str], session: ApiSession, *, scope: str
 ) -> Iterator[LineReader | FilesOrServer | None]:
     """

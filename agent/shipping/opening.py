@@ -36,7 +36,7 @@ class LineParts:
 
 
 @asynccontextmanager
-async def open_lines(
+async def open_line_parts(
     config: AgentConfig, *, cluster: str, report: Callable[[Sequence[Gap]], Awaitable[None]]
 ) -> AsyncIterator[LineParts]:
     """
