@@ -64,6 +64,7 @@ class Tailer:
         self._monotonic = monotonic
         self.counts = TailCounts()
         self.tails: dict[Instance, Tail] = {}
+        self._fresh: set[Instance] = set()
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
         self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
@@ -156,8 +157,10 @@ class Tailer:
                     self._states.forget(instance)
                 elif tail is None and not self._states.is_done(instance):
                     tail = self._add(instance)
-                if tail is not None and restart != newest:
-                    tail.reader.has_ended = True
+                if tail is None:
+                    continue
+                self._fresh.add(instance)
+                tail.reader.has_ended = tail.reader.has_ended or restart != newest
         if all_found:
             self._look_now.set()
 
@@ -191,22 +194,31 @@ class Tailer:
     # Reading.
 
     async def _look_forever(self) -> None:
+        due = self._monotonic()
         while True:
             self._look_now.clear()
-            tails = list(self.tails.values())
-            looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
-            now = self._monotonic()
-            for tail, look in zip(tails, looks, strict=True):
-                tail.note_look(look, now)
-            await self._name(tails, now)
-            await self._bound_held(tails)
-            await self._retire(tails, now)
-            self._wake.set()
+            fresh, self._fresh = self._fresh, set()
+            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            if self._monotonic() >= due:
+                tails = list(self.tails.values())
+                due = self._monotonic() + self._settings.look_seconds
+            if tails:
+                await self._look_at(tails)
             try:
-                async with asyncio.timeout(self._settings.look_seconds):
+                async with asyncio.timeout(max(0.0, due - self._monotonic())):
                     await self._look_now.wait()
             except TimeoutError:
                 pass
+
+    async def _look_at(self, tails: Sequence[Tail]) -> None:
+        looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
+        now = self._monotonic()
+        for tail, look in zip(tails, looks, strict=True):
+            tail.note_look(look, now)
+        await self._name(tails, now)
+        await self._bound_held(tails)
+        await self._retire(tails, now)
+        self._wake.set()
 
     async def _name(self, tails: Sequence[Tail], now: float) -> None:
         decided, begins = {}, {}
