@@ -11,10 +11,13 @@ here asks the API server. Files are read in one thread, the state is written in 
 """
 
 import asyncio
+import os
+import resource
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -36,6 +39,8 @@ _log = structlog.get_logger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_MAX_FILES = 65_536
 
 _AT_ONCE = 4
 """Blocks that are read in one go: what is read meanwhile waits in memory."""
@@ -79,6 +84,7 @@ class Tailer:
         """Tail until `stop`."""
         try:
             await self._states.open()
+            await self._in_thread(_check, self._settings.folder)
             self._notifier = _notifier() if self._settings.with_inotify else None
             discovery = Discovery(self._settings.folder, self._notifier)
             self._found(await self._in_thread(discovery.look_everywhere))
@@ -309,6 +315,17 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(self.tails.values()):
             self.counts.store_failures += 1
+
+
+def _check(folder: Path) -> None:
+    """Tell of what would otherwise only be silence, and let every file be open at once."""
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        _log.error("tail.folder_not_readable", folder=str(folder))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MAX_FILES) if hard != resource.RLIM_INFINITY else _MAX_FILES
+    if soft < wanted:
+        # What is deleted unread is still there only for who has it open.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
