@@ -7,10 +7,11 @@ import time
 import pytest
 
 from agent.link.link import LinkConfig
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, RequestFailed
+from kubescribe.runtime.room import Room
 from kubescribe.wire.link import Adopt, Relist, StreamClaim
 from kubescribe.wire.records import Presence
 
