@@ -9,7 +9,7 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +19,12 @@ import pytest
 
 from benchmarks import daemons
 from benchmarks.memory import peak_bytes
-from simulator.logs.sequence import Account
+from simulator.control import Control
+from simulator.logs.sequence import Account, numbered
+from simulator.logs.writer import ContainerLog, LogOf
 from simulator.loki.app import RunningLoki, running_loki
 from simulator.loki.limits import Limits, unlimited
+from simulator.process import simulator_process
 
 SHIPPER = (sys.executable, "-m", "tests.chaos.shipper")
 GENERATOR = (sys.executable, "-m", "simulator.logs.generate")
@@ -255,3 +258,75 @@ async def test_a_loki_that_is_away_costs_the_node_no_memory_and_no_disk(tmp_path
 @pytest.mark.timeout(3600)
 async def test_a_loki_that_is_away_for_gigabytes_costs_no_memory(tmp_path: Path) -> None:
     await shows_that_an_absence_costs_no_memory(tmp_path, lines=1_000_000)
+
+
+async def shows_that_short_pods_keep_their_labels(folder: Path, *, pods: int, at_once: int) -> None:
+    logs = folder / "pods"
+    logs.mkdir()
+    async with (
+        simulator_process(folder / "cluster", "--quiet", "--nodes", "1") as cluster,
+        cluster.control() as control,
+        running_loki(unlimited()) as loki,
+    ):
+        await control.node("node-0")
+        aggregator = daemons.aggregator(folder / "aggregator")
+        await aggregator.start()
+        options = ("--profile", "standalone", "--loki", loki.url, "--logs", str(logs), "--cluster", "eu", *TEAM)
+        agent = daemons.agent(
+            folder / "agent", kubeconfig=cluster.kubeconfig, ingest=aggregator.said["ingest"], options=options
+        )
+        async with daemons.running(aggregator, agent):
+            await agent.start()
+            gate = asyncio.Semaphore(at_once)
+            async with asyncio.TaskGroup() as group:
+                for number in range(pods):
+                    group.create_task(live_shortly(control, logs, gate, f"report-{number:05d}-x{number % 7}"))
+
+            await until(lambda: len(loki.entries()) >= LINES_OF_A_POD * pods, 60)
+            account = Account()
+            for stream in loki.streams():
+                assert dict(stream.labels).items() >= SHORT_LABELS.items(), stream.labels
+            for entry in loki.entries():
+                account.add([entry.line])
+                metadata = dict(entry.metadata)
+                assert (metadata.get("meta"), metadata["image"], metadata["team"]) == (None, "report:7", "finance")
+            assert account.repeats == 0
+            assert len({dict(entry.metadata)["pod"] for entry in loki.entries()}) == pods
+
+
+LINES_OF_A_POD = 3
+TEAM = ("--logs-pod-labels", "team")
+SHORT_LABELS = {"cluster": "eu", "namespace": "batch", "service_name": "reports", "application": "billing"}
+"""None of which stands in a path."""
+
+
+async def live_shortly(control: Control, logs: Path, gate: asyncio.Semaphore, name: str) -> None:
+    """A pod that writes three lines at once, is deleted after two seconds, and its files with it."""
+    labels = {"app.kubernetes.io/name": "reports", "app.kubernetes.io/part-of": "billing", "team": "finance"}
+    spec = {"nodeName": "node-0", "containers": [{"name": "app", "image": "report:7"}]}
+    async with gate:
+        metadata = {"name": name, "namespace": "batch", "labels": labels}
+        made = await control.create("pods", {"metadata": metadata, "spec": spec})
+        uid = made["metadata"]["uid"]
+        log = ContainerLog(logs, LogOf(namespace="batch", pod=name, uid=uid, container="app"))
+        log.write(numbered(name, number) for number in range(LINES_OF_A_POD))
+        await asyncio.sleep(2)
+        await control.delete("pods", "batch", name)
+        log.remove()
+
+
+@pytest.mark.timeout(120)
+async def test_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
+    await shows_that_short_pods_keep_their_labels(tmp_path, pods=300, at_once=150)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_ten_thousand_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
+    await shows_that_short_pods_keep_their_labels(tmp_path, pods=10_000, at_once=400)
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.1)
