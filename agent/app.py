@@ -2,7 +2,7 @@
 The composition of an agent: builds every part, connects them, owns their start and stop. Nothing else does.
 
     API server ─▶ watchers ─▶ spool ─▶ link ─▶ aggregator
-    log files  ─▶ tailer ─▶ Loki
+    log files  ─▶ tailer ─▶ Loki ◀─ gateway ◀─ shippers
 """
 
 import asyncio
@@ -27,9 +27,8 @@ from agent.lines.answering import LineReader
 from agent.link.link import Link, LinkConfig
 from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers
-from agent.pods.book import PodBook
 from agent.probes import probes_app
-from agent.shipping.shipping import ShippingSettings, open_book, open_shipping
+from agent.shipping.opening import LineParts, open_lines
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -50,7 +49,7 @@ from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
 from kubescribe.wire.link import LINES
-from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
 
@@ -125,7 +124,10 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
         )
         await _bind(session, spool)
         lines = stack.enter_context(_lines(config))
-        logs = await stack.enter_async_context(_logs(config, session, spool))
+        cluster = config.cluster or session.access.cluster
+        logs = await stack.enter_async_context(
+            open_lines(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+        )
         yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
 
@@ -164,50 +166,12 @@ def _lines(config: AgentConfig) -> Iterator[Mapping[str, Handler]]:
         yield {LINES: reader.handle}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Logs:
-    """What deals with containers' lines: its parts in the order in which they stop, and the book of pods."""
-
-    first: Sequence[Part] = ()
-    last: Sequence[Part] = ()
-    collectors: Sequence[Collector] = ()
-    book: PodBook | None = None
-
-
-@asynccontextmanager
-async def _logs(config: AgentConfig, session: ApiSession, spool: Spool) -> AsyncIterator[_Logs]:
-    """Yield what ships lines: nothing in the profile `beside`, without a Loki, or for an agent that has no node."""
-    if config.profile != "standalone" or config.loki.url is None or config.scope == "cluster":
-        yield _Logs()
-        return
-
-    async def report(gaps: Sequence[Gap]) -> None:
-        await spool.put(gaps, None)
-
-    settings = ShippingSettings(
-        data=config.data,
-        loki=config.loki,
-        version=version_string(),
-        cluster=config.cluster or session.access.cluster,
-        node=config.node,
-        folder=config.logs.folder,
-        pod_labels=config.logs.pod_labels,
-        hold_seconds=config.logs.hold_seconds,
-        backlog_seconds=config.logs.backlog_seconds,
-    )
-    async with (
-        open_book(config.data / "pods" / "book", now_ns=time.time_ns) as (book, keeping),
-        open_shipping(settings, book, report) as shipping,
-    ):
-        yield _Logs(first=shipping.parts, last=[keeping], collectors=shipping.collectors, book=book)
-
-
 def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
     lines: Mapping[str, Handler],
-    logs: _Logs,
+    logs: LineParts,
     *,
     kinds: Sequence[WatchedKind],
 ) -> RunningAgent:

@@ -4,12 +4,12 @@ The composition of an aggregator: builds every part, connects them, owns their s
     links ─▶ reception ─▶ pipeline ─▶ journal
                              └ after the commit ─▶ hub ─▶ feed
                                               └──▶ gauges ─▶ /metrics
-                                       journal ─▶ outlets/loki ─▶ Loki
+                                       journal ─▶ outlets/loki ─▶ Loki ◀─ gateway ◀─ shippers
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +37,15 @@ from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.outlets.loki.outlet import LokiOutlet
+from aggregator.outlets.podindex import PodIndex
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
-from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
+from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
@@ -53,6 +54,8 @@ from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
+from kubescribe.runtime.tokens import TokenFileUnusable, Tokens
+from kubescribe.wire.records import Change
 
 _log = structlog.get_logger()
 
@@ -102,14 +105,23 @@ async def assembled(
         journal = open_journal(_store_url(config), cluster_uid=cluster_uid)
         stack.push_async_callback(journal.close)
         state = await journal.open()
-        parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
-        outlet = await stack.enter_async_context(_loki_outlet(config, registry, web))
-        parts += outlet.parts
-        machines = machines_app(guard)
+        pods = PodIndex(journal, now_ns=time.time_ns) if config.loki.url is not None else None
+        parts, reception, link, web = _connect(
+            config, registry, journal, state, guard, authenticator=authenticator, seen=pods.observe if pods else _ignore
+        )
+        to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
+        parts += to_loki.parts
+        machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
         ingest = await stack.enter_async_context(
-            serving(machines, config.ingest.listen, option="--ingest", shutdown_seconds=SHUTDOWN_SECONDS)
+            serving(
+                machines,
+                config.ingest.listen,
+                option="--ingest",
+                shutdown_seconds=SHUTDOWN_SECONDS,
+                auto_decompress=False,  # the gateway unpacks bodies itself, in its thread and within its limits
+            )
         )
         http = await stack.enter_async_context(
             serving(public_app(web), config.http.listen, option="--http", shutdown_seconds=SHUTDOWN_SECONDS)
@@ -117,7 +129,7 @@ async def assembled(
         metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
         stack.push_async_callback(reception.close)
         yield RunningAggregator(
-            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=outlet.collector
+            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=to_loki.collector
         )
 
 
@@ -160,6 +172,7 @@ def _connect(
     guard: Guard,
     *,
     authenticator: Authenticator,
+    seen: Callable[[Sequence[Change]], None],
 ) -> tuple[list[Part], Reception, LinkServer, WebParts]:
     metrics = AggregatorMetrics(registry)
     facts: dict[str, int] = {}
@@ -181,6 +194,7 @@ def _connect(
     def committed(done: Committed) -> None:
         hub.publish(done.published)
         tails.committed(done.published)
+        seen(done.seen)
         gauges.committed(done.published, done.counters)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
@@ -264,21 +278,35 @@ def _connect(
     return parts, reception, link, web
 
 
-@dataclass(frozen=True, slots=True)
-class _Outlet:
-    """The parts that bring records to Loki, and what counts for them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToLoki:
+    """The parts that bring things to Loki, what shippers may ask for, and what counts for them."""
 
     parts: Sequence[Part] = ()
+    routes: Sequence[Route] = ()
     collector: LokiCollector | None = None
 
 
+def _ignore(_: Sequence[Change]) -> None:
+    pass
+
+
 @asynccontextmanager
-async def _loki_outlet(config: AggregatorConfig, registry: CollectorRegistry, web: WebParts) -> AsyncIterator[_Outlet]:
-    """Yield what brings the journal's events, terminations and changes to Loki; nothing without a --loki."""
-    if config.loki.url is None:
-        yield _Outlet()
+async def _to_loki(
+    config: AggregatorConfig, registry: CollectorRegistry, web: WebParts, pods: PodIndex | None
+) -> AsyncIterator[_ToLoki]:
+    """
+    Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki.
+
+    With it the routes of the gateway; nothing of both without a --loki.
+    """
+    if config.loki.url is None or pods is None:
+        yield _ToLoki()
         return
-    async with open_sender(config.loki, version=version_string()) as sender:
+    async with (
+        open_sender(config.loki, version=version_string()) as sender,
+        open_gateway(config.gateway, config.data / "gateway", sender, pods) as gateway,
+    ):
         outlet = LokiOutlet(
             web.journal,
             sender,
@@ -286,10 +314,13 @@ async def _loki_outlet(config: AggregatorConfig, registry: CollectorRegistry, we
             last_seq=lambda: web.hub.last_seq,
             now_ns=time.time_ns,
         )
+        pods.cluster = lambda: web.recorder.identity().cluster
+        await pods.fill()
         collector = LokiCollector(sender.numbers)
-        registry.register(collector)
-        registry.register(outlet)
-        yield _Outlet([*outlet.parts(), Part(name="loki", run=sender.run, stop=sender.stop)], collector)
+        for each in (collector, outlet, gateway.collector):
+            registry.register(each)
+        loki = Part(name="loki", run=sender.run, stop=sender.stop)
+        yield _ToLoki(parts=[*outlet.parts(), gateway.part, loki], routes=gateway.routes, collector=collector)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

@@ -78,7 +78,8 @@ def machines_app(
     """
     app = _application(max_body_bytes)
     for method, path, handler in routes:
-        app.router.add_route(method, path, _guarded(guard, handler, asks=True))
+        # Machines: a browser, which would send a password of its own accord, has nothing to do here.
+        app.router.add_route(method, path, _guarded(guard, handler, asks=True, takes_basic=True))
     app.router.add_get("/healthz", healthz)
     return app
 
@@ -96,12 +97,12 @@ def _application(max_body_bytes: int) -> web.Application:
     return app
 
 
-def _guarded(guard: Guard, handler: Handler, *, asks: bool) -> Handler:
+def _guarded(guard: Guard, handler: Handler, *, asks: bool, takes_basic: bool = False) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         guard.check_host(request)
         guard.check_origin(request)
         if asks:
-            guard.require(request)
+            guard.require(request, takes_basic=takes_basic)
         return await handler(request)
 
     return guarded

@@ -57,11 +57,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A frame of the spool: number, head, request."""
+    """A frame of the spool: number, head, request; `plain` is the request uncompressed, where it is still in memory."""
 
     n: int
     head: Head
     request: bytes
+    plain: bytes = b""
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -94,7 +95,7 @@ def pushes_of(frame: Frame, *, max_bytes: int = MAX_PUSH_BYTES) -> Iterator[Push
     `content_bytes` is what Loki counts, or a little more: what it charges for is not looked for in every entry. The
     times of a piece are those of its stream.
     """
-    request = unpacked(frame.request, MAX_PAYLOAD_BYTES)
+    request = frame.plain or unpacked(frame.request, MAX_PAYLOAD_BYTES)
     for frozen, entries in zip(frame.head.streams, regions_of(request), strict=True):
         made = append_metadata(entries, frozen.metadata)
         pieces = pieces_of(made, max_bytes) if len(made) > max_bytes else ((made, frozen.count),)

@@ -15,7 +15,7 @@ from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
 from kubescribe.gateway.packing import Packed, pack
 from kubescribe.gateway.repeats import Repeats, digest_of
-from kubescribe.gateway.store import Body
+from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
 
 Api = Literal["loki", "otlp"]
@@ -66,8 +66,8 @@ class Intake:
             return Understood(digest=digest, body=None, is_repeat=True, found={})
         packed = self._packed(received, body)
         frames = [
-            (
-                Head(
+            NewFrame(
+                head=Head(
                     at=received.at,
                     tenant=received.tenant,
                     digest=digest,
@@ -75,7 +75,8 @@ class Intake:
                     lines=draft.lines,
                     is_last=draft is packed.drafts[-1],
                 ),
-                draft.request,
+                request=draft.request,
+                plain=draft.plain,
             )
             for draft in packed.drafts
         ]
@@ -92,4 +93,4 @@ class Intake:
             return pack(lokijson.streams_of(body), self._naming)
         whole = unpacked(body, self.max_bytes)
         request, streams = lokiproto.streams_of(whole)
-        return pack(streams, self._naming, request=body if request is whole else compress(request), size=len(request))
+        return pack(streams, self._naming, request=body if request is whole else compress(request), plain=request)

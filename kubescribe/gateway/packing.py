@@ -26,11 +26,16 @@ _METADATA = b"\x1a"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A frame to be: how the streams go on, the compressed request that holds them, and their lines."""
+    """
+    A frame to be: how the streams go on, the compressed request that holds them, and their lines.
+
+    `plain` is the request before compression.
+    """
 
     streams: tuple[Frozen, ...]
     request: bytes
     lines: int
+    plain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +46,25 @@ class Packed:
     found: Mapping[Found, int]
 
 
-def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", size: int = 0) -> Packed:
+def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", plain: bytes = b"") -> Packed:
     """
     Return *streams* as frames, under the names that *naming* gives them.
 
-    *request* is the compressed request that holds exactly these, of *size* bytes, where there is one. Raises BadPush.
+    *request* is the compressed and *plain* the uncompressed request that holds exactly these, where there is one.
+    Raises BadPush.
     """
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
     found: Counter[Found] = Counter()
     for stream, name in zip(streams, named, strict=True):
         found[name.found] += stream.count
     clashes = [_clashes(stream, name) for stream, name in zip(streams, named, strict=True)]
-    if request and size <= FRAME_BYTES and not any(clashes):
+    if request and len(plain) <= FRAME_BYTES and not any(clashes):
         frozen = tuple(
             Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
             for stream, name in zip(streams, named, strict=True)
         )
-        drafts = (Draft(frozen, request, sum(stream.count for stream in streams)),) if streams else ()
+        lines = sum(stream.count for stream in streams)
+        drafts = (Draft(frozen, request, lines, plain),) if streams else ()
         return Packed(drafts, found)
     return Packed(tuple(_drafts(_written(streams, named, clashes))), found)
 
@@ -93,7 +100,8 @@ def _drafts(written: Iterable[tuple[Frozen, bytes]]) -> Iterator[Draft]:
 
 
 def _draft(frozen: list[Frozen], parts: list[bytes]) -> Draft:
-    return Draft(tuple(frozen), compress(b"".join(parts)), sum(stream.count for stream in frozen))
+    plain = b"".join(parts)
+    return Draft(tuple(frozen), compress(plain), sum(stream.count for stream in frozen), plain)
 
 
 def _clashes(stream: Incoming, name: Named) -> bool:

@@ -6,7 +6,7 @@ put takes two syncs at most, however many shippers there are.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +19,9 @@ from kubescribe.runtime.room import RoomOf, room_of
 
 _Result = TypeVar("_Result")
 
+FRESH_BYTES = 4 * 2**20
+"""Of frames that were just written and are to be sent next; each is dropped when it, or one behind it, was read."""
+
 
 class Spool:
     """An open spool. Made by `open_spool`."""
@@ -29,6 +32,8 @@ class Spool:
         self._waiting: list[tuple[Body, asyncio.Future[None]]] = []
         self._turn = asyncio.Lock()
         self._grown = asyncio.Event()
+        self._fresh: dict[int, Frame] = {}
+        self._fresh_bytes = 0
 
     async def put(self, body: Body) -> None:
         """Keep *body* durably. Raises Busy, DiskFailed or TooLarge, and then nothing of it is kept."""
@@ -47,10 +52,18 @@ class Spool:
         """Return the first frame behind number *after*, as soon as there is one. Raises OSError."""
         while True:
             self._grown.clear()
+            if (fresh := self._fresh.pop(after + 1, None)) is not None:
+                self._fresh_bytes -= len(fresh.plain)
+                return fresh
             frame = await self._run(lambda: self.store.read(after))
             if frame is not None:
+                self._drop_fresh(frame.n)
                 return frame
             await self._grown.wait()
+
+    def _drop_fresh(self, through: int) -> None:
+        for n in [n for n in self._fresh if n <= through]:
+            self._fresh_bytes -= len(self._fresh.pop(n).plain)
 
     async def acknowledge(self, n: int) -> None:
         """Note durably that Loki has everything up to *n*. Raises OSError."""
@@ -58,21 +71,30 @@ class Spool:
 
     def _commit(self, group: list[tuple[Body, "asyncio.Future[None]"]]) -> None:
         failure: GatewayError | None = None
+        frames: list[Frame] = []
         try:
-            self.store.append([body for body, _ in group])
+            frames = self.store.append([body for body, _ in group])
         except GatewayError as error:
             failure = error
-        for _, done in group:
-            done.get_loop().call_soon_threadsafe(self._tell, done, failure)
+        loop = group[0][1].get_loop()
+        loop.call_soon_threadsafe(self._tell, [done for _, done in group], failure, frames)
 
-    def _tell(self, done: "asyncio.Future[None]", failure: GatewayError | None) -> None:
+    def _tell(
+        self, waiting: "list[asyncio.Future[None]]", failure: GatewayError | None, frames: Sequence[Frame]
+    ) -> None:
+        for frame in frames:
+            # Who is up to date reads and unpacks nothing again. What does not fit is on disk like everything.
+            if self._fresh_bytes + len(frame.plain) <= FRESH_BYTES:
+                self._fresh[frame.n] = frame
+                self._fresh_bytes += len(frame.plain)
         self._grown.set()
-        if done.done():
-            return
-        if failure is None:
-            done.set_result(None)
-        else:
-            done.set_exception(failure)
+        for done in waiting:
+            if done.done():
+                continue
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
 
     def _run(self, job: Callable[[], _Result]) -> "asyncio.Future[_Result]":
         return asyncio.get_running_loop().run_in_executor(self._disk, job)

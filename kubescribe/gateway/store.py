@@ -53,16 +53,25 @@ class Losses:
     bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFrame:
+    """A frame that has no number yet; see Frame for the words."""
+
+    head: Head
+    request: bytes
+    plain: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body to be spooled: the heads of its frames and their compressed requests."""
+    """A body to be spooled: its frames."""
 
-    frames: Sequence[tuple[Head, bytes]]
+    frames: Sequence[NewFrame]
 
     @property
     def size(self) -> int:
         """About what it takes on disk."""
-        return sum(len(request) + 128 + 256 * len(head.streams) for head, request in self.frames)
+        return sum(len(frame.request) + 128 + 256 * len(frame.head.streams) for frame in self.frames)
 
 
 @dataclass(slots=True)
@@ -110,16 +119,18 @@ class Store:
         if room.is_below(self.limits.free_floor):
             raise DiskFailed(f"less than {self.limits.free_floor:.0%} of the disk or its inodes are free")
 
-    def append(self, bodies: Sequence[Body]) -> None:
-        """Write *bodies*, whole and durably, or none of them. Raises DiskFailed."""
+    def append(self, bodies: Sequence[Body]) -> list[Frame]:
+        """Write *bodies*, whole and durably, or none of them, and return their frames. Raises DiskFailed."""
         n = self.last_n
         try:
             segment = self._segment(sum(body.size for body in bodies), n + 1)
             start, noted, parts = segment.size, [], []
-            for head, request in (frame for body in bodies for frame in body.frames):
+            frames: list[Frame] = []
+            for new in (frame for body in bodies for frame in body.frames):
                 n += 1
-                data = framed(encode_payload(n, head, request))
-                noted.append((n, head.at, start))
+                data = framed(encode_payload(n, new.head, new.request))
+                noted.append((n, new.head.at, start))
+                frames.append(Frame(n=n, head=new.head, request=new.request, plain=new.plain))
                 parts.append(data)
                 start += len(data)
             self._write(segment, b"".join(parts))
@@ -128,9 +139,9 @@ class Store:
         for each in noted:
             segment.note(*each)
         segment.size = start
-        for body in bodies:
-            for head, _ in body.frames:
-                self.repeats.add(head.digest, head.at)
+        for frame in frames:
+            self.repeats.add(frame.head.digest, frame.head.at)
+        return frames
 
     def read(self, after: int) -> Frame | None:
         """Return the first readable frame behind number *after*, None when there is none. Raises OSError."""

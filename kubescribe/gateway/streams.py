@@ -14,7 +14,7 @@ from kubescribe.labels.clues import Clue
 from kubescribe.loki.encoding import encode_metadata, varint
 
 _STREAM, _LABELS, _ENTRY = 0x0A, 0x0A, 0x12
-_SAMPLED = 32
+_SAMPLED = 8
 _PREFIXES = [b"\x12" + varint(length) for length in range(1 << 14)]
 _SECOND = 1_000_000_000
 MAX_TIME = 2**63 - 1

@@ -14,9 +14,9 @@ from aggregator.logs.reading import NodeLines
 from aggregator.outlets.fleet import AgentStatus, Identity
 from aggregator.records import Page
 from aggregator.web.app import machines_app, observability_app, public_app
-from aggregator.web.credentials import Tokens
 from aggregator.web.guarding import Guard
 from aggregator.web.parts import WebParts
+from kubescribe.runtime.tokens import Tokens
 from kubescribe.wire.records import Presence, StreamHealth
 from tests.aggregator.outlets.conftest import Bench, ReplayJournal
 

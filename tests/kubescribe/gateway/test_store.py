@@ -10,7 +10,7 @@ from kubescribe.gateway.cursor import Cursor
 from kubescribe.gateway.errors import Busy, DiskFailed, TooLarge
 from kubescribe.gateway.frames import Frozen, Head
 from kubescribe.gateway.repeats import KEPT_NS, MAX_KEPT, Repeats, digest_of
-from kubescribe.gateway.store import Body, SpoolLimits, open_store
+from kubescribe.gateway.store import Body, NewFrame, SpoolLimits, open_store
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.room import Room
 from tests.kubescribe.gateway.house import ENOUGH, NOW
@@ -22,8 +22,8 @@ def body(*requests, at=NOW, digest=None):
     """Return a body of one frame for each of *requests*."""
     return Body(
         [
-            (
-                Head(
+            NewFrame(
+                head=Head(
                     at=at,
                     tenant="",
                     digest=digest or requests[0][:16].ljust(16, b"."),
@@ -31,7 +31,7 @@ def body(*requests, at=NOW, digest=None):
                     lines=1,
                     is_last=number == len(requests),
                 ),
-                request,
+                request=request,
             )
             for number, request in enumerate(requests, 1)
         ]
