@@ -65,12 +65,17 @@ _FACTS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningAggregator:
-    """An aggregator that listens; its `parts` have yet to be run, in this order of stopping."""
+    """
+    An aggregator that listens; its `parts` have yet to be run, in this order of stopping.
+
+    `loki` is the collector of its way to Loki, None without one: who has another way in this process adds it there.
+    """
 
     parts: Sequence[Part]
     http_url: str
     ingest_url: str
     metrics_url: str
+    loki: LokiCollector | None = None
 
 
 async def run(config: AggregatorConfig, stop: asyncio.Event) -> None:
@@ -104,9 +109,9 @@ async def assembled(
         parts, reception, link, web = _connect(
             config, registry, journal, state, guard, authenticator=authenticator, seen=pods.observe if pods else _ignore
         )
-        to_loki, routes = await stack.enter_async_context(_to_loki(config, registry, web, pods))
-        parts += to_loki
-        machines = machines_app(guard, routes)
+        to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
+        parts += to_loki.parts
+        machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
         ingest = await stack.enter_async_context(
@@ -123,7 +128,9 @@ async def assembled(
         )
         metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
         stack.push_async_callback(reception.close)
-        yield RunningAggregator(parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url)
+        yield RunningAggregator(
+            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=to_loki.collector
+        )
 
 
 def _store_url(config: AggregatorConfig) -> str:
@@ -271,6 +278,15 @@ def _connect(
     return parts, reception, link, web
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToLoki:
+    """The parts that bring things to Loki, what shippers may ask for, and what counts for them."""
+
+    parts: Sequence[Part] = ()
+    routes: Sequence[Route] = ()
+    collector: LokiCollector | None = None
+
+
 def _ignore(_: Sequence[Change]) -> None:
     pass
 
@@ -278,14 +294,14 @@ def _ignore(_: Sequence[Change]) -> None:
 @asynccontextmanager
 async def _to_loki(
     config: AggregatorConfig, registry: CollectorRegistry, web: WebParts, pods: PodIndex | None
-) -> AsyncIterator[tuple[list[Part], Sequence[Route]]]:
+) -> AsyncIterator[_ToLoki]:
     """
     Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki.
 
     With it the routes of the gateway; nothing of both without a --loki.
     """
     if config.loki.url is None or pods is None:
-        yield [], ()
+        yield _ToLoki()
         return
     async with (
         open_sender(config.loki, version=version_string()) as sender,
@@ -300,9 +316,11 @@ async def _to_loki(
         )
         pods.cluster = lambda: web.recorder.identity().cluster
         await pods.fill()
-        for collector in (LokiCollector(sender.numbers), outlet, gateway.collector):
-            registry.register(collector)
-        yield [*outlet.parts(), gateway.part, Part(name="loki", run=sender.run, stop=sender.stop)], gateway.routes
+        collector = LokiCollector(sender.numbers)
+        for each in (collector, outlet, gateway.collector):
+            registry.register(each)
+        loki = Part(name="loki", run=sender.run, stop=sender.stop)
+        yield _ToLoki(parts=[*outlet.parts(), gateway.part, loki], routes=gateway.routes, collector=collector)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

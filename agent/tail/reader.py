@@ -129,7 +129,7 @@ class Reader:
             self._live_inode = live
             self._chain.look()
         current = self._current or self._begin()
-        is_gone = live is None and not self._live_path.parent.exists()
+        is_gone = live is None and self._chain.is_gone()
         if current is None:
             return Look(is_gone=is_gone)
         held = 0

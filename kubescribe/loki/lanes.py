@@ -1,4 +1,4 @@
-"""One lane: takes what may go from its queue, sends it, does what the answer says; one request at a time, for ever."""
+"""One lane: takes what may go from its queue, sends it, does what the answer says; one request at a time."""
 
 import asyncio
 import contextlib
@@ -62,6 +62,7 @@ class Lane:
         self._sent_at = 0.0
         self._is_hurried = False
         self._new_bytes = 0
+        self.is_over = False
 
     def add(self, parcel: Parcel) -> None:
         """Queue *parcel* behind those of its stream."""
@@ -83,10 +84,14 @@ class Lane:
         self._queue.wake_failed()
         self._news.set()
 
+    @property
+    def tenant(self) -> Tenant:
+        """Whose lane it is."""
+        return self._tenant
+
     async def run(self) -> None:
-        """Send for ever."""
-        while True:
-            await self._due()
+        """Send until there was nothing to send for a long time; then `is_over`, and nothing may be added any more."""
+        while await self._due():
             async with self._tenant.gate.passage(), self._around.weather.passage():
                 now = self._around.clock.monotonic()
                 known = self._tenant.known
@@ -96,8 +101,8 @@ class Lane:
                     await self._carry(parcels)
             self._queue.forget_idle(self._around.clock.monotonic())
 
-    async def _due(self) -> None:
-        """Wait until something may be sent and it is not worth waiting for more."""
+    async def _due(self) -> bool:
+        """Wait until something may be sent and it is not worth waiting for more; False when nothing came for long."""
         limits, clock = self._around.limits, self._around.clock
         while True:
             self._news.clear()
@@ -105,24 +110,30 @@ class Lane:
             oldest = self._queue.oldest(now)
             if oldest is None:
                 at = self._queue.wakes_at()
+                if at is None and not await self._news_within(limits.idle_lane_seconds) and not self._queue:
+                    self.is_over = True
+                    return False
+                if at is None:
+                    continue
             elif self._is_hurried or self._is_full(now):
-                return
+                return True
             else:
                 at = min(
                     oldest + limits.linger_seconds,
                     max(oldest + limits.idle_linger_seconds, self._sent_at + limits.linger_seconds),
                 )
                 if at <= now:
-                    return
-            await self._news_within(None if at is None else max(at - now, 0.001))
+                    return True
+            await self._news_within(max(at - now, 0.001))
 
     def _is_full(self, now: float) -> bool:
         return self._queue.is_full(now, self._around.clock.now_ns(), self._tenant.pacer.max_bytes, self._tenant.known)
 
-    async def _news_within(self, seconds: float | None) -> None:
+    async def _news_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
+        return self._news.is_set()
 
     async def _carry(self, parcels: list[Parcel]) -> None:
         clock = self._around.clock
@@ -218,6 +229,10 @@ class Lane:
     def _misconfigured(self, parcels: list[Parcel], status: int, said: str) -> None:
         self._put_back(parcels)
         self._tenant.gate.failed()
+        limits = self._around.limits
+        for labels in dict.fromkeys(parcel.labels for parcel in parcels):
+            # Should it be this content that somebody on the way refuses, and no setting, others go first.
+            self._pause(self._queue.stream(labels), 0.0, limits.first_retry_seconds, limits.max_setting_seconds)
         if self._tenant.told != (status or -1):
             self._tenant.told = status or -1
             _log.error("loki.setting_wrong", status=status, said=said, tenant=self._tenant.name, hint=_hint(status))

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import gateway, memory_agent
 from benchmarks.fleet import requests_of, warnings
 from benchmarks.journal_file import living, until_living
+from benchmarks.lagging import StreamState, lagging, last_warnings, told
 from benchmarks.whole_path import Heard, PathBroken, check
 from kubescribe.gateway.messages import Push as PushMessage
 
@@ -120,3 +121,26 @@ def test_a_push_of_the_gateway_has_the_same_lines_in_either_format_and_none_twic
     assert [len(each) for each in lines] == [4000, 4000]
     assert not {at for at, _ in lines[0]} & {at for at, _ in lines[1]}
     assert [(int(at), line) for stream in of_json for at, line in stream["values"]] == lines[0]
+
+
+def test_a_fleet_that_did_not_catch_up_says_which_streams_lag_and_why() -> None:
+    rows = [StreamState("pods/node=a", 9, "spool-a", 1), StreamState("pods/node=b", 4, "spool-b", 3)]
+    item = {"agent": "node/b", "connected": False, "streams": [{"name": "pods/node=b", "state": "blind"}]}
+
+    late = lagging(rows, ["a", "b", "c"], 5)
+    first, of_c, of_b = told(late, [item], at_ns=5, now_ns=2_000_000_004, of=3)
+
+    assert [row.name for row in late] == ["pods/node=c", "pods/node=b"]
+    assert "2 of 3 streams" in first
+    assert "never complete, held by nobody; its agent: not in /agents" in of_c
+    assert "complete 2.0 s ago, held by spool-b since term 3" in of_b
+    assert '"connected": false' in of_b
+    assert '"state": "blind"' in of_b
+
+
+def test_of_a_log_s_warnings_the_last_are_told() -> None:
+    head, *lines = last_warnings("aggregator", [f"warning {number}" for number in range(20)])
+
+    assert "the last 8 of 20" in head
+    assert [line.strip() for line in lines] == [f"warning {number}" for number in range(12, 20)]
+    assert last_warnings("leader", []) == ["  leader: no warnings"]

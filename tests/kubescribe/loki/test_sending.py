@@ -303,3 +303,12 @@ async def test_a_push_without_entries_is_a_mistake_of_the_caller():
     async with fake_loki() as loki, sending(loki.url) as sender:
         with pytest.raises(ValueError, match="without an entry"):
             await sender.submit(replace(push_of("web", "x"), count=0))
+
+
+async def test_a_tenant_that_has_nothing_to_send_costs_nothing_after_a_while():
+    async with fake_loki() as loki, sending(loki.url, replace(QUICK, idle_lane_seconds=0.02)) as sender:
+        await outcomes(sender, push_of("web", "one", tenant="once"))
+        await until(lambda: not sender._lanes and not sender._tenants and not sender._tasks)
+
+        assert await outcomes(sender, push_of("web", "two", at=NOW + 1, tenant="once")) == [Outcome(accepted=1)]
+        assert loki.lines(labels_of("web")) == ["one", "two"]
