@@ -71,6 +71,7 @@ async def open_line_parts(
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
+                free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))
             # Before the sender, whose outcomes it waits for.

@@ -27,7 +27,7 @@ from kubescribe.gateway.intake import Api, Intake, Received, Understood
 from kubescribe.gateway.naming import Naming
 from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
 from kubescribe.gateway.spool import Spool, open_spool
-from kubescribe.gateway.store import Body, SpoolLimits
+from kubescribe.gateway.store import FREE_FLOOR, Body, SpoolLimits
 from kubescribe.loki.pushes import Sender
 from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.runtime.tasks import Part
@@ -177,10 +177,15 @@ async def open_gateway(
     finder: PodFinder,
     *,
     pod_labels: Sequence[str] = (),
+    free_floor: float = FREE_FLOOR,
     room: RoomOf = room_of,
 ) -> AsyncIterator[Gateway]:
-    """Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError."""
-    limits = SpoolLimits(max_bytes=config.spool_bytes)
+    """
+    Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError.
+
+    *free_floor* is the share of the disk that stays free.
+    """
+    limits = SpoolLimits(max_bytes=config.spool_bytes, free_floor=free_floor)
     async with open_spool(folder, limits, room=room) as spool:
         forwarder = Forwarder(spool, sender, GatewayNumbers())
         intake = Intake.of(
