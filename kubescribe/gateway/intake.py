@@ -14,9 +14,13 @@ from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
 from kubescribe.gateway.packing import Packed, pack
+from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json, check_push
 from kubescribe.gateway.repeats import Repeats, digest_of
 from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
+
+_KEPT_PLAIN_BYTES = 4 * 2**20
+"""What a body may take beside its compressed frames until it is written: bodies wait for the disk, many at once."""
 
 Api = Literal["loki", "otlp"]
 
@@ -65,6 +69,7 @@ class Intake:
         if self._knows(digest, received.at):
             return Understood(digest=digest, body=None, is_repeat=True, found={})
         packed = self._packed(received, body)
+        is_kept = sum(len(draft.plain) for draft in packed.drafts) <= _KEPT_PLAIN_BYTES
         frames = [
             NewFrame(
                 head=Head(
@@ -76,7 +81,7 @@ class Intake:
                     is_last=draft is packed.drafts[-1],
                 ),
                 request=draft.request,
-                plain=draft.plain,
+                plain=draft.plain if is_kept else b"",
             )
             for draft in packed.drafts
         ]
@@ -87,10 +92,13 @@ class Intake:
         if received.api == "otlp":
             if kind not in (JSON, PROTOBUF):
                 raise BadPush(f"content type: {kind[:100]!r} is not supported")
+            check_otlp_json(body) if kind == JSON else check_otlp(body)
             read = otlpjson.streams_of if kind == JSON else otlp.streams_of
             return pack(read(body, now_ns=received.at), self._naming)
         if kind == JSON:
+            check_loki_json(body)
             return pack(lokijson.streams_of(body), self._naming)
         whole = unpacked(body, self.max_bytes)
+        check_push(whole)
         request, streams = lokiproto.streams_of(whole)
         return pack(streams, self._naming, request=body if request is whole else compress(request), plain=request)

@@ -68,7 +68,8 @@ def scan(path: Path, *, before: int | None) -> Scanned:
     """
     Read the segment at *path*, behind which that with the frame *before* comes, None for the last. Raises OSError.
 
-    A frame that the next one has a place for was refused, and could not be cut off then. Of the last one a body of which the last frame is missing is left out: it was torn off, and never acknowledged.
+    A frame that the next one has a place for was refused, and could not be cut off then. Of the last one a body of
+    which the last frame is missing is left out: it was torn off, and never acknowledged.
     """
     data = path.read_bytes()
     segment = Segment(path)
