@@ -29,6 +29,12 @@ from kubescribe.loki.queues import Known
 from kubescribe.loki.room import Room
 from kubescribe.runtime.clock import Clock, SystemClock
 
+_PUSH_BYTES = 2048
+"""What a push that waits takes in memory besides its bytes: a million of one letter each would be two gigabytes."""
+
+MAX_TENANTS = 64
+"""Of which something is remembered while nothing of theirs waits: whoever pushes may name a new one each time."""
+
 
 class LokiSender:
     """Implements kubescribe.loki.pushes.Sender. `run` has to be running for anything to be sent."""
@@ -56,7 +62,7 @@ class LokiSender:
             weather_cleared=self._wake,
         )
         self._tenants: dict[str, Tenant] = {}
-        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._lanes: dict[tuple[str, int], tuple[Lane, asyncio.Task[None]]] = {}
         self._open: set[Ticket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -73,7 +79,7 @@ class LokiSender:
         """
         if push.count < 1 or not push.entries:
             raise ValueError("a push without an entry")
-        size = len(push.entries)
+        size = len(push.entries) + len(push.labels) + _PUSH_BYTES
         if self._is_stopping or not await self._room.enter(push.tenant, push.labels, size):
             raise SenderStopped("the way to Loki was stopped")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -104,7 +110,7 @@ class LokiSender:
         """Take nothing more, send what waits for at most *grace_seconds*, and end; the rest is not acknowledged."""
         self._is_stopping = True
         self._room.close()
-        for lane in self._lanes.values():
+        for lane, _ in self._lanes.values():
             lane.hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
@@ -127,17 +133,19 @@ class LokiSender:
     def _queue(self, parcel: Parcel) -> None:
         name = parcel.ticket.push.tenant
         key = (name, zlib.crc32(parcel.labels.encode()) % self.limits.lanes)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Lane(self._tenant(name), self._around)
+        known = self._lanes.get(key)
+        if known is None:
+            lane = Lane(self._tenant(name), self._around)
             task = asyncio.create_task(lane.run(), name=f"loki lane {name}/{key[1]}")
             # `run` cancels and awaits them; one that fails ends the sender.
             self._tasks.add(task)
             task.add_done_callback(self._lane_ended)
-        lane.add(parcel)
+            known = self._lanes[key] = (lane, task)
+        known[0].add(parcel)
 
     def _tenant(self, name: str) -> Tenant:
         if name not in self._tenants:
+            self._forget_idle_tenants()
             self._tenants[name] = Tenant(
                 name=name,
                 gate=self._gate(self.limits.max_setting_seconds, patience=1),
@@ -146,8 +154,18 @@ class LokiSender:
             )
         return self._tenants[name]
 
+    def _forget_idle_tenants(self) -> None:
+        """Let go of tenants of whom nothing waits, down to as many as may be remembered; the eldest first."""
+        for name in list(self._tenants):
+            if len(self._tenants) < MAX_TENANTS:
+                return
+            if not self._room.holds(name):
+                del self._tenants[name]
+                for key in [key for key in self._lanes if key[0] == name]:
+                    self._lanes.pop(key)[1].cancel()
+
     def _wake(self) -> None:
-        for lane in self._lanes.values():
+        for lane, _ in self._lanes.values():
             lane.wake()
 
     def _lane_ended(self, task: "asyncio.Task[None]") -> None:

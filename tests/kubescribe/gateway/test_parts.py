@@ -58,5 +58,7 @@ def test_what_a_shipper_sends_after_an_hour_of_silence_is_no_bomb():
     record = {"timeUnixNano": str(NOW), "body": {"stringValue": "GET /cart 200"}, "attributes": [attribute] * 5}
     check_otlp_json(json.dumps([record] * (9 * MIB // 400)).encode())
 
-    entry = encode_entry(NOW, b"Traceback:\n  at cart.pay(cart.py)\n" * 15, encode_metadata({"pod": "web", "node": "n1"}))
+    entry = encode_entry(
+        NOW, b"Traceback:\n  at cart.pay(cart.py)\n" * 15, encode_metadata({"pod": "web", "node": "n1"})
+    )
     check_push(encode_stream('{a="b"}', entry * (29 * MIB // len(entry))))
