@@ -181,6 +181,12 @@ class LogsConfig:
         " that the file's path gives them.",
         why="a pod is known within a second unless the API server is away",
     )
+    backlog_seconds: float = setting(
+        3600.0,
+        between(DURATION, 0.0, 7 * 86_400.0),
+        help="At the very first start, lines that are older than this are left where they are; --profile standalone.",
+        why="a node keeps days of lines, and Loki takes none that are an hour behind the newest of their stream",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -274,7 +274,8 @@ class RecordQuery:
     The parameters of `GET changes` and of its kin.
 
     `start` (`from` in the API) and `after` are exclusive, `to` inclusive; the times are of `observedAt`, ns. `after` is
-    a seq: records above it in ascending order, below it in descending order. None and "" mean: any.
+    a seq: records above it in ascending order, below it in descending order. None and "" mean: any. With
+    `without_lines` gaps are left out that are about lines of containers only.
     """
 
     start: int | None = None
@@ -289,6 +290,7 @@ class RecordQuery:
     q: str = ""
     limit: int = 100
     ascending: bool = False
+    without_lines: bool = False
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)

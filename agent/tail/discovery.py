@@ -31,6 +31,8 @@ class Discovery:
         self._folder = folder
         self._notifier = notifier
         self._known: dict[str, dict[str, frozenset[int]]] = {}
+        self.is_told = False
+        """Whether new pods are told: not without inotify, nor before the folder of all logs is there."""
 
     def look_at(self, changed: Iterable[tuple[Path, str]]) -> list[Found]:
         """Return what is new about those containers where something *changed*: (folder, name in it)."""
@@ -46,7 +48,7 @@ class Discovery:
 
     def look_everywhere(self) -> list[Found]:
         """Return what is new about all containers."""
-        self._watch(self._folder)
+        self.is_told = self._watch(self._folder)
         names = {*_folders(self._folder), *self._known}
         return [found for pod in sorted(names) for found in self._pod(pod)]
 
@@ -72,9 +74,8 @@ class Discovery:
             if before.get(container) != restarts
         ]
 
-    def _watch(self, folder: Path) -> None:
-        if self._notifier is not None:
-            self._notifier.watch(folder)
+    def _watch(self, folder: Path) -> bool:
+        return self._notifier is not None and self._notifier.watch(folder)
 
 
 def _folders(folder: Path) -> list[str]:

@@ -117,11 +117,9 @@ class Tailer:
     # Finding.
 
     async def _discover(self, discovery: Discovery) -> None:
-        seconds = self._settings.scan_seconds
         if self._notifier is not None:
-            seconds = self._settings.notified_scan_seconds
             asyncio.get_running_loop().add_reader(self._notifier.descriptor, self._names_changed.set)
-        due = self._monotonic() + seconds
+        due = self._monotonic() + self._scan_seconds(discovery)
         while True:
             try:
                 async with asyncio.timeout(max(0.0, due - self._monotonic())):
@@ -139,7 +137,10 @@ class Tailer:
                 begun = self._monotonic()
                 self._found(await self._in_thread(discovery.look_everywhere))
                 # A folder of many thousands takes long to look through: a fiftieth of the time at most goes there.
-                due = self._monotonic() + max(seconds, 50 * (self._monotonic() - begun))
+                due = self._monotonic() + max(self._scan_seconds(discovery), 50 * (self._monotonic() - begun))
+
+    def _scan_seconds(self, discovery: Discovery) -> float:
+        return self._settings.notified_scan_seconds if discovery.is_told else self._settings.scan_seconds
 
     def _found(self, all_found: Sequence[Found]) -> None:
         for found in all_found:
@@ -293,8 +294,10 @@ class Tailer:
             await self._save()
 
     async def _save(self) -> None:
+        # Before anything is told: a place that moves on meanwhile may lie behind lines of whose refusal nobody knows.
+        news = self._states.news(self.tails.values())
         await self._outcomes.tell_refused()
-        if not await self._states.save(self.tails.values()):
+        if not await self._states.save(news):
             self.counts.store_failures += 1
 
 

@@ -22,7 +22,7 @@ from aggregator.records import (
     SnapshotStage,
     StreamRow,
 )
-from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.records import Change, Gap, Presence
 
 MAX_SPOOLS = 10_000
 """Spools whose last batch is known: each node that ever was has left one. One that was forgotten and comes back is told
@@ -99,6 +99,7 @@ class Draft:
     tally: Counter[str] = field(default_factory=Counter)
     nodes: list[Head] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    seen: list[Change] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0

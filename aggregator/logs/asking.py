@@ -50,13 +50,14 @@ class LogQuery:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Target:
-    """A pod whose lines are meant; `gone_at` is when it was deleted, ns, 0 while it lives."""
+    """A pod whose lines are meant; `gone_at` (ns) is 0 while it lives, `created_at` where it is not known."""
 
     pod: LinePod
     uid: str
     node: str
     workload: Workload
     gone_at: int = 0
+    created_at: int = 0
 
     @property
     def title(self) -> str:

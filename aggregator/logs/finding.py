@@ -57,7 +57,16 @@ class _Item(msgspec.Struct, gc=False, rename="camel"):
     body: msgspec.Raw = msgspec.Raw(b"")
 
 
+class _Meta(msgspec.Struct, gc=False, rename="camel"):
+    creation_timestamp: str = ""
+
+
+class _Created(msgspec.Struct, gc=False):
+    metadata: _Meta
+
+
 _ITEM = msgspec.json.Decoder(_Item)
+_CREATED = msgspec.json.Decoder(_Created)
 
 
 async def find_targets(journal: Pods, query: LogQuery) -> Found:
@@ -129,7 +138,15 @@ def _target(item: _Item) -> Target | None:
         node=item.node or facts.node,
         workload=workload_of(facts),
         gone_at=from_rfc3339(item.observed_at) if item.gone else 0,
+        created_at=_created_at(item.body),
     )
+
+
+def _created_at(body: msgspec.Raw) -> int:
+    try:
+        return from_rfc3339(_CREATED.decode(body).metadata.creation_timestamp)
+    except ValueError:
+        return 0
 
 
 def _is_meant(query: LogQuery, target: Target) -> bool:

@@ -43,6 +43,10 @@ _ASK_SECONDS = 3_600.0
 _AGAIN_SECONDS = 1.0
 _MAX_AGAIN_SECONDS = 10.0
 _CATCH_UP_LINES = 5_000
+_OVERLAP = 2 * 10**9
+"""ns: an agent that is asked again begins so much before the last line: one of another container may have been late."""
+
+_MAX_RECENT_LINES = 20_000
 _HELD_LINES = 10_000
 """What may wait to be put in order; more goes on unordered."""
 
@@ -109,7 +113,8 @@ class _Pump:
 
     targets: list[Target]
     last_at: int = 0
-    last: set[tuple[int, str, str, str]] = field(default_factory=set)
+    recent: dict[tuple[int, str, str, str], None] = field(default_factory=dict)
+    """What was told in the last moments, in the order in which it was."""
     is_live: bool = False
 
 
@@ -244,7 +249,7 @@ class Tail:
     async def _listen(self, session: Session, pump: _Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
         asked = replace(self.query, follow=True).of_node(
-            [it.pod for it in pump.targets], limit=limit, since=pump.last_at
+            [it.pod for it in pump.targets], limit=limit, since=max(0, pump.last_at - _OVERLAP)
         )
         heard = False
         answer = session.request(LINES, encode_line_query(asked), _ASK_SECONDS)
@@ -270,14 +275,15 @@ class Tail:
     def _take(self, pump: _Pump, lines: Sequence[LogLine]) -> None:
         new: list[LogLine] = []
         for line in lines:
-            if line.at <= pump.last_at and line.identity in pump.last:
+            if line.identity in pump.recent:
                 continue
-            if line.at > pump.last_at:
-                pump.last_at = line.at
-                pump.last.clear()
-            if line.at == pump.last_at:
-                pump.last.add(line.identity)
+            pump.last_at = max(pump.last_at, line.at)
+            pump.recent[line.identity] = None
             new.append(line)
+        while pump.recent and (
+            next(iter(pump.recent))[0] < pump.last_at - _OVERLAP or len(pump.recent) > _MAX_RECENT_LINES
+        ):
+            del pump.recent[next(iter(pump.recent))]
         if self._backlog is not None and not pump.is_live:
             self._backlog.add(new)
             return

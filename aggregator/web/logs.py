@@ -114,6 +114,7 @@ class Logs:
                     await response.write(self._bookmark())
                 beat_at = loop.time() + _BEAT_SECONDS
                 dropped, notices, lines = sink.take()
+                self._parts.hub.metrics.dropped_lines.inc(dropped)
                 said = [encode(body) for body in notices_of(dropped, notices)] + lines
                 if said:
                     # Waits for a peer that does not read; what comes meanwhile is the sink's to drop.

@@ -45,14 +45,14 @@ def unwrapped(body: bytes, encoding: str, max_bytes: int, *, api: Literal["loki"
         raise BadPush(f"the body is no {encoding}: {error}") from error
 
 
-def unpacked(body: bytes, max_bytes: int) -> bytes:
+def unpacked(body: bytes, max_bytes: int) -> memoryview:
     """Return what snappy's block format holds. Raises BadPush, or TooLarge beyond *max_bytes*."""
     try:
         # The length is told in the first bytes: a lie must not make us allocate.
         length = cramjam.snappy.decompress_raw_len(body)
         if length > max_bytes:
             raise TooLarge(f"the body holds {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
-        return bytes(cramjam.snappy.decompress_raw(body))
+        return memoryview(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise BadPush(f"the body is not in snappy's block format: {error}") from error
 

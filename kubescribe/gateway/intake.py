@@ -19,9 +19,6 @@ from kubescribe.gateway.repeats import Repeats, digest_of
 from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
 
-_KEPT_PLAIN_BYTES = 4 * 2**20
-"""What a body may take beside its compressed frames until it is written: bodies wait for the disk, many at once."""
-
 Api = Literal["loki", "otlp"]
 
 
@@ -69,7 +66,6 @@ class Intake:
         if self._knows(digest, received.at):
             return Understood(digest=digest, body=None, is_repeat=True, found={})
         packed = self._packed(received, body)
-        is_kept = sum(len(draft.plain) for draft in packed.drafts) <= _KEPT_PLAIN_BYTES
         frames = [
             NewFrame(
                 head=Head(
@@ -81,7 +77,7 @@ class Intake:
                     is_last=draft is packed.drafts[-1],
                 ),
                 request=draft.request,
-                plain=draft.plain if is_kept else b"",
+                regions=draft.regions,
             )
             for draft in packed.drafts
         ]
@@ -101,4 +97,5 @@ class Intake:
         whole = unpacked(body, self.max_bytes)
         check_push(whole)
         request, streams = lokiproto.streams_of(whole)
-        return pack(streams, self._naming, request=body if request is whole else compress(request), plain=request)
+        packed = body if request is whole else compress(bytes(request))
+        return pack(streams, self._naming, request=packed, size=len(request))

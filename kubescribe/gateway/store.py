@@ -59,7 +59,7 @@ class NewFrame:
 
     head: Head
     request: bytes
-    plain: bytes = b""
+    regions: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +124,17 @@ class Store:
         n = self.last_n
         try:
             segment = self._segment(sum(body.size for body in bodies), n + 1)
-            start, noted, parts = segment.size, [], []
+            start, noted = segment.size, []
             frames: list[Frame] = []
+            parts: list[bytes] = []
             for new in (frame for body in bodies for frame in body.frames):
                 n += 1
-                data = framed(encode_payload(n, new.head, new.request))
+                data = framed(*encode_payload(n, new.head, new.request))
                 noted.append((n, new.head.at, start))
-                frames.append(Frame(n=n, head=new.head, request=new.request, plain=new.plain))
-                parts.append(data)
-                start += len(data)
-            self._write(segment, b"".join(parts))
+                frames.append(Frame(n=n, head=new.head, request=new.request, regions=new.regions))
+                parts += data
+                start += sum(map(len, data))
+            self._write(segment, parts)
         except OSError as error:
             raise DiskFailed(f"the disk does not take it: {error.strerror}") from error
         for each in noted:
@@ -231,9 +232,9 @@ class Store:
             self.segments.append(segment)
         return segment
 
-    def _write(self, segment: Segment, data: bytes) -> None:
+    def _write(self, segment: Segment, parts: Sequence[bytes]) -> None:
         try:
-            write_all(self._active, data)
+            write_all(self._active, parts)
             os.fdatasync(self._active)
         except OSError:
             # Nothing of it counts; where even this fails, the next start cuts it, or the next write begins anew.

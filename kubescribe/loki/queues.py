@@ -16,6 +16,11 @@ _BEHIND_NS = 45 * 60 * 10**9
 """Loki refuses what is an hour older than its stream's newest entry (half of max_chunk_age); other senders may have
 moved that up to now, so what is older than this may be refused."""
 
+_HOT_BYTES = 2**20
+"""A second: a third of what Loki takes of one stream by default. Such a stream may be refused, so it travels alone."""
+
+_HOT_SECONDS = 10.0
+
 CAUTION_SECONDS = 600.0
 """How long a stream that was refused travels alone."""
 
@@ -50,6 +55,17 @@ class StreamQueue:
     caution_until: float = 0.0
     max_bytes: int = NO_LIMIT
     """Of one request, until `caution_until`: what is above a stream's own burst never passes."""
+
+    _counted_from: float = 0.0
+    _counted_bytes: int = 0
+
+    def count(self, content_bytes: int, now: float) -> None:
+        """Take that so much goes out now; a stream that is hot by it travels alone from now on."""
+        if now - self._counted_from > _HOT_SECONDS:
+            self._counted_from, self._counted_bytes = now, 0
+        self._counted_bytes += content_bytes
+        if self._counted_bytes > _HOT_BYTES * _HOT_SECONDS:
+            self.beware(Caution.ALONE, now)
 
     def sleep(self, until: float) -> None:
         """Send nothing of this stream before *until*."""
@@ -98,7 +114,8 @@ class StreamQueue:
 
     def forgettable(self, now: float) -> bool:
         """Tell whether nothing is lost when this queue is dropped."""
-        return not self.parcels and now >= self.sleeps_until and now >= self.caution_until
+        is_quiet = now >= self.sleeps_until and now >= self.caution_until and now - self._counted_from > _HOT_SECONDS
+        return not self.parcels and is_quiet
 
     def _is_behind(self, wall_ns: int) -> bool:
         head = self.parcels[0][0]
@@ -114,10 +131,8 @@ class LaneQueue:
     def __init__(self) -> None:
         self._streams: dict[str, StreamQueue] = {}
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes of all parcels in it."""
-        return sum(queue.waiting_bytes for queue in self._streams.values())
+    def __bool__(self) -> bool:
+        return any(queue.parcels for queue in self._streams.values())
 
     def stream(self, labels: str) -> StreamQueue:
         """Return the queue of a stream, made if there is none."""
@@ -180,6 +195,7 @@ class LaneQueue:
             if not part:
                 continue
             taken += part
+            queue.count(sum(parcel.content_bytes for parcel in part), now)
             room -= sum(parcel.size for parcel in part)
             served.append(labels)
             if caution is not Caution.NONE or room <= 0 or len(served) >= _MAX_STREAMS:

@@ -144,6 +144,14 @@ async def test_it_works_without_inotify(node, eventually):
         await eventually(lambda: len(node.lines()) == 10)
 
 
+async def test_the_folder_of_all_logs_may_come_later(node, eventually):
+    node.folder.rmdir()
+    async with node.tailing():
+        log = node.container()
+        log.write(["hello"])
+        await eventually(node.lines)
+
+
 async def test_dockers_files_behind_symbolic_links_are_read(node, eventually, tmp_path):
     target = tmp_path / "json.log"
     at = to_rfc3339(time.time_ns())
@@ -175,6 +183,26 @@ async def test_what_was_deleted_unread_is_told_with_its_bytes(node, eventually):
         lost = 40 - len(node.lines())
         assert lost > 0
         assert tailer.counts.gap_bytes["logRotated"] >= lost * 100
+
+
+async def test_what_was_deleted_of_a_container_that_was_restarted_while_nobody_looked_is_told(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+    log.write(texts(10, 20))
+    log.restart()
+    log.write(texts(20, 30))
+    # Of the instances that have ended the kubelet keeps the last: the one with unread lines goes.
+    log.restart()
+    log.write(texts(30, 40))
+
+    async with node.tailing():
+        await eventually(lambda: node.gaps)
+        await eventually(lambda: len(node.lines()) == 30)
+
+    (gap,) = node.gaps
+    assert (gap.cause, gap.outcome, gap.stream) == ("logDeleted", "lost", "logs/shop/web-0/app")
 
 
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):

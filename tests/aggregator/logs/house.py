@@ -86,10 +86,13 @@ class Node:
         self.under_way = 0
 
     def write(self, pod: str, at: float, text: str, *, restart: int = 0, container: str = "app") -> None:
+        self.write_at(START + int(at * SECOND), pod, text, restart=restart, container=container)
+
+    def write_at(self, at: int, pod: str, text: str, *, restart: int = 0, container: str = "app") -> None:
         folder = self.folder / f"shop_{pod}_uid-{pod}" / container
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{restart}.log").open("ab") as file:
-            file.write(f"{to_rfc3339(START + int(at * SECOND))} stdout F {text}\n".encode())
+            file.write(f"{to_rfc3339(at)} stdout F {text}\n".encode())
 
     async def request(
         self,

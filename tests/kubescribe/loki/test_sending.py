@@ -334,3 +334,41 @@ async def test_a_push_without_entries_is_a_mistake_of_the_caller():
     async with fake_loki() as loki, sending(loki.url) as sender:
         with pytest.raises(ValueError, match="without an entry"):
             await sender.submit(replace(push_of("web", "x"), count=0))
+
+
+async def test_a_tenant_that_has_nothing_to_send_costs_nothing_after_a_while():
+    async with fake_loki() as loki, sending(loki.url, replace(QUICK, idle_lane_seconds=0.02)) as sender:
+        await outcomes(sender, push_of("web", "one", tenant="once"))
+        await until(lambda: not sender._lanes and not sender._tenants and not sender._tasks)
+
+        assert await outcomes(sender, push_of("web", "two", at=NOW + 1, tenant="once")) == [Outcome(accepted=1)]
+        assert loki.lines(labels_of("web")) == ["one", "two"]
+
+
+@pytest.mark.parametrize("text", ["<html>The plain HTTP request was sent to HTTPS port</html>", "who are you"])
+async def test_a_400_of_somebody_who_is_no_loki_drops_nothing(text):
+    is_loki = False
+
+    def decide(_request):
+        return None if is_loki else (400, text)
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        waiting = await sender.submit(push_of("web", "kept"))
+        await until(lambda: sender.numbers.pushes["400"] >= 2)
+        assert not waiting.done()
+
+        is_loki = True
+
+        assert await waiting == Outcome(accepted=1)
+
+
+async def test_a_400_in_new_words_of_a_loki_that_took_other_things_drops_what_it_is_about():
+    def decide(request):
+        return (400, "new words") if "bad" in request.lines else None
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        await outcomes(sender, push_of("web", "good"))
+
+        results = await outcomes(sender, push_of("web", "bad", at=NOW + 1), push_of("web", "better", at=NOW + 2))
+
+        assert results == [Outcome(accepted=0, rejected={"other": 1}), Outcome(accepted=1)]

@@ -105,6 +105,22 @@ async def test_streams_for_which_there_is_no_place_wait_until_there_is():
         assert await third == Outcome(accepted=1)
 
 
+async def test_what_was_refused_is_told_of_the_push_that_held_it_and_of_no_other():
+    now = time.time_ns()
+    async with running_loki(Limits(max_line_bytes=100)) as loki, sending(loki.url) as sender:
+        # One stream, as the pods of a workload have it; one request, of which Loki says how many it refused.
+        first, second, third = await outcomes(
+            sender,
+            push_of("web", "a", at=now),
+            push_of("web", "b", "x" * 200, at=now + 10),
+            push_of("web", "c", at=now + 20),
+        )
+
+        assert (first, third) == (Outcome(accepted=1), Outcome(accepted=1))
+        assert second == Outcome(accepted=1, rejected={"line_too_long": 1})
+        assert lines_of(loki, labels_of("web")) == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("what", ["long", "old", "new"])
 async def test_of_a_push_with_bad_entries_the_good_ones_arrive_and_the_bad_ones_are_counted(what):
     now = time.time_ns()

@@ -1,0 +1,257 @@
+"""
+Every line once: numbered lines are written, rotated and compressed while the shipper is killed and Loki misbehaves.
+
+What is missing in the end must be none, or a Gap must cover the time between the lines beside it; what Loki holds twice
+after its own de-duplication must be none. The moments are drawn from a seed. The long forms are soaks.
+"""
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import daemons
+from benchmarks.memory import peak_bytes
+from simulator.logs.sequence import Account
+from simulator.loki.app import RunningLoki, running_loki
+from simulator.loki.limits import Limits, unlimited
+
+SHIPPER = (sys.executable, "-m", "tests.chaos.shipper")
+GENERATOR = (sys.executable, "-m", "simulator.logs.generate")
+MIB = 2**20
+MEMORY_BYTES = 48 * MIB
+"""What may be on its way (16 MiB) as text, encoded and compressed; not what waits in the files."""
+
+LONG_EVERY = 397
+"""So many lines there is one of 40 KB, which the runtime writes in parts."""
+
+Options = tuple[str, ...]
+RATE_LIMITED = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest"
+
+
+@dataclass
+class Node:
+    """A folder of logs, who ships it, and the Loki it goes to."""
+
+    logs: Path
+    loki: RunningLoki
+    shipper: daemons.Daemon
+    written: dict[str, int] = field(default_factory=dict)
+    query: str = ""
+    """Which lines count; "" for all."""
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Return the Gaps that were told, each as it was told last."""
+        try:
+            lines = (self.shipper.folder / "data" / "gaps.ndjson").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return list({gap["id"]: gap for line in lines if line.endswith("}") and (gap := json.loads(line))}.values())
+
+    def account(self) -> Account:
+        """Return which of the numbered lines Loki would show."""
+        account = Account()
+        account.add(entry.line for entry in self.loki.entries(self.query))
+        return account
+
+    async def generated(self, *options: str) -> dict[str, int]:
+        """Write lines as a process, as asked, and return how many there are of each container."""
+        process = await asyncio.create_subprocess_exec(
+            *GENERATOR, "--folder", str(self.logs), *options, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        written: dict[str, int] = json.loads(out)
+        self.written.update(written)
+        return written
+
+    async def until_whole(self, seconds: float) -> None:
+        """Wait until everything written is in Loki, or is missing and a Gap says so."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while left := uncovered(self):
+            if asyncio.get_running_loop().time() > deadline:
+                pytest.fail(f"not within {seconds:g} s: {left}; gaps: {self.gaps()}")
+            await asyncio.sleep(0.2)
+
+
+def uncovered(node: Node) -> list[str]:
+    """Return what is missing without a Gap over the time between the lines beside it, a line for each container."""
+    missing = node.account().missing(node.written)
+    if not missing:
+        return []
+    at: dict[str, dict[int, int]] = {}
+    for entry in node.loki.entries(node.query):
+        container, number = entry.line.split(" ", 2)[:2]
+        at.setdefault(container.removeprefix("seq="), {})[int(number.removeprefix("n="))] = entry.at
+    gaps = node.gaps()
+    found = []
+    for container, numbers in missing.items():
+        of_it = [gap for gap in gaps if gap["stream"].endswith(f"/{container}/app")]
+        known = at.get(container, {})
+        for number in numbers:
+            before = max((known[n] for n in known if n < number), default=0)
+            after = min((known[n] for n in known if n > number), default=2**63)
+            if not any(gap["from"] <= after and before <= gap["to"] for gap in of_it):
+                found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
+                break
+    return found
+
+
+@asynccontextmanager
+async def node_in(folder: Path, limits: Limits) -> AsyncIterator[Node]:
+    logs = folder / "pods"
+    logs.mkdir()
+    async with running_loki(limits) as loki:
+        shipper = daemons.Daemon(
+            "shipper",
+            folder / "shipper",
+            ["--logs", str(logs), "--data", str(folder / "shipper" / "data"), "--loki", loki.url],
+            ready="shipper.running",
+            command=SHIPPER,
+        )
+        async with daemons.running(shipper):
+            yield Node(logs, loki, shipper)
+
+
+async def misbehave(loki: RunningLoki, draw: random.Random) -> None:
+    """Be as bad as a Loki is on its worst day, a fault after the other, for ever."""
+    while True:
+        await asyncio.sleep(draw.uniform(0.05, 0.4))
+        match draw.randrange(7):
+            case 0:
+                loki.faults.answer(500, draw.randrange(1, 5))
+            case 1:
+                loki.faults.answer(503, 2, retry_after="1")
+            case 2:
+                loki.faults.answer(429, 2, text=RATE_LIMITED)
+            case 3 | 4 | 5 as which:
+                loki.faults.cut(("before", "halfway", "after")[which - 3], draw.randrange(1, 4))
+            case _:
+                await loki.down()
+                try:
+                    await asyncio.sleep(draw.uniform(0.1, 0.6))
+                finally:
+                    await loki.up()
+
+
+async def kill(victim: daemons.Daemon, draw: random.Random) -> None:
+    """Kill -9 and start again, for ever."""
+    while True:
+        await asyncio.sleep(draw.uniform(0.2, 1.2))
+        await victim.kill()
+        await asyncio.sleep(draw.uniform(0.0, 0.3))
+        await victim.start()
+
+
+async def written_on_a_bad_day(node: Node, draw: random.Random, *, seconds: float, rate: int, options: Options) -> None:
+    """Write numbered lines while the shipper is killed and Loki misbehaves, and wait until all is well again."""
+    await node.shipper.start()
+    bad = [asyncio.create_task(misbehave(node.loki, draw)), asyncio.create_task(kill(node.shipper, draw))]
+    await node.generated(
+        *("--containers", "4", "--rate", str(rate), "--seconds", str(seconds), "--rotate-every", "1"),
+        *("--long-every", str(LONG_EVERY), *options),
+    )
+    for task in bad:
+        task.cancel()
+    await asyncio.gather(*bad, return_exceptions=True)
+    node.loki.faults.clear()
+    await node.shipper.restart()
+    await node.until_whole(60)
+    assert node.account().repeats == 0
+    assert sum(node.written.values()) >= 0.5 * seconds * rate
+    assert node.shipper.starts > seconds / 4
+
+
+async def shows_every_line_once(folder: Path, *, seed: int, seconds: float, rate: int) -> None:
+    """Nothing is rotated away unread here, and this Loki refuses the lines of 40 KB: those miss and no others."""
+    async with node_in(folder, replace(unlimited(), max_line_bytes=30_000)) as node:
+        await written_on_a_bad_day(
+            node, random.Random(seed), seconds=seconds, rate=rate, options=("--max-files", "1000")
+        )
+
+        long = {name: list(range(LONG_EVERY - 1, count, LONG_EVERY)) for name, count in node.written.items()}
+        assert node.account().missing(node.written) == {name: numbers for name, numbers in long.items() if numbers}
+        assert {gap["cause"] for gap in node.gaps()} == {"logRefused"}
+
+
+async def shows_that_what_is_lost_is_told(folder: Path, *, seed: int, seconds: float, rate: int) -> None:
+    """The kubelet keeps little here, and containers are restarted: what is deleted unread is a Gap."""
+    async with node_in(folder, unlimited()) as node:
+        await written_on_a_bad_day(
+            node,
+            random.Random(seed),
+            seconds=seconds,
+            rate=rate,
+            options=("--max-files", "2", "--restart-every", "1.3"),
+        )
+
+        assert uncovered(node) == []
+        assert {gap["cause"] for gap in node.gaps()} <= {"logRotated", "logDeleted"}
+
+
+@pytest.mark.timeout(120)
+async def test_killed_again_and_again_before_a_bad_loki_every_line_arrives_once(tmp_path: Path) -> None:
+    await shows_every_line_once(tmp_path, seed=1, seconds=5.0, rate=1500)
+
+
+@pytest.mark.timeout(120)
+async def test_what_the_kubelet_deletes_unread_meanwhile_is_a_gap(tmp_path: Path) -> None:
+    await shows_that_what_is_lost_is_told(tmp_path, seed=2, seconds=5.0, rate=1500)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(200, 205))
+async def test_killed_for_minutes_before_a_bad_loki_every_line_arrives_once(tmp_path: Path, seed: int) -> None:
+    await shows_every_line_once(tmp_path, seed=seed, seconds=120.0, rate=3000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(300, 305))
+async def test_what_is_deleted_unread_for_minutes_is_told(tmp_path: Path, seed: int) -> None:
+    await shows_that_what_is_lost_is_told(tmp_path, seed=seed, seconds=120.0, rate=3000)
+
+
+async def shows_that_an_absence_costs_no_memory(folder: Path, *, lines: int) -> None:
+    async with node_in(folder, unlimited()) as node:
+        await node.shipper.start()
+        await node.generated("--containers", "4", "--lines", "500", "--namespace", "before")
+        await node.until_whole(20)
+        before = peak_bytes(node.shipper.pid)
+        await node.loki.down()
+        node.written.clear()
+        node.query = '{namespace="meanwhile"}'
+
+        await node.generated(
+            *("--containers", "4", "--lines", str(lines), "--rate", "0", "--line-bytes", "200"),
+            *("--max-bytes", str(2 * MIB), "--max-files", "3", "--namespace", "meanwhile"),
+        )
+        await asyncio.sleep(2)
+        await node.loki.up()
+
+        await node.until_whole(60)
+        assert node.account().repeats == 0
+        assert peak_bytes(node.shipper.pid) - before < MEMORY_BYTES
+        assert sum(file.stat().st_size for file in (node.shipper.folder / "data").iterdir()) < MIB
+
+
+@pytest.mark.timeout(120)
+async def test_a_loki_that_is_away_costs_the_node_no_memory_and_no_disk(tmp_path: Path) -> None:
+    await shows_that_an_absence_costs_no_memory(tmp_path, lines=15_000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_a_loki_that_is_away_for_gigabytes_costs_no_memory(tmp_path: Path) -> None:
+    await shows_that_an_absence_costs_no_memory(tmp_path, lines=1_000_000)
