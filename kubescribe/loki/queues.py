@@ -88,13 +88,13 @@ class StreamQueue:
 
     def caution_now(self, now: float, wall_ns: int, *, is_known: bool) -> Caution:
         """Return how the head of the queue may travel."""
-        if self._is_behind(wall_ns):
+        if _is_behind(self.parcels[0][0], wall_ns):
             return Caution.SINGLY
         return max(self._caution(now), Caution.NONE if is_known else Caution.ALONE)
 
     def is_risky(self, wall_ns: int, *, is_known: bool) -> bool:
         """Tell whether the head of the queue may be refused where others are taken."""
-        return not is_known or self._is_behind(wall_ns)
+        return not is_known or _is_behind(self.parcels[0][0], wall_ns)
 
     def append(self, parcel: Parcel, since: float) -> None:
         """Put *parcel*, which waits *since* then, behind the others."""
@@ -116,10 +116,6 @@ class StreamQueue:
         """Tell whether nothing is lost when this queue is dropped."""
         is_quiet = now >= self.sleeps_until and now >= self.caution_until and now - self._counted_from > _HOT_SECONDS
         return not self.parcels and is_quiet
-
-    def _is_behind(self, wall_ns: int) -> bool:
-        head = self.parcels[0][0]
-        return head.is_late or head.first_at < wall_ns - _BEHIND_NS
 
     def _caution(self, now: float) -> Caution:
         return self.caution if now < self.caution_until else Caution.NONE
@@ -191,7 +187,7 @@ class LaneQueue:
                 continue
             most = 1 if caution is Caution.SINGLY else len(queue.parcels)
             size = min(max_bytes, queue.limit(now))
-            part = _of_stream(queue, min(room, size), size, most)
+            part = _of_stream(queue, min(room, size), size, most, wall_ns)
             if not part:
                 continue
             taken += part
@@ -211,10 +207,16 @@ class LaneQueue:
             del self._streams[labels]
 
 
-def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int) -> list[Parcel]:
+def _is_behind(parcel: Parcel, wall_ns: int) -> bool:
+    return parcel.is_late or parcel.first_at < wall_ns - _BEHIND_NS
+
+
+def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int, wall_ns: int) -> list[Parcel]:
     taken: list[Parcel] = []
     while queue.parcels and len(taken) < most:
         parcel = queue.parcels[0][0]
+        if taken and _is_behind(parcel, wall_ns):
+            break
         if parcel.size > max_bytes and parcel.count > 1:
             _, since = queue.take()
             for part in reversed(list(fitting(parcel, max_bytes))):
