@@ -166,7 +166,7 @@ def _connect(
 ) -> RunningAgent:
     counters = WatchCounters()
     # Whoever needs no pods pays for none.
-    sink = TappedSink(spool, logs.book.observe) if logs.book is not None else spool
+    sink = TappedSink(spool, logs.book.observe, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope

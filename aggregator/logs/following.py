@@ -56,6 +56,9 @@ _MAX_PUMPS = 3
 _HELD_LINES = 10_000
 """What may wait to be put in order; more goes on unordered."""
 
+_MAX_PASSED_OVER = 50_000
+"""Pods of others in the same namespace, of which it is remembered that they were looked at."""
+
 MAX_SINK_LINES = 5_000
 MAX_SINK_BYTES = 2 * 2**20
 
@@ -132,12 +135,13 @@ class Tail:
         self.sinks: set[Sink] = set()
         self.dirty = asyncio.Event()
         self.known: set[str] = set()
-        """The uids of the pods that were looked at."""
+        """The uids of the pods that are meant."""
         self._recent: deque[bytes] = deque(maxlen=max(1, query.limit))
         self._held: list[tuple[int, int, float, LogLine]] = []
         self._numbers = count()
         self._backlog: Gathered | None = Gathered(query.limit) if query.limit else None
         self._pumps: set[_Pump] = set()
+        self._passed_over: set[str] = set()
         self._living: set[str] = set()
         self._told_unheard: set[str] = set()
 
@@ -147,6 +151,14 @@ class Tail:
         sink.put(self._recent)
         self.sinks.add(sink)
         return sink
+
+    def look_for(self, uid: str) -> None:
+        """Look whether a pod that was told of is meant: once, not with each of its versions."""
+        if len(self._passed_over) >= _MAX_PASSED_OVER:
+            self._passed_over.clear()
+        if uid not in self._passed_over:
+            self._passed_over.add(uid)
+            self.dirty.set()
 
     async def run(self) -> None:
         """Follow until cancelled. Raises StoreError."""
@@ -205,6 +217,7 @@ class Tail:
         bound = [it for it in found.targets if it.node or it.gone_at]
         new = [it for it in bound if it.uid not in self.known and (not it.gone_at or not is_first)]
         self.known |= {it.uid for it in bound}
+        self._passed_over -= {it.uid for it in found.targets}
         by_agent: dict[str, list[Target]] = {}
         for target in new:
             by_agent.setdefault(self._agent_of(target), []).append(target)
@@ -368,7 +381,7 @@ class Tails:
                 continue
             for tail, _ in self._tails.values():
                 if facets.uid not in tail.known and facets.namespace == (tail.query.namespace or facets.namespace):
-                    tail.dirty.set()
+                    tail.look_for(facets.uid)
 
     async def close(self) -> None:
         """End all of it."""

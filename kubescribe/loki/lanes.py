@@ -16,7 +16,7 @@ from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.numbers import LokiNumbers
 from kubescribe.loki.pacing import Pacer
 from kubescribe.loki.parcels import Parcel
-from kubescribe.loki.queues import Caution, Known, LaneQueue, StreamQueue
+from kubescribe.loki.queues import HOT_BYTES, Caution, Known, LaneQueue, StreamQueue
 from kubescribe.loki.settling import Settlement, settle
 from kubescribe.runtime.clock import Clock
 
@@ -34,6 +34,8 @@ class Tenant:
     gate: Gate
     pacer: Pacer
     known: Known
+    hot_bytes: int = HOT_BYTES
+    """How much of one stream in a second may share requests; less when Loki's limit of a stream is known to be low."""
     is_proven: bool = False
     """Whether Loki ever took anything of it: then what it refuses is the content, not the address."""
     told: int = 0
@@ -97,7 +99,8 @@ class Lane:
             async with self._tenant.gate.passage(), self._around.weather.passage():
                 now = self._around.clock.monotonic()
                 known = self._tenant.known
-                parcels = self._queue.take(now, self._around.clock.now_ns(), self._tenant.pacer.max_bytes, known)
+                wall_ns, most = self._around.clock.now_ns(), self._tenant.pacer.max_bytes
+                parcels = self._queue.take(now, wall_ns, most, known, hot_bytes=self._tenant.hot_bytes)
                 self._new_bytes = 0
                 if parcels:
                     await self._carry(parcels)
@@ -188,6 +191,8 @@ class Lane:
                 pacer.passed()
             case Verdict.RATE_LIMITED:
                 pacer.refused(meaning.limit_bytes, now, answer.retry_after_seconds)
+            case Verdict.STREAM_RATE_LIMITED if meaning.limit_bytes:
+                self._tenant.hot_bytes = min(HOT_BYTES, meaning.limit_bytes // 4)
             case Verdict.TOO_LARGE if len(parcels) > 1:
                 pacer.too_large(sum(parcel.size for parcel in parcels), now)
         self._settle(settle(meaning, parcels), meaning, answer, parcels)
