@@ -2,15 +2,15 @@
 The composition of an agent: builds every part, connects them, owns their start and stop. Nothing else does.
 
     API server ─▶ watchers ─▶ spool ─▶ link ─▶ aggregator
-    log files  ─▶ tailer ─▶ Loki
+    log files  ─▶ tailer ─▶ Loki ◀─ gateway ◀─ shippers
 """
 
 import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -24,11 +24,11 @@ from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
+from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers
-from agent.pods.book import PodBook
 from agent.probes import probes_app
-from agent.shipping.shipping import ShippingSettings, open_book, open_shipping
+from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -44,12 +44,11 @@ from agent.watch.sink import Sink
 from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
-from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
 from kubescribe.wire.link import LINES
-from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
 
@@ -123,8 +122,11 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        lines = stack.enter_context(_lines(config))
-        logs = await stack.enter_async_context(_logs(config, session, spool))
+        lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
+        cluster = config.cluster or session.access.cluster
+        logs = await stack.enter_async_context(
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+        )
         yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
 
@@ -153,66 +155,18 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-@contextmanager
-def _lines(config: AgentConfig) -> Iterator[LineReader | None]:
-    """Yield what answers requests for lines, in both profiles; a cluster agent has no node whose files to read."""
-    if config.scope == "cluster":
-        yield None
-        return
-    with closing(LineReader(config.logs.folder, Scrubber(config.logs.scrub))) as reader:
-        yield reader
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Logs:
-    """What deals with containers' lines: its parts in the order in which they stop, and the book of pods."""
-
-    first: Sequence[Part] = ()
-    last: Sequence[Part] = ()
-    collectors: Sequence[Collector] = ()
-    book: PodBook | None = None
-
-
-@asynccontextmanager
-async def _logs(config: AgentConfig, session: ApiSession, spool: Spool) -> AsyncIterator[_Logs]:
-    """Yield what ships lines: nothing in the profile `beside`, without a Loki, or for an agent that has no node."""
-    if config.profile != "standalone" or config.loki.url is None or config.scope == "cluster":
-        yield _Logs()
-        return
-
-    async def report(gaps: Sequence[Gap]) -> None:
-        await spool.put(gaps, None)
-
-    settings = ShippingSettings(
-        data=config.data,
-        loki=config.loki,
-        version=version_string(),
-        cluster=config.cluster or session.access.cluster,
-        node=config.node,
-        folder=config.logs.folder,
-        pod_labels=config.logs.pod_labels,
-        hold_seconds=config.logs.hold_seconds,
-        backlog_seconds=config.logs.backlog_seconds,
-    )
-    async with (
-        open_book(config.data / "pods" / "book", now_ns=time.time_ns) as (book, keeping),
-        open_shipping(settings, book, report) as shipping,
-    ):
-        yield _Logs(first=shipping.parts, last=[keeping], collectors=shipping.collectors, book=book)
-
-
 def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
-    lines: LineReader | None,
-    logs: _Logs,
+    lines: LineReader | FilesOrServer | None,
+    logs: LineParts,
     *,
     kinds: Sequence[WatchedKind],
 ) -> RunningAgent:
     counters = WatchCounters()
     # Whoever needs no pods pays for none.
-    sink = TappedSink(spool, logs.book.observe) if logs.book is not None else spool
+    sink = TappedSink(spool, logs.book.observe, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope

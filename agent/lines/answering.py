@@ -75,7 +75,7 @@ class LineReader:
         numbers.requests += 1
         numbers.refused += 1  # until it is known that it is not
         query = decode_line_query(arguments)
-        sieve = Sieve(_checked(query), self._scrubber)
+        sieve = Sieve(checked(query), self._scrubber)
         if query.follow and numbers.following >= MAX_FOLLOWING:
             raise Undecodable(f"{MAX_FOLLOWING} requests follow lines of this node already")
         if self._waiting >= MAX_READING + MAX_WAITING:
@@ -275,7 +275,8 @@ def _weight(line: Line) -> int:
     return len(line.text) * (1 if line.text.isascii() else 3) + _LINE_OVERHEAD_BYTES
 
 
-def _checked(query: LineQuery) -> LineQuery:
+def checked(query: LineQuery) -> LineQuery:
+    """Return *query*. Raises Undecodable for one that cannot be answered."""
     if not 0 <= query.limit <= MAX_LIMIT:
         raise Undecodable(f"limit: {query.limit} lines, at most {MAX_LIMIT} are read")
     if not 1 <= len(query.pods) <= MAX_PODS:

@@ -1,7 +1,7 @@
 """
 The book of pods on disk: an agent that starts while the API server is away knows its pods all the same.
 
-Written in a thread, at most once a second; what a crash cut off is seen again by the watch.
+Written in a thread: before a pod's version counts as seen, since no watch comes back to it then; the rest each second.
 """
 
 import asyncio
