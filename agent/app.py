@@ -199,6 +199,8 @@ def _connect(
         token_file=config.token_file,
     )
     link = Link(identity, spool, scope, handlers={**scope.handlers(), **lines})
+    if logs.knows_nobody:
+        scope.watchers.list_first("pods")
     scope.attach(link)
     if (book := logs.book) is not None:
         scope.hear(lambda welcome: book.welcome(welcome.zones))
