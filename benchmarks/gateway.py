@@ -66,7 +66,7 @@ class Pods:
     def __init__(self, *, metadata: bool) -> None:
         self._pods = {(pod.namespace, pod.name): pod for pod in map(pod_of, range(_PODS))}
         if not metadata:
-            bare = {"name": "", "uid": "", "node": "", "images": {}}
+            bare = {"name": "", "uid": "", "node": "", "images": {}, "labels": {"app.kubernetes.io/part-of": "shop"}}
             self._pods = {key: msgspec.structs.replace(pod, **bare) for key, pod in self._pods.items()}
         self._node = NodeFacts(cluster="prod", node="n1" * metadata, zone="eu-west-2a" * metadata)
 

@@ -44,7 +44,7 @@ class LineParts:
 
 
 @asynccontextmanager
-async def open_lines(
+async def open_line_parts(
     config: AgentConfig, *, cluster: str, report: Callable[[Sequence[Gap]], Awaitable[None]]
 ) -> AsyncIterator[LineParts]:
     """
@@ -79,6 +79,7 @@ async def open_lines(
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
+                free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))
             # Before the sender, whose outcomes it waits for.

@@ -59,7 +59,7 @@ def encode_frame(frame: Frame) -> bytes:
     """Return *frame* as it is appended to a segment."""
     head = _HEAD_ENCODER.encode(frame.head)
     payload = _FIXED.pack(frame.n, frame.count, len(head)) + head + frame.batch
-    return framed(payload)
+    return b"".join(framed(payload))
 
 
 def frames_in(data: bytes | memoryview, *, start: int = 0, after: int | None = None) -> Iterator[Placed]:

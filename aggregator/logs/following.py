@@ -43,8 +43,15 @@ _ASK_SECONDS = 3_600.0
 _AGAIN_SECONDS = 1.0
 _MAX_AGAIN_SECONDS = 10.0
 _CATCH_UP_LINES = 5_000
+_OVERLAP = 2 * 10**9
+"""ns: an agent that is asked again begins so much before the last line: one of another container may have been late."""
+
+_MAX_RECENT_LINES = 20_000
 _HELD_LINES = 10_000
 """What may wait to be put in order; more goes on unordered."""
+
+_MAX_PASSED_OVER = 50_000
+"""Pods of others in the same namespace, of which it is remembered that they were looked at."""
 
 MAX_SINK_LINES = 5_000
 MAX_SINK_BYTES = 2 * 2**20
@@ -106,7 +113,8 @@ class _Pump:
 
     targets: list[Target]
     last_at: int = 0
-    last: set[tuple[int, str, str, str]] = field(default_factory=set)
+    recent: dict[tuple[int, str, str, str], None] = field(default_factory=dict)
+    """What was told in the last moments, in the order in which it was."""
     is_live: bool = False
 
 
@@ -119,12 +127,13 @@ class Tail:
         self.sinks: set[Sink] = set()
         self.dirty = asyncio.Event()
         self.known: set[str] = set()
-        """The uids of the pods that were looked at."""
+        """The uids of the pods that are meant."""
         self._recent: deque[bytes] = deque(maxlen=max(1, query.limit))
         self._held: list[tuple[int, int, float, LogLine]] = []
         self._numbers = count()
         self._backlog: Gathered | None = Gathered(query.limit) if query.limit else None
         self._pumps: set[_Pump] = set()
+        self._passed_over: set[str] = set()
         self._living: set[str] = set()
         self._told_unheard: set[str] = set()
 
@@ -134,6 +143,14 @@ class Tail:
         sink.put(self._recent)
         self.sinks.add(sink)
         return sink
+
+    def look_for(self, uid: str) -> None:
+        """Look whether a pod that was told of is meant: once, not with each of its versions."""
+        if len(self._passed_over) >= _MAX_PASSED_OVER:
+            self._passed_over.clear()
+        if uid not in self._passed_over:
+            self._passed_over.add(uid)
+            self.dirty.set()
 
     async def run(self) -> None:
         """Follow until cancelled. Raises StoreError."""
@@ -232,7 +249,7 @@ class Tail:
     async def _listen(self, session: Session, pump: _Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
         asked = replace(self.query, follow=True).of_node(
-            [it.pod for it in pump.targets], limit=limit, since=pump.last_at
+            [it.pod for it in pump.targets], limit=limit, since=max(0, pump.last_at - _OVERLAP)
         )
         heard = False
         answer = session.request(LINES, encode_line_query(asked), _ASK_SECONDS)
@@ -258,14 +275,15 @@ class Tail:
     def _take(self, pump: _Pump, lines: Sequence[LogLine]) -> None:
         new: list[LogLine] = []
         for line in lines:
-            if line.at <= pump.last_at and line.identity in pump.last:
+            if line.identity in pump.recent:
                 continue
-            if line.at > pump.last_at:
-                pump.last_at = line.at
-                pump.last.clear()
-            if line.at == pump.last_at:
-                pump.last.add(line.identity)
+            pump.last_at = max(pump.last_at, line.at)
+            pump.recent[line.identity] = None
             new.append(line)
+        while pump.recent and (
+            next(iter(pump.recent))[0] < pump.last_at - _OVERLAP or len(pump.recent) > _MAX_RECENT_LINES
+        ):
+            del pump.recent[next(iter(pump.recent))]
         if self._backlog is not None and not pump.is_live:
             self._backlog.add(new)
             return
@@ -325,7 +343,7 @@ class Tails:
                 continue
             for tail, _ in self._tails.values():
                 if facets.uid not in tail.known and facets.namespace == (tail.query.namespace or facets.namespace):
-                    tail.dirty.set()
+                    tail.look_for(facets.uid)
 
     async def close(self) -> None:
         """End all of it."""

@@ -57,22 +57,27 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A frame of the spool: number, head, request; `plain` is the request uncompressed, where it is still in memory."""
+    """A frame of the spool; `regions` are the entries of its streams, as long as they are in memory."""
 
     n: int
     head: Head
     request: bytes
-    plain: bytes = b""
+    regions: tuple[bytes, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the regions take."""
+        return sum(map(len, self.regions))
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _HEAD = msgspec.msgpack.Decoder(Head)
 
 
-def encode_payload(n: int, head: Head, request: bytes) -> bytes:
-    """Return the payload of a frame."""
+def encode_payload(n: int, head: Head, request: bytes) -> tuple[bytes, bytes]:
+    """Return the payload of a frame, in two parts."""
     encoded = _ENCODE(head)
-    return _FIXED.pack(n, len(encoded)) + encoded + request
+    return _FIXED.pack(n, len(encoded)) + encoded, request
 
 
 def decode_payload(payload: memoryview) -> Frame | None:
@@ -95,8 +100,8 @@ def pushes_of(frame: Frame, *, max_bytes: int = MAX_PUSH_BYTES) -> Iterator[Push
     `content_bytes` is what Loki counts, or a little more: what it charges for is not looked for in every entry. The
     times of a piece are those of its stream.
     """
-    request = frame.plain or unpacked(frame.request, MAX_PAYLOAD_BYTES)
-    for frozen, entries in zip(frame.head.streams, regions_of(request), strict=True):
+    regions = frame.regions or regions_of(unpacked(frame.request, MAX_PAYLOAD_BYTES))
+    for frozen, entries in zip(frame.head.streams, regions, strict=True):
         made = append_metadata(entries, frozen.metadata)
         pieces = pieces_of(made, max_bytes) if len(made) > max_bytes else ((made, frozen.count),)
         for piece, count in pieces:

@@ -14,7 +14,7 @@ from kubescribe.gateway.messages import LoosePush, Push
 from kubescribe.gateway.streams import Incoming, regions_of, times_of
 
 
-def streams_of(request: bytes) -> tuple[bytes, list[Incoming]]:
+def streams_of(request: bytes | memoryview) -> tuple[bytes | memoryview, list[Incoming]]:
     """
     Return the streams of *request* that have entries, and the bytes that hold exactly these, in this order.
 
@@ -34,7 +34,7 @@ def streams_of(request: bytes) -> tuple[bytes, list[Incoming]]:
     return request, found
 
 
-def _cut(request: bytes, message: Any) -> list[Incoming] | None:
+def _cut(request: bytes | memoryview, message: Any) -> list[Incoming] | None:
     """Return the streams as they lie in *request*, None where they do not lie there as Loki's clients write them."""
     try:
         regions = list(regions_of(request))
@@ -62,7 +62,7 @@ def _canonical(message: Any) -> bytes:
     return written
 
 
-def _repaired(request: bytes) -> Any:
+def _repaired(request: bytes | memoryview) -> Any:
     try:
         loose = LoosePush.FromString(request)
     except DecodeError as error:

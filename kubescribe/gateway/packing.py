@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
+from kubescribe.gateway.parts import check_streams
 from kubescribe.gateway.streams import Incoming, append_metadata, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
@@ -29,13 +30,13 @@ class Draft:
     """
     A frame to be: how the streams go on, the compressed request that holds them, and their lines.
 
-    `plain` is the request before compression.
+    `regions` are the streams' entries before compression.
     """
 
     streams: tuple[Frozen, ...]
     request: bytes
     lines: int
-    plain: bytes
+    regions: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +47,27 @@ class Packed:
     found: Mapping[Found, int]
 
 
-def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", plain: bytes = b"") -> Packed:
+def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", size: int = 0) -> Packed:
     """
     Return *streams* as frames, under the names that *naming* gives them.
 
-    *request* is the compressed and *plain* the uncompressed request that holds exactly these, where there is one.
-    Raises BadPush.
+    *request* is the compressed request that holds exactly these, of *size* bytes before, where there is one.
+    Raises BadPush, and TooLarge for too many streams.
     """
+    check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
     found: Counter[Found] = Counter()
     for stream, name in zip(streams, named, strict=True):
         found[name.found] += stream.count
     clashes = [_clashes(stream, name) for stream, name in zip(streams, named, strict=True)]
-    if request and len(plain) <= FRAME_BYTES and not any(clashes):
+    if request and size <= FRAME_BYTES and not any(clashes):
         frozen = tuple(
             Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
             for stream, name in zip(streams, named, strict=True)
         )
         lines = sum(stream.count for stream in streams)
-        drafts = (Draft(frozen, request, lines, plain),) if streams else ()
+        regions = tuple(stream.entries for stream in streams)
+        drafts = (Draft(frozen, request, lines, regions),) if streams else ()
         return Packed(drafts, found)
     return Packed(tuple(_drafts(_written(streams, named, clashes))), found)
 
@@ -72,7 +75,7 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", p
 def _written(
     streams: Sequence[Incoming], named: Sequence[Named], clashes: Sequence[bool]
 ) -> Iterator[tuple[Frozen, bytes]]:
-    """Yield streams anew, none much larger than _PIECE_BYTES."""
+    """Yield how streams go on and their entries, none much larger than _PIECE_BYTES."""
     for stream, name, clash in zip(streams, named, clashes, strict=True):
         metadata = name.encoded
         if clash:
@@ -80,28 +83,28 @@ def _written(
         else:
             entries = append_metadata(stream.entries, b"")
         for piece, count in pieces_of(entries, _PIECE_BYTES):
-            # The labels as they came are not needed any more: a frame holds how the stream goes on.
-            yield Frozen(name.labels, metadata, count, stream.first_at, stream.last_at), encode_stream("", piece)
+            yield Frozen(name.labels, metadata, count, stream.first_at, stream.last_at), piece
 
 
 def _drafts(written: Iterable[tuple[Frozen, bytes]]) -> Iterator[Draft]:
     frozen: list[Frozen] = []
-    parts: list[bytes] = []
+    regions: list[bytes] = []
     size = 0
-    for stream, encoded in written:
-        if frozen and size + len(encoded) > FRAME_BYTES:
-            yield _draft(frozen, parts)
-            frozen, parts, size = [], [], 0
+    for stream, entries in written:
+        if frozen and size + len(entries) > FRAME_BYTES:
+            yield _draft(frozen, regions)
+            frozen, regions, size = [], [], 0
         frozen.append(stream)
-        parts.append(encoded)
-        size += len(encoded)
+        regions.append(entries)
+        size += len(entries)
     if frozen:
-        yield _draft(frozen, parts)
+        yield _draft(frozen, regions)
 
 
-def _draft(frozen: list[Frozen], parts: list[bytes]) -> Draft:
-    plain = b"".join(parts)
-    return Draft(tuple(frozen), compress(plain), sum(stream.count for stream in frozen), plain)
+def _draft(frozen: list[Frozen], regions: list[bytes]) -> Draft:
+    # The labels as they came are not needed any more: a frame holds how the streams go on.
+    request = compress(b"".join(encode_stream("", entries) for entries in regions))
+    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), tuple(regions))
 
 
 def _clashes(stream: Incoming, name: Named) -> bool:

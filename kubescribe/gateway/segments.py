@@ -8,11 +8,15 @@ is found by the length, and what is missing shows as a hole in the numbers.
 import os
 from array import array
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubescribe.gateway.frames import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Frame, decode_payload
-from kubescribe.runtime.framing import PREFIX_BYTES, frames_from
+from kubescribe.runtime.framing import frames_from
+
+_PARTS_AT_ONCE = 512
+"""Linux takes 1,024 (IOV_MAX)."""
 
 
 @dataclass(slots=True)
@@ -64,19 +68,24 @@ class Scanned:
     odd_bytes: int
 
 
-def scan(path: Path, *, is_last: bool) -> Scanned:
+def scan(path: Path, *, before: int | None) -> Scanned:
     """
-    Read the segment at *path*. Raises OSError.
+    Read the segment at *path*, behind which that with the frame *before* comes, None for the last. Raises OSError.
 
-    Of the last one a body of which the last frame is missing is left out: it was torn off, and never acknowledged.
+    A frame that the next one has a place for was refused, and could not be cut off then. Of the last one a body of
+    which the last frame is missing is left out: it was torn off, and never acknowledged.
     """
     data = path.read_bytes()
     segment = Segment(path)
     digests: list[tuple[bytes, int]] = []
+    is_last = before is None
     start = odd = 0
     whole = whole_size = 0
     for found in frames_from(data, 0, min_bytes=MIN_PAYLOAD_BYTES, max_bytes=MAX_PAYLOAD_BYTES):
         frame = decode_payload(found.payload) if found.is_whole else None
+        if frame is not None and before is not None and frame.n >= before:
+            data = data[:start]
+            break
         if frame is not None and frame.n > segment.last_n:
             segment.note(frame.n, frame.head.at, start)
             digests.append((frame.head.digest, frame.head.at))
@@ -93,13 +102,12 @@ def scan(path: Path, *, is_last: bool) -> Scanned:
     return Scanned(segment, digests, odd + (0 if is_last else len(data) - start))
 
 
-def frame_bytes(payload_bytes: int) -> int:
-    """Return what a payload takes in a file."""
-    return payload_bytes + PREFIX_BYTES
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write the whole of *data*. Raises OSError."""
-    view: memoryview = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def write_all(descriptor: int, parts: Sequence[bytes]) -> None:
+    """Write *parts*, whole, one behind the other. Raises OSError."""
+    for start in range(0, len(parts), _PARTS_AT_ONCE):
+        some = parts[start : start + _PARTS_AT_ONCE]
+        written = os.writev(descriptor, some)
+        if written < sum(map(len, some)):
+            view = memoryview(b"".join(some))[written:]
+            while view:
+                view = view[os.write(descriptor, view) :]

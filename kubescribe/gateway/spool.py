@@ -53,7 +53,7 @@ class Spool:
         while True:
             self._grown.clear()
             if (fresh := self._fresh.pop(after + 1, None)) is not None:
-                self._fresh_bytes -= len(fresh.plain)
+                self._fresh_bytes -= fresh.memory_bytes
                 return fresh
             frame = await self._run(lambda: self.store.read(after))
             if frame is not None:
@@ -63,7 +63,7 @@ class Spool:
 
     def _drop_fresh(self, through: int) -> None:
         for n in [n for n in self._fresh if n <= through]:
-            self._fresh_bytes -= len(self._fresh.pop(n).plain)
+            self._fresh_bytes -= self._fresh.pop(n).memory_bytes
 
     async def acknowledge(self, n: int) -> None:
         """Note durably that Loki has everything up to *n*. Raises OSError."""
@@ -84,9 +84,9 @@ class Spool:
     ) -> None:
         for frame in frames:
             # Who is up to date reads and unpacks nothing again. What does not fit is on disk like everything.
-            if self._fresh_bytes + len(frame.plain) <= FRESH_BYTES:
+            if self._fresh_bytes + frame.memory_bytes <= FRESH_BYTES:
                 self._fresh[frame.n] = frame
-                self._fresh_bytes += len(frame.plain)
+                self._fresh_bytes += frame.memory_bytes
         self._grown.set()
         for done in waiting:
             if done.done():

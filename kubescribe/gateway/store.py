@@ -29,6 +29,8 @@ from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of
 
 MIB = 2**20
+FREE_FLOOR = 0.15
+"""The kubelet evicts pods at 15 % of free image disk, and a gateway must not be the cause."""
 _log = structlog.get_logger()
 
 
@@ -37,7 +39,7 @@ class SpoolLimits:
     """The bytes on disk, those of a segment, and the share of the disk (bytes and inodes) that stays free."""
 
     max_bytes: int = 256 * MIB
-    free_floor: float = 0.15
+    free_floor: float = FREE_FLOOR
 
     @property
     def segment_bytes(self) -> int:
@@ -59,7 +61,7 @@ class NewFrame:
 
     head: Head
     request: bytes
-    plain: bytes = b""
+    regions: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +126,17 @@ class Store:
         n = self.last_n
         try:
             segment = self._segment(sum(body.size for body in bodies), n + 1)
-            start, noted, parts = segment.size, [], []
+            start, noted = segment.size, []
             frames: list[Frame] = []
+            parts: list[bytes] = []
             for new in (frame for body in bodies for frame in body.frames):
                 n += 1
-                data = framed(encode_payload(n, new.head, new.request))
+                data = framed(*encode_payload(n, new.head, new.request))
                 noted.append((n, new.head.at, start))
-                frames.append(Frame(n=n, head=new.head, request=new.request, plain=new.plain))
-                parts.append(data)
-                start += len(data)
-            self._write(segment, b"".join(parts))
+                frames.append(Frame(n=n, head=new.head, request=new.request, regions=new.regions))
+                parts += data
+                start += sum(map(len, data))
+            self._write(segment, parts)
         except OSError as error:
             raise DiskFailed(f"the disk does not take it: {error.strerror}") from error
         for each in noted:
@@ -164,7 +167,7 @@ class Store:
         if gone and gone[-1] is self.segments[-1] and gone[-1].size < self.limits.segment_bytes // 8:
             gone.pop()
         if gone:
-            self.repeats.write(self.folder / "repeats")
+            self._write_repeats()
         for segment in gone:
             if segment is self.segments[-1]:
                 self._close_active()
@@ -184,8 +187,8 @@ class Store:
         digests = read_repeats(self.folder / "repeats")
         paths = sorted(self.folder.glob("*.seg"))
         expected = self.cursor.n
-        for path in paths:
-            scanned = scan(path, is_last=path == paths[-1])
+        for path, following in zip(paths, [*paths[1:], None], strict=False):
+            scanned = scan(path, before=None if following is None else _first_n(following))
             segment = scanned.segment
             digests += scanned.digests
             self.losses.bytes += scanned.odd_bytes
@@ -203,7 +206,14 @@ class Store:
         if self.losses.frames or self.losses.bytes:
             _log.error("gateway.spool_damaged", frames=self.losses.frames, bytes=self.losses.bytes)
         # What was read of segments that are gone now is needed after the next start, too.
-        self.repeats.write(self.folder / "repeats")
+        self._write_repeats()
+
+    def _write_repeats(self) -> None:
+        """Keep the digests; a disk that is full must not keep us from giving back what is on it."""
+        try:
+            self.repeats.write(self.folder / "repeats")
+        except OSError as error:
+            _log.warning("gateway.repeats_not_written", error=str(error))
 
     def _segment(self, size: int, n: int) -> Segment:
         segment = self.segments[-1] if self.segments else None
@@ -212,15 +222,21 @@ class Store:
             if segment is not None and not segment.size:
                 self.segments.pop().path.unlink(missing_ok=True)
             path = self.folder / f"{n:020d}.seg"
-            self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            sync_folder(self.folder)
+            created = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                sync_folder(self.folder)
+            except OSError:
+                # Or what comes next would be written there and looked for in the segment before.
+                os.close(created)
+                raise
+            self._active = created
             segment = Segment(path)
             self.segments.append(segment)
         return segment
 
-    def _write(self, segment: Segment, data: bytes) -> None:
+    def _write(self, segment: Segment, parts: Sequence[bytes]) -> None:
         try:
-            write_all(self._active, data)
+            write_all(self._active, parts)
             os.fdatasync(self._active)
         except OSError:
             # Nothing of it counts; where even this fails, the next start cuts it, or the next write begins anew.
@@ -255,6 +271,10 @@ def open_store(folder: Path, limits: SpoolLimits, *, room: RoomOf = room_of) -> 
         os.close(lock)
         raise
     return store
+
+
+def _first_n(path: Path) -> int | None:
+    return int(path.stem) if path.stem.isdigit() else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -83,7 +83,7 @@ def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def regions_of(request: bytes) -> Iterator[bytes]:
+def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
     """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
     at, size = 0, len(request)
     while at < size:
@@ -94,7 +94,7 @@ def regions_of(request: bytes) -> Iterator[bytes]:
         if start >= size or request[start] != _LABELS or at > size:
             raise ValueError(f"no labels at byte {start}")
         length, start = read_length(request, start + 1)
-        yield request[start + length : at]
+        yield bytes(request[start + length : at])
 
 
 def pieces_of(entries: bytes, max_bytes: int) -> Iterator[tuple[bytes, int]]:
@@ -152,7 +152,7 @@ def _spliced(entries: bytes, metadata: bytes) -> bytes:
     return b"".join(parts)
 
 
-def read_length(data: bytes, at: int) -> tuple[int, int]:
+def read_length(data: bytes | memoryview, at: int) -> tuple[int, int]:
     """Return the varint at *at* and where it ends. Raises ValueError where none ends."""
     length = shift = 0
     while True:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from kubescribe.loki.answers import Meaning, Verdict, read_answer
+from kubescribe.loki.answers import UNKNOWN, Meaning, Verdict, read_answer
 from kubescribe.loki.client import Answer
 from kubescribe.loki.errors import CredentialsUnusable, LokiUnreachable
 from kubescribe.loki.gates import Gate
@@ -16,7 +16,7 @@ from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.numbers import LokiNumbers
 from kubescribe.loki.pacing import Pacer
 from kubescribe.loki.parcels import Parcel
-from kubescribe.loki.queues import Caution, Known, LaneQueue, StreamQueue
+from kubescribe.loki.queues import HOT_BYTES, Caution, Known, LaneQueue, StreamQueue
 from kubescribe.loki.settling import Settlement, settle
 from kubescribe.runtime.clock import Clock
 
@@ -34,6 +34,10 @@ class Tenant:
     gate: Gate
     pacer: Pacer
     known: Known
+    hot_bytes: int = HOT_BYTES
+    """How much of one stream in a second may share requests; less when Loki's limit of a stream is known to be low."""
+    is_proven: bool = False
+    """Whether Loki ever took anything of it: then what it refuses is the content, not the address."""
     told: int = 0
     """The status that was told as a wrong setting, 0 when there is none."""
 
@@ -95,7 +99,8 @@ class Lane:
             async with self._tenant.gate.passage(), self._around.weather.passage():
                 now = self._around.clock.monotonic()
                 known = self._tenant.known
-                parcels = self._queue.take(now, self._around.clock.now_ns(), self._tenant.pacer.max_bytes, known)
+                wall_ns, most = self._around.clock.now_ns(), self._tenant.pacer.max_bytes
+                parcels = self._queue.take(now, wall_ns, most, known, hot_bytes=self._tenant.hot_bytes)
                 self._new_bytes = 0
                 if parcels:
                     await self._carry(parcels)
@@ -161,13 +166,22 @@ class Lane:
             _log.info("loki.came_back")
             self._around.numbers.is_away = False
             self._around.weather_cleared()
-        if meaning.verdict is Verdict.MISCONFIGURED:
+        if meaning.verdict is Verdict.MISCONFIGURED or self._is_no_loki(meaning, answer):
             self._misconfigured(parcels, answer.status, answer.text[:256])
             return
         if self._tenant.gate.succeeded():
             _log.info("loki.setting_healed", tenant=self._tenant.name)
         self._tenant.told = 0
         self._apply(meaning, answer, parcels)
+
+    def _is_no_loki(self, meaning: Meaning, answer: Answer) -> bool:
+        """
+        Tell whether a refusal in words that are none of Loki's is more likely somebody else's than about the content.
+
+        A proxy that expects TLS, or does not know the tenant, says 400 too; to drop all lines for it would be wrong.
+        """
+        is_unknown = meaning.verdict is Verdict.REFUSED and meaning.reason == UNKNOWN
+        return is_unknown and (not self._tenant.is_proven or answer.text.startswith("<"))
 
     def _apply(self, meaning: Meaning, answer: Answer, parcels: list[Parcel]) -> None:
         now = self._around.clock.monotonic()
@@ -177,6 +191,8 @@ class Lane:
                 pacer.passed()
             case Verdict.RATE_LIMITED:
                 pacer.refused(meaning.limit_bytes, now, answer.retry_after_seconds)
+            case Verdict.STREAM_RATE_LIMITED if meaning.limit_bytes:
+                self._tenant.hot_bytes = min(HOT_BYTES, meaning.limit_bytes // 4)
             case Verdict.TOO_LARGE if len(parcels) > 1:
                 pacer.too_large(sum(parcel.size for parcel in parcels), now)
         self._settle(settle(meaning, parcels), meaning, answer, parcels)
@@ -192,6 +208,7 @@ class Lane:
                 self._shrink(labels, parcels)
             self._sleep(labels, meaning.verdict, answer.retry_after_seconds)
         if meaning.verdict is Verdict.STORED:
+            self._tenant.is_proven = True
             for labels in dict.fromkeys(parcel.labels for parcel in parcels):
                 known.add(labels)
                 self._queue.stream(labels).failures = 0

@@ -21,9 +21,13 @@ class Framed(NamedTuple):
     is_whole: bool
 
 
-def framed(payload: bytes) -> bytes:
-    """Return *payload* as it is appended to a file."""
-    return _PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
+def framed(*payload: bytes) -> tuple[bytes, ...]:
+    """Return the parts of *payload* as they are appended to a file, with what goes before them."""
+    length = crc = 0
+    for part in payload:
+        length += len(part)
+        crc = zlib.crc32(part, crc)
+    return (_PREFIX.pack(length, crc), *payload)
 
 
 def frames_from(data: bytes | memoryview, start: int, *, min_bytes: int, max_bytes: int) -> Iterator[Framed]:

@@ -114,6 +114,25 @@ async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: 
     assert (await heard(sink, has("first words")))[0] == ["first words"]
 
 
+async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old a")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old a"))
+    journal.pod("other-1", "a", workload="other")
+    tails.committed(told("uid-other-1"))
+    ((tail, _),) = tails._tails.values()
+    async with asyncio.timeout(5):
+        while tail.dirty.is_set():
+            await asyncio.sleep(0.01)
+
+    tails.committed(told("uid-other-1"))
+
+    assert not tail.dirty.is_set()
+
+
 async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
