@@ -189,6 +189,8 @@ def _connect(
     )
     handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
     link = Link(identity, spool, scope, handlers=handlers)
+    if logs.knows_nobody:
+        scope.watchers.list_first("pods")
     scope.attach(link)
     if (book := logs.book) is not None:
         scope.hear(lambda welcome: book.welcome(welcome.zones))

@@ -31,7 +31,8 @@ class LineParts:
     What deals with containers' lines.
 
     `first` stop before the watches do and `last` after them, each in this order; `book` is to be shown every Change,
-    and `keep` returns when what it learned is on the disk.
+    and `keep` returns when what it learned is on the disk. One that `knows_nobody` has to be shown what there is,
+    although the watch goes on where an earlier life, without a book, left it.
     """
 
     first: Sequence[Part] = ()
@@ -39,6 +40,7 @@ class LineParts:
     collectors: Sequence[Collector] = ()
     book: PodBook | None = None
     keep: Callable[[], Awaitable[None]] = _nothing
+    knows_nobody: bool = False
 
 
 @asynccontextmanager
@@ -84,7 +86,9 @@ async def open_line_parts(
             parts.insert(-1, gateway.part)
             collectors.append(gateway.collector)
         keeping = Part(name="pods", run=keeper.run, stop=keeper.stop)
-        yield LineParts(first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save)
+        yield LineParts(
+            first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save, knows_nobody=keeper.is_new
+        )
 
 
 def _shipping(config: AgentConfig, cluster: str) -> ShippingSettings:

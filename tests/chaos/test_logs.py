@@ -407,14 +407,17 @@ async def push_until_taken(session: aiohttp.ClientSession, url: str, pod: str, l
 async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes: int) -> None:
     draw, pods, port = random.Random(seed), [f"report-0000{number}-x" for number in range(3)], free_port()
     url = f"http://127.0.0.1:{port}"
-    async with (
-        watched(folder, "--gateway", f"127.0.0.1:{port}", "--logs-pod-labels", "team") as it,
-        aiohttp.ClientSession() as session,
-    ):
-        for pod in pods:
+    async with watched(folder) as it, aiohttp.ClientSession() as session:
+        for pod in pods[:-1]:
             await make_pod(it.control, pod)
+        await until(lambda: it.pods_seen() == 2, 20, it.pods_seen)
+        # The gateway is switched on: it has to know the pods that the watch has seen long ago.
+        await it.agent.kill()
+        it.agent.options += ["--gateway", f"127.0.0.1:{port}", "--logs-pod-labels", "team"]
+        await it.agent.start()
         # The shipper's first line of a pod may come before the agent has seen it: that it waits is not promised.
-        await until(lambda: it.pods_seen() == len(pods), 20, it.pods_seen)
+        await make_pod(it.control, pods[-1])
+        await until(lambda: it.pods_seen() == 3, 20, it.pods_seen)
         bad = [
             asyncio.create_task(misbehave(it.loki, draw)),
             asyncio.create_task(kill(it.agent, draw, most_seconds=2.5)),
