@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import structlog
 
 from agent.tail.counts import TailCounts
+from agent.tail.looks import Reading
 from agent.tail.losing import Lost, gap_of
 from agent.tail.paths import Instance
-from agent.tail.reader import Reading
 from agent.tail.tail import Flight, Tail
 from kubescribe.loki.pushes import Outcome, Push
 from kubescribe.wire.records import Gap

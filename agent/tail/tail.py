@@ -4,8 +4,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.tail.joining import Place
+from agent.tail.looks import Look, Reading
 from agent.tail.paths import Instance
-from agent.tail.reader import Look, Reader, Reading
+from agent.tail.reader import Reader
 
 NODE_BYTES = 5 * 10 * 2**20
 """What a kubelet keeps of one container: containerLogMaxFiles of containerLogMaxSize, by default."""

@@ -25,10 +25,11 @@ import structlog
 from agent.tail.counts import TailCounts
 from agent.tail.discovery import Discovery, Found
 from agent.tail.inotify import Inotify
+from agent.tail.looks import Look, Reading
 from agent.tail.naming import Naming
 from agent.tail.outcomes import Outcomes
 from agent.tail.paths import Instance
-from agent.tail.reader import Look, Reader, Reading
+from agent.tail.reader import Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail

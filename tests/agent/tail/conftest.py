@@ -68,14 +68,11 @@ class Node:
 
     @asynccontextmanager
     async def tailing(self, **changes: object) -> AsyncIterator[Tailer]:
-        async def report(gaps: Sequence[Gap]) -> None:
-            self.gaps += gaps
-
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, report)
+            tailer = self.tailer = Tailer(settings, naming, sender, self.report)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -84,6 +81,21 @@ class Node:
                 await asyncio.wait([running[1]])
                 await sender.stop(0.0)
                 await asyncio.gather(*running)
+
+    async def crashing(self, *, seconds: float) -> None:
+        """Live for *seconds* and die without a word: what is not on disk by then never was."""
+        async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
+            sender = LokiSender(client, limits=QUICK)
+            naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
+            tailer = Tailer(self.settings, naming, sender, self.report)
+            running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
+            await asyncio.wait(running, timeout=seconds)
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+    async def report(self, gaps: Sequence[Gap]) -> None:
+        self.gaps += gaps
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]

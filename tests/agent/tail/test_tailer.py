@@ -185,6 +185,23 @@ async def test_what_was_deleted_unread_is_told_with_its_bytes(node, eventually):
         assert tailer.counts.gap_bytes["logRotated"] >= lost * 100
 
 
+async def test_an_old_instance_that_was_deleted_while_the_agent_was_away_is_told(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(["first"])
+        await eventually(node.lines)
+    log.write(["unseen"])
+    log.restart()
+    log.restart()
+    log.write(["third"])
+    async with node.tailing():
+        await eventually(lambda: sorted(node.lines()) == ["first", "third"])
+        await eventually(lambda: node.gaps)
+
+    (gap,) = node.gaps
+    assert (gap.cause, gap.bytes) == ("logDeleted", None)
+
+
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):
     log = node.container()
     node.loki.loki.limits = Limits(max_line_bytes=50)
