@@ -40,11 +40,11 @@ class Outcomes:
         self._under_way = 0
         self.flying_bytes = 0
 
-    def begin(self, tail: Tail, reading: Reading) -> Flight:
+    def begin(self, tail: Tail, reading: Reading, now: float) -> Flight:
         """Take a reading that is about to be sent."""
         weight = sum(len(push.entries) for push in reading.pushes)
         self.flying_bytes += weight
-        return tail.begin(reading, weight)
+        return tail.begin(reading, weight, now)
 
     def watch(
         self, future: "asyncio.Future[Outcome]", tail: Tail, flight: Flight, push: Push, changed: Callable[[], None]

@@ -59,10 +59,20 @@ class Node:
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
-    def container(self, pod: str = "web-0", *, uid: str = "", known: bool = True, max_files: int = 5) -> ContainerLog:
+    def container(
+        self,
+        pod: str = "web-0",
+        *,
+        uid: str = "",
+        known: bool = True,
+        max_files: int = 5,
+        labels: dict[str, str] | None = None,
+    ) -> ContainerLog:
         uid = uid or f"0000{pod.encode().hex()}"
         if known:
-            self.pods.pods[uid] = PodFacts(namespace="shop", name=pod, uid=uid, node="n1", labels={"app": "web"})
+            self.pods.pods[uid] = PodFacts(
+                namespace="shop", name=pod, uid=uid, node="n1", labels=labels or {"app": "web"}
+            )
         of = LogOf(namespace="shop", pod=pod, uid=uid, container="app")
         return ContainerLog(self.folder, of, rotation=Rotation(max_files=max_files))
 
