@@ -50,6 +50,12 @@ class Tail:
     _seen_at: float = 0.0
 
     @property
+    def stream(self) -> str:
+        """The stream of Loki that its lines go to, those of other instances of its workload too; "" while unnamed."""
+        names = self.reader.names
+        return names.stdout if names is not None else ""
+
+    @property
     def seen(self) -> int:
         """The bytes that were there to read in this life of the agent."""
         return self.read + self.look.unread

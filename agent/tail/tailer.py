@@ -12,6 +12,7 @@ here asks the API server. Files are read in one thread, the state is written in 
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -265,10 +266,21 @@ class Tailer:
         if self._outcomes.flying_bytes >= self._settings.flying_bytes:
             return []
         window = self._settings.window_bytes
-        ready = [tail for tail in self.tails.values() if tail.is_due and tail.is_named and tail.flying_bytes < window]
-        if len(ready) > _AT_ONCE:
+        flying: Counter[str] = Counter()
+        ready = []
+        for tail in self.tails.values():
+            flying[tail.stream] += tail.flying_bytes
+            if tail.is_due and tail.is_named and tail.flying_bytes < window:
+                ready.append(tail)
+        if len(ready) > 1:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
-        return ready[:_AT_ONCE]
+        chosen: dict[str, Tail] = {}
+        for tail in ready:
+            # Replicas share a stream, and the way to Loki has only so much room for one: whoever waited there for it
+            # would keep everybody else waiting, too.
+            if flying[tail.stream] < window and len(chosen) < _AT_ONCE:
+                chosen.setdefault(tail.stream, tail)
+        return list(chosen.values())
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names
