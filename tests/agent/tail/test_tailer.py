@@ -3,6 +3,8 @@
 import json
 import time
 
+from msgspec.structs import replace
+
 from kubescribe.wire.times import to_rfc3339
 from simulator.logs.rotating import content, generations
 from simulator.logs.sequence import numbered
@@ -295,3 +297,20 @@ async def test_what_is_gone_is_forgotten(node, eventually):
 async def _tails(tailer, eventually):
     await eventually(lambda: tailer.tails)
     return tailer.tails.values()
+
+
+async def test_a_stream_that_loki_holds_up_keeps_no_other_from_being_read(node, eventually):
+    node.loki.loki.ingester.limits = Limits(stream_rate_bytes=1, stream_burst_bytes=2000)
+    for pod in ("web-0", "web-1", "web-2"):
+        log = node.container(pod)
+        facts = node.pods.pods[log.of.uid]
+        node.pods.pods[log.of.uid] = replace(facts, owner_kind="StatefulSet", owner_name="web")
+        log.write(["x" * 1000] * 4000)
+    async with node.tailing(stop_seconds=0.0) as tailer:
+        await eventually(lambda: sum(tail.flying_bytes for tail in tailer.tails.values()) >= 2**19)
+        # Time enough for whatever else would be read of them.
+        looked = {tail: tail.idle_since for tail in tailer.tails.values()}
+        await eventually(lambda: all(tail.idle_since > at for tail, at in looked.items()))
+        node.container("quiet-0").write(["still here"])
+
+        await eventually(lambda: "still here" in node.lines(), seconds=20)
