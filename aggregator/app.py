@@ -32,6 +32,7 @@ from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
 from aggregator.ingest.zones import zones_in
 from aggregator.logs.following import Tails
+from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
@@ -47,6 +48,9 @@ from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
+from kubescribe.lines.scrubbing import Scrubber
+from kubescribe.loki.client import open_client
+from kubescribe.loki.errors import LokiError
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
@@ -65,12 +69,17 @@ _FACTS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningAggregator:
-    """An aggregator that listens; its `parts` have yet to be run, in this order of stopping."""
+    """
+    An aggregator that listens; its `parts` have yet to be run, in this order of stopping.
+
+    `loki` is the collector of its way to Loki, None without one: who has another way in this process adds it there.
+    """
 
     parts: Sequence[Part]
     http_url: str
     ingest_url: str
     metrics_url: str
+    loki: LokiCollector | None = None
 
 
 async def run(config: AggregatorConfig, stop: asyncio.Event) -> None:
@@ -104,9 +113,10 @@ async def assembled(
         parts, reception, link, web = _connect(
             config, registry, journal, state, guard, authenticator=authenticator, seen=pods.observe if pods else _ignore
         )
-        to_loki, routes = await stack.enter_async_context(_to_loki(config, registry, web, pods))
-        parts += to_loki
-        machines = machines_app(guard, routes)
+        to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
+        parts += to_loki.parts
+        web.lines.loki = await stack.enter_async_context(_remembered_lines(config))
+        machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
         ingest = await stack.enter_async_context(
@@ -123,7 +133,9 @@ async def assembled(
         )
         metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
         stack.push_async_callback(reception.close)
-        yield RunningAggregator(parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url)
+        yield RunningAggregator(
+            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=to_loki.collector
+        )
 
 
 def _store_url(config: AggregatorConfig) -> str:
@@ -275,17 +287,22 @@ def _ignore(_: Sequence[Change]) -> None:
     pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToLoki:
+    """What has to run to bring anything to Loki, the routes of the gateway, and what counts for the way."""
+
+    parts: Sequence[Part] = ()
+    routes: Sequence[Route] = ()
+    collector: LokiCollector | None = None
+
+
 @asynccontextmanager
 async def _to_loki(
     config: AggregatorConfig, registry: CollectorRegistry, web: WebParts, pods: PodIndex | None
-) -> AsyncIterator[tuple[list[Part], Sequence[Route]]]:
-    """
-    Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki.
-
-    With it the routes of the gateway; nothing of both without a --loki.
-    """
+) -> AsyncIterator[_ToLoki]:
+    """Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki, if any."""
     if config.loki.url is None or pods is None:
-        yield [], ()
+        yield _ToLoki()
         return
     async with (
         open_sender(config.loki, version=version_string()) as sender,
@@ -300,9 +317,28 @@ async def _to_loki(
         )
         pods.cluster = lambda: web.recorder.identity().cluster
         await pods.fill()
-        for collector in (LokiCollector(sender.numbers), outlet, gateway.collector):
-            registry.register(collector)
-        yield [*outlet.parts(), gateway.part, Part(name="loki", run=sender.run, stop=sender.stop)], gateway.routes
+        collector = LokiCollector(sender.numbers)
+        for each in (collector, outlet, gateway.collector):
+            registry.register(each)
+        yield _ToLoki(
+            parts=[*outlet.parts(), gateway.part, Part(name="loki", run=sender.run, stop=sender.stop)],
+            routes=gateway.routes,
+            collector=collector,
+        )
+
+
+@asynccontextmanager
+async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines | None]:
+    """Yield what asks Loki for lines that no file holds any more; nothing without a --loki."""
+    if config.loki.url is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
+        except LokiError as error:
+            raise StartupError(f"--loki-ca-file {error}") from error
+        yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

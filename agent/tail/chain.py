@@ -8,7 +8,7 @@ was is known. Waits for the disk: not for the loop.
 from itertools import pairwise
 from pathlib import Path
 
-from agent.tail.generations import Generation, list_generations
+from agent.tail.generations import Generation, has_files, list_generations
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
 
@@ -41,6 +41,10 @@ class Chain:
         }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
+
+    def is_gone(self) -> bool:
+        """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""
+        return not has_files(self._folder, self._instance)
 
     def begin(self, identity: int) -> None:
         """Begin with the file *identity*: what is older is not wanted."""

@@ -113,6 +113,16 @@ def _changed_at(folder: Path) -> int:
         return 0
 
 
+def has_files(folder: Path, instance: Instance) -> bool:
+    """Tell whether *instance* has a file below *folder*, readable or not. Raises OSError when that cannot be told."""
+    try:
+        with os.scandir(folder / instance.folder) as entries:
+            files = [parse_file_name(entry.name) for entry in entries]
+    except FileNotFoundError:
+        return False
+    return any(file is not None and file.restart == instance.restart for file in files)
+
+
 def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
     """Return the file at *path*; None when it is gone, has no first line yet, or is no file."""
     try:

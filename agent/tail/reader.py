@@ -104,8 +104,7 @@ class Reader:
         live = _inode_of(self._live_path)
         self._look_at_folder(live)
         current = self._current or self._begin()
-        # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
-        is_gone = live is None and self._has_vanished()
+        is_gone = live is None and self._chain.is_gone()
         if current is None:
             return Look(is_gone=is_gone)
         held = 0
@@ -126,11 +125,6 @@ class Reader:
             is_gone=is_gone,
             held=held,
         )
-
-    def _has_vanished(self) -> bool:
-        if not self._chain.listing:
-            self._chain.look()
-        return not self._chain.listing
 
     def _look_at_folder(self, live: tuple[int, int] | None) -> None:
         """List the files again if anything may have happened to them; an inode alone tells nothing: it is reused."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,6 +18,14 @@ from kubescribe.labels.enriching import Enrichment
 _log = structlog.get_logger(__name__)
 
 _SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What the disk does not have yet, as it was at one moment."""
+
+    places: list[tuple[Tail, Place]]
+    finished: dict[Instance, Saved]
 
 
 class States:
@@ -99,20 +108,26 @@ class States:
             is_gone=tail.is_gone,
         )
 
-    async def save(self, tails: Iterable[Tail]) -> bool:
-        """Keep how far each of *tails* is, and what has ended; False when it could not be, and is tried again."""
-        changed = [(tail, tail.place) for tail in tails if tail.is_changed and tail.place is not None]
-        finished = dict(self._finished)
-        news = [
-            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at)) for tail, place in changed
+    def news(self, tails: Iterable[Tail]) -> News:
+        """Return how far each of *tails* is now, and what has ended, where that is not kept yet."""
+        return News(
+            places=[(tail, tail.place) for tail in tails if tail.is_changed and tail.place is not None],
+            finished=dict(self._finished),
+        )
+
+    async def save(self, news: News) -> bool:
+        """Keep *news*; False when it could not be, and is tried again."""
+        changed = [
+            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at))
+            for tail, place in news.places
         ]
-        if not news and not finished:
+        if not changed and not news.finished:
             return True
-        if not await self._write([*news, *finished.values()]):
+        if not await self._write([*changed, *news.finished.values()]):
             return False
-        for tail, place in changed:
+        for tail, place in news.places:
             tail.is_changed = tail.place != place
-        for instance, saved in finished.items():
+        for instance, saved in news.finished.items():
             if self._finished.get(instance) is saved:
                 del self._finished[instance]
         return True

@@ -318,8 +318,10 @@ class Tailer:
             await self._save()
 
     async def _save(self) -> None:
+        # Before anything is told: a place that moves on meanwhile may lie behind lines of whose refusal nobody knows.
+        news = self._states.news(self.tails.values())
         await self._outcomes.tell_refused()
-        if not await self._states.save(self.tails.values()):
+        if not await self._states.save(news):
             self.counts.store_failures += 1
 
 

@@ -122,7 +122,11 @@ class Journal(Protocol):
         ...
 
     async def transitions(self, seqs: Collection[int]) -> dict[int, Transition]:
-        """Return the object before and after each change in *seqs*; a change that was deleted meanwhile is missing."""
+        """
+        Return the object before and after each change in *seqs*; a change that was deleted meanwhile is missing.
+
+        Before is None, too, where retention has deleted the version below.
+        """
         ...
 
     # The readers' half.

@@ -180,7 +180,8 @@ class MemoryJournal:
         self._require_open()
         rows = [self._changes[seq] for seq in seqs if seq in self._changes]
         return {
-            row.seq: Transition(None if row.base is None else self._body(row.base), self._body(row.seq)) for row in rows
+            row.seq: Transition(self._body(row.base) if row.base in self._changes else None, self._body(row.seq))
+            for row in rows
         }
 
     async def changes(self, query: RecordQuery) -> Page:

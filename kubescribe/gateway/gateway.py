@@ -27,7 +27,7 @@ from kubescribe.gateway.intake import Api, Intake, Received, Understood
 from kubescribe.gateway.naming import Naming
 from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
 from kubescribe.gateway.spool import Spool, open_spool
-from kubescribe.gateway.store import Body, SpoolLimits
+from kubescribe.gateway.store import FREE_FLOOR, Body, SpoolLimits
 from kubescribe.loki.pushes import Sender
 from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.runtime.tasks import Part
@@ -37,6 +37,9 @@ Route = tuple[str, str, Handler]
 
 _TENANT = re.compile(r"[0-9A-Za-z!\-_.*'()]{1,150}")
 """What Loki takes as X-Scope-OrgID (dskit, tenant/tenant.go)."""
+
+BODY_SECONDS = 30.0
+"""A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
 
 _LOG_SECONDS = 10.0
 _log = structlog.get_logger()
@@ -54,6 +57,7 @@ class Gateway:
         self._admission = Admission()
         self._under_way: dict[bytes, asyncio.Future[None]] = {}
         self._told_at = 0.0
+        self.body_seconds = BODY_SECONDS
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -127,7 +131,7 @@ class Gateway:
         # What cannot be kept is not read, and its sender knows earlier.
         self.spool.store.admit(0)
         async with self._admission.let_in(length if length is not None else max_bytes // 4):
-            body = await _read(request, max_bytes)
+            body = await _read(request, max_bytes, self.body_seconds)
             await self.take(
                 Received(
                     api=api,
@@ -177,10 +181,15 @@ async def open_gateway(
     finder: PodFinder,
     *,
     pod_labels: Sequence[str] = (),
+    free_floor: float = FREE_FLOOR,
     room: RoomOf = room_of,
 ) -> AsyncIterator[Gateway]:
-    """Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError."""
-    limits = SpoolLimits(max_bytes=config.spool_bytes)
+    """
+    Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError.
+
+    *free_floor* is the share of the disk that stays free.
+    """
+    limits = SpoolLimits(max_bytes=config.spool_bytes, free_floor=free_floor)
     async with open_spool(folder, limits, room=room) as spool:
         forwarder = Forwarder(spool, sender, GatewayNumbers())
         intake = Intake.of(
@@ -197,15 +206,19 @@ def _tenant(request: web.Request) -> str:
     return tenant
 
 
-async def _read(request: web.Request, max_bytes: int) -> bytes:
+async def _read(request: web.Request, max_bytes: int, seconds: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async for part in request.content.iter_any():
-            size += len(part)
-            if size > max_bytes:
-                raise TooLarge(f"the body has more than the {max_bytes} bytes that are taken (gateway.maxBodyBytes)")
-            parts.append(part)
+        async with asyncio.timeout(seconds):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > max_bytes:
+                    raise TooLarge(f"the body has more than {max_bytes} bytes (gateway.maxBodyBytes)")
+                parts.append(part)
+    except TimeoutError:
+        # Not 408, after which some shippers drop what they were sending.
+        raise Busy(f"the body did not come within {seconds:.0f} seconds") from None
     except (ClientPayloadError, ConnectionError) as error:
         raise BadPush("the body ended too early") from error
     return b"".join(parts)

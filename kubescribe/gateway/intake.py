@@ -14,6 +14,7 @@ from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
 from kubescribe.gateway.packing import Packed, pack
+from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json, check_push
 from kubescribe.gateway.repeats import Repeats, digest_of
 from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
@@ -87,11 +88,14 @@ class Intake:
         if received.api == "otlp":
             if kind not in (JSON, PROTOBUF):
                 raise BadPush(f"content type: {kind[:100]!r} is not supported")
+            check_otlp_json(body) if kind == JSON else check_otlp(body)
             read = otlpjson.streams_of if kind == JSON else otlp.streams_of
             return pack(read(body, now_ns=received.at), self._naming)
         if kind == JSON:
+            check_loki_json(body)
             return pack(lokijson.streams_of(body), self._naming)
         whole = unpacked(body, self.max_bytes)
+        check_push(whole)
         request, streams = lokiproto.streams_of(whole)
         packed = body if request is whole else compress(bytes(request))
         return pack(streams, self._naming, request=packed, size=len(request))

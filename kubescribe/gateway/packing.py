@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
+from kubescribe.gateway.parts import check_streams
 from kubescribe.gateway.streams import Incoming, append_metadata, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
@@ -51,8 +52,9 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", s
     Return *streams* as frames, under the names that *naming* gives them.
 
     *request* is the compressed request that holds exactly these, of *size* bytes before, where there is one.
-    Raises BadPush.
+    Raises BadPush, and TooLarge for too many streams.
     """
+    check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
     found: Counter[Found] = Counter()
     for stream, name in zip(streams, named, strict=True):

@@ -27,6 +27,9 @@ STREAM_LABELS = (
 )
 """All there are, but for `late`; none of them has more values than the cluster has workloads."""
 
+METADATA = ("pod", "pod_uid", "node", "zone", "image", "revision", "owner", "restart", "meta")
+"""The names of structured metadata that are ours; a label of pods that would be called so is left out."""
+
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """What a line carries that its pod does not tell: where it runs."""

@@ -3,7 +3,7 @@ What an object that is no pod belongs to: the same names as the lines of its pod
 
 A Deployment's lines are named from the pods that its template makes, so its own Events and changes are named from the
 template, and from the object itself where there is none. What a controller made (a ReplicaSet, a Job of a CronJob)
-belongs to what made it.
+belongs to what made it, what scales a workload (a HorizontalPodAutoscaler) to that.
 """
 
 import msgspec
@@ -40,9 +40,15 @@ class _JobTemplate(msgspec.Struct, gc=False):
     spec: _Inner | None = None
 
 
+class _Target(msgspec.Struct, gc=False):
+    name: str
+    kind: str = "Deployment"
+
+
 class _Spec(msgspec.Struct, gc=False, rename="camel"):
     template: _Template | None = None
     job_template: _JobTemplate | None = None
+    scale_target_ref: _Target | None = None
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -72,8 +78,14 @@ def names_of_object(kind: str, name: str, body: bytes | None = None, *, is_names
     meta = found.metadata
     own = meta.labels or {}
     owner = next((owner for owner in meta.owner_references or () if owner.controller), None)
-    workload = _workload(short, name, own) if owner is None else _owned(short, name, own, owner)
-    template = _template(found.spec)
+    spec = _spec(found.spec)
+    if (target := spec.scale_target_ref) is not None:
+        workload = Workload(target.kind, target.name)
+    elif owner is not None:
+        workload = _owned(short, name, own, owner)
+    else:
+        workload = _workload(short, name, own)
+    template = _template(spec)
     carried = template if template is not None and template.labels else meta
     annotations = carried.annotations or {}
     kept = {key: annotations[key] for key in KEPT_ANNOTATIONS if annotations.get(key)}
@@ -96,13 +108,16 @@ def _owned(kind: str, name: str, labels: dict[str, str], owner: _Owner) -> Workl
     return Workload(owner.kind, owner.name, revision, owner=name if kind != "ReplicaSet" else "")
 
 
-def _template(spec: msgspec.Raw) -> _Meta | None:
+def _spec(spec: msgspec.Raw) -> _Spec:
     try:
-        read = _SPEC.decode(spec)
+        return _SPEC.decode(spec)
     except msgspec.ValidationError:
         # A kind that calls something else `template`.
-        return None
-    inner = read.template
-    if inner is None and read.job_template is not None and read.job_template.spec is not None:
-        inner = read.job_template.spec.template
+        return _Spec()
+
+
+def _template(spec: _Spec) -> _Meta | None:
+    inner = spec.template
+    if inner is None and spec.job_template is not None and spec.job_template.spec is not None:
+        inner = spec.job_template.spec.template
     return None if inner is None else inner.metadata

@@ -24,7 +24,10 @@ _GENERATED = re.compile(
 )
 """What ends a name that was made for one run: a random suffix, a number or time, a hash, a uuid."""
 
-_WORDS = re.compile(r"^-[a-z]+$")
+_WORDS = frozenset({"-https", "-httpd", "-grpcs"})
+"""What looks generated and is a word; five such letters are random otherwise: every fifth suffix has no digit."""
+
+_HEX_WORD = re.compile(r"^-[a-f]+$")
 
 
 class Workload(NamedTuple):
@@ -79,9 +82,13 @@ def _of_job(name: str) -> Workload:
 
 def _folded(kind: str, name: str) -> Workload:
     folded = name
-    while (end := _GENERATED.search(folded)) is not None and not _WORDS.match(end.group()):
+    while (end := _GENERATED.search(folded)) is not None and not _is_word(end.group()):
         folded = folded[: end.start()]
     return Workload(kind, folded, owner=name if folded != name else "")
+
+
+def _is_word(end: str) -> bool:
+    return end in _WORDS or (_HEX_WORD.match(end) is not None and any(vowel in end for vowel in "ae"))
 
 
 _OF_DEPLOYMENT = re.compile(rf"^(.+)-([{_SAFE}]{{8,10}})-[{_SAFE}]{{5}}$")

@@ -1,14 +1,14 @@
-"""One lane: takes what may go from its queue, sends it, does what the answer says; one request at a time, for ever."""
+"""One lane: takes what may go from its queue, sends it, does what the answer says; one request at a time."""
 
 import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from kubescribe.loki.answers import Meaning, Verdict, read_answer
+from kubescribe.loki.answers import UNKNOWN, Meaning, Verdict, read_answer
 from kubescribe.loki.client import Answer
 from kubescribe.loki.errors import CredentialsUnusable, LokiUnreachable
 from kubescribe.loki.gates import Gate
@@ -16,11 +16,14 @@ from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.numbers import LokiNumbers
 from kubescribe.loki.pacing import Pacer
 from kubescribe.loki.parcels import Parcel
-from kubescribe.loki.queues import Caution, Known, LaneQueue, StreamQueue
+from kubescribe.loki.queues import HOT_BYTES, Caution, Known, LaneQueue, StreamQueue
 from kubescribe.loki.settling import Settlement, settle
 from kubescribe.runtime.clock import Clock
 
 _log = structlog.get_logger()
+
+_TELL_SECONDS = 60.0
+"""Between two log lines of the same cause: a backlog that is too old is refused thousands of times."""
 
 _TROUBLED = 2
 """Failures in a row, while others succeed, after which a stream travels alone."""
@@ -34,8 +37,14 @@ class Tenant:
     gate: Gate
     pacer: Pacer
     known: Known
+    hot_bytes: int = HOT_BYTES
+    """How much of one stream in a second may share requests; less when Loki's limit of a stream is known to be low."""
+    is_proven: bool = False
+    """Whether Loki ever took anything of it: then what it refuses is the content, not the address."""
     told: int = 0
     """The status that was told as a wrong setting, 0 when there is none."""
+    told_at: dict[str, float] = field(default_factory=dict)
+    """When which cause of a refusal was logged last."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +71,7 @@ class Lane:
         self._sent_at = 0.0
         self._is_hurried = False
         self._new_bytes = 0
+        self.is_over = False
 
     def add(self, parcel: Parcel) -> None:
         """Queue *parcel* behind those of its stream."""
@@ -83,21 +93,26 @@ class Lane:
         self._queue.wake_failed()
         self._news.set()
 
+    @property
+    def tenant(self) -> Tenant:
+        """Whose lane it is."""
+        return self._tenant
+
     async def run(self) -> None:
-        """Send for ever."""
-        while True:
-            await self._due()
+        """Send until there was nothing to send for a long time; then `is_over`, and nothing may be added any more."""
+        while await self._due():
             async with self._tenant.gate.passage(), self._around.weather.passage():
                 now = self._around.clock.monotonic()
                 known = self._tenant.known
-                parcels = self._queue.take(now, self._around.clock.now_ns(), self._tenant.pacer.max_bytes, known)
+                wall_ns, most = self._around.clock.now_ns(), self._tenant.pacer.max_bytes
+                parcels = self._queue.take(now, wall_ns, most, known, hot_bytes=self._tenant.hot_bytes)
                 self._new_bytes = 0
                 if parcels:
                     await self._carry(parcels)
             self._queue.forget_idle(self._around.clock.monotonic())
 
-    async def _due(self) -> None:
-        """Wait until something may be sent and it is not worth waiting for more."""
+    async def _due(self) -> bool:
+        """Wait until something may be sent and it is not worth waiting for more; False when nothing came for long."""
         limits, clock = self._around.limits, self._around.clock
         while True:
             self._news.clear()
@@ -105,24 +120,30 @@ class Lane:
             oldest = self._queue.oldest(now)
             if oldest is None:
                 at = self._queue.wakes_at()
+                if at is None and not await self._news_within(limits.idle_lane_seconds) and not self._queue:
+                    self.is_over = True
+                    return False
+                if at is None:
+                    continue
             elif self._is_hurried or self._is_full(now):
-                return
+                return True
             else:
                 at = min(
                     oldest + limits.linger_seconds,
                     max(oldest + limits.idle_linger_seconds, self._sent_at + limits.linger_seconds),
                 )
                 if at <= now:
-                    return
-            await self._news_within(None if at is None else max(at - now, 0.001))
+                    return True
+            await self._news_within(max(at - now, 0.001))
 
     def _is_full(self, now: float) -> bool:
         return self._queue.is_full(now, self._around.clock.now_ns(), self._tenant.pacer.max_bytes, self._tenant.known)
 
-    async def _news_within(self, seconds: float | None) -> None:
+    async def _news_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
+        return self._news.is_set()
 
     async def _carry(self, parcels: list[Parcel]) -> None:
         clock = self._around.clock
@@ -150,13 +171,22 @@ class Lane:
             _log.info("loki.came_back")
             self._around.numbers.is_away = False
             self._around.weather_cleared()
-        if meaning.verdict is Verdict.MISCONFIGURED:
+        if meaning.verdict is Verdict.MISCONFIGURED or self._is_no_loki(meaning, answer):
             self._misconfigured(parcels, answer.status, answer.text[:256])
             return
         if self._tenant.gate.succeeded():
             _log.info("loki.setting_healed", tenant=self._tenant.name)
         self._tenant.told = 0
         self._apply(meaning, answer, parcels)
+
+    def _is_no_loki(self, meaning: Meaning, answer: Answer) -> bool:
+        """
+        Tell whether a refusal in words that are none of Loki's is more likely somebody else's than about the content.
+
+        A proxy that expects TLS, or does not know the tenant, says 400 too; to drop all lines for it would be wrong.
+        """
+        is_unknown = meaning.verdict is Verdict.REFUSED and meaning.reason == UNKNOWN
+        return is_unknown and (not self._tenant.is_proven or answer.text.startswith("<"))
 
     def _apply(self, meaning: Meaning, answer: Answer, parcels: list[Parcel]) -> None:
         now = self._around.clock.monotonic()
@@ -166,7 +196,9 @@ class Lane:
                 pacer.passed()
             case Verdict.RATE_LIMITED:
                 pacer.refused(meaning.limit_bytes, now, answer.retry_after_seconds)
-            case Verdict.TOO_LARGE if len(parcels) > 1:
+            case Verdict.STREAM_RATE_LIMITED if meaning.limit_bytes:
+                self._tenant.hot_bytes = min(HOT_BYTES, meaning.limit_bytes // 4)
+            case Verdict.TOO_LARGE if sum(parcel.count for parcel in parcels) > 1:
                 pacer.too_large(sum(parcel.size for parcel in parcels), now)
         self._settle(settle(meaning, parcels), meaning, answer, parcels)
 
@@ -181,12 +213,13 @@ class Lane:
                 self._shrink(labels, parcels)
             self._sleep(labels, meaning.verdict, answer.retry_after_seconds)
         if meaning.verdict is Verdict.STORED:
+            self._tenant.is_proven = True
             for labels in dict.fromkeys(parcel.labels for parcel in parcels):
                 known.add(labels)
                 self._queue.stream(labels).failures = 0
         for parcel, count, rejected in settled.done:
-            if rejected:
-                numbers.rejected.update(rejected)
+            numbers.rejected.update(rejected)
+            if any(self._is_to_be_told(reason) for reason in rejected):
                 _log.warning(
                     "loki.entries_rejected", labels=parcel.labels[:256], reasons=dict(rejected), said=answer.text[:256]
                 )
@@ -218,6 +251,10 @@ class Lane:
     def _misconfigured(self, parcels: list[Parcel], status: int, said: str) -> None:
         self._put_back(parcels)
         self._tenant.gate.failed()
+        limits = self._around.limits
+        for labels in dict.fromkeys(parcel.labels for parcel in parcels):
+            # Should it be this content that somebody on the way refuses, and no setting, others go first.
+            self._pause(self._queue.stream(labels), 0.0, limits.first_retry_seconds, limits.max_setting_seconds)
         if self._tenant.told != (status or -1):
             self._tenant.told = status or -1
             _log.error("loki.setting_wrong", status=status, said=said, tenant=self._tenant.name, hint=_hint(status))
@@ -235,8 +272,17 @@ class Lane:
             self._pause(queue, at_least, limits.first_quarantine_seconds, limits.max_quarantine_seconds)
         else:
             self._pause(queue, at_least, limits.first_retry_seconds, limits.max_retry_seconds)
-        if queue.failures == 1:
+        if self._is_to_be_told(verdict.name):
             _log.warning("loki.stream_waits", labels=labels[:256], cause=verdict.name.lower())
+
+    def _is_to_be_told(self, what: str) -> bool:
+        """Tell whether nothing was logged of *what* for this tenant lately; the counters tell of each time."""
+        now = self._around.clock.monotonic()
+        told = self._tenant.told_at.get(what)
+        if told is not None and now - told < _TELL_SECONDS:
+            return False
+        self._tenant.told_at[what] = now
+        return True
 
     def _pause(self, queue: StreamQueue, at_least: float, first: float, cap: float) -> None:
         ceiling = min(cap, first * 2 ** min(queue.failures, 16))

@@ -16,6 +16,8 @@ class SenderLimits:
     linger_seconds: float = 1.0
     """Between the requests of a busy lane, unless one is full: 200 nodes then ask Loki 800 times a second."""
     idle_linger_seconds: float = 0.02
+    idle_lane_seconds: float = 600.0
+    """After which a lane without anything to send ends, so that a tenant that was named once costs nothing."""
     known_streams: int = 20_000
     first_retry_seconds: float = 0.5
     max_retry_seconds: float = 30.0

@@ -36,15 +36,15 @@ class LokiCollector(Collector):
     """
 
     def __init__(self, *senders: LokiNumbers) -> None:
-        self._senders = list(senders)
+        self.senders = list(senders)
 
-    def add(self, numbers: LokiNumbers) -> None:
-        """Count one more sender."""
-        self._senders.append(numbers)
+    def add(self, other: "LokiCollector") -> None:
+        """Count the senders of *other*, too, which must not be registered beside this one."""
+        self.senders += other.senders
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        numbers = _together(self._senders)
+        numbers = _together(self.senders)
         pushes = CounterMetricFamily(
             "kubescribe_loki_push",
             "Pushes to Loki, by the status of the answer; none: there was none.",

@@ -16,6 +16,11 @@ _BEHIND_NS = 45 * 60 * 10**9
 """Loki refuses what is an hour older than its stream's newest entry (half of max_chunk_age); other senders may have
 moved that up to now, so what is older than this may be refused."""
 
+HOT_BYTES = 64 * 1024
+"""A second: far below what any Loki takes of one stream. What is above may be refused, so it travels alone."""
+
+_HOT_SECONDS = 1.0
+
 CAUTION_SECONDS = 600.0
 """How long a stream that was refused travels alone."""
 
@@ -51,6 +56,20 @@ class StreamQueue:
     max_bytes: int = NO_LIMIT
     """Of one request, until `caution_until`: what is above a stream's own burst never passes."""
 
+    _counted_from: float = 0.0
+    _counted_bytes: int = 0
+
+    def count(self, content_bytes: int, now: float) -> None:
+        """Take that so much goes out now."""
+        if now - self._counted_from > _HOT_SECONDS:
+            self._counted_from, self._counted_bytes = now, 0
+        self._counted_bytes += content_bytes
+
+    def is_hot(self, now: float, most_bytes: int, hot_bytes: int) -> bool:
+        """Tell whether with what goes next, at most *most_bytes*, more than *hot_bytes* go out in a second."""
+        before = self._counted_bytes if now - self._counted_from <= _HOT_SECONDS else 0
+        return before + min(self.waiting_bytes, most_bytes) > hot_bytes
+
     def sleep(self, until: float) -> None:
         """Send nothing of this stream before *until*."""
         self.sleeps_until = max(self.sleeps_until, until)
@@ -72,13 +91,13 @@ class StreamQueue:
 
     def caution_now(self, now: float, wall_ns: int, *, is_known: bool) -> Caution:
         """Return how the head of the queue may travel."""
-        if self._is_behind(wall_ns):
+        if _is_behind(self.parcels[0][0], wall_ns):
             return Caution.SINGLY
         return max(self._caution(now), Caution.NONE if is_known else Caution.ALONE)
 
     def is_risky(self, wall_ns: int, *, is_known: bool) -> bool:
         """Tell whether the head of the queue may be refused where others are taken."""
-        return not is_known or self._is_behind(wall_ns)
+        return not is_known or _is_behind(self.parcels[0][0], wall_ns)
 
     def append(self, parcel: Parcel, since: float) -> None:
         """Put *parcel*, which waits *since* then, behind the others."""
@@ -98,11 +117,8 @@ class StreamQueue:
 
     def forgettable(self, now: float) -> bool:
         """Tell whether nothing is lost when this queue is dropped."""
-        return not self.parcels and now >= self.sleeps_until and now >= self.caution_until
-
-    def _is_behind(self, wall_ns: int) -> bool:
-        head = self.parcels[0][0]
-        return head.is_late or head.first_at < wall_ns - _BEHIND_NS
+        is_quiet = now >= self.sleeps_until and now >= self.caution_until and now - self._counted_from > _HOT_SECONDS
+        return not self.parcels and is_quiet
 
     def _caution(self, now: float) -> Caution:
         return self.caution if now < self.caution_until else Caution.NONE
@@ -114,10 +130,8 @@ class LaneQueue:
     def __init__(self) -> None:
         self._streams: dict[str, StreamQueue] = {}
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Bytes of all parcels in it."""
-        return sum(queue.waiting_bytes for queue in self._streams.values())
+    def __bool__(self) -> bool:
+        return any(queue.parcels for queue in self._streams.values())
 
     def stream(self, labels: str) -> StreamQueue:
         """Return the queue of a stream, made if there is none."""
@@ -163,8 +177,14 @@ class LaneQueue:
                 return True
         return False
 
-    def take(self, now: float, wall_ns: int, max_bytes: int, known: "Known") -> list[Parcel]:
-        """Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may."""
+    def take(
+        self, now: float, wall_ns: int, max_bytes: int, known: "Known", *, hot_bytes: int = HOT_BYTES
+    ) -> list[Parcel]:
+        """
+        Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may.
+
+        A stream of which more than *hot_bytes* go out in a second travels alone.
+        """
         taken: list[Parcel] = []
         served: list[str] = []
         room = max_bytes
@@ -172,14 +192,17 @@ class LaneQueue:
             if not queue.parcels or queue.sleeps_until > now:
                 continue
             caution = queue.caution_now(now, wall_ns, is_known=known.has(labels))
+            if caution is Caution.NONE and queue.is_hot(now, max_bytes, hot_bytes):
+                caution = Caution.ALONE
             if caution is not Caution.NONE and taken:
                 continue
             most = 1 if caution is Caution.SINGLY else len(queue.parcels)
             size = min(max_bytes, queue.limit(now))
-            part = _of_stream(queue, min(room, size), size, most)
+            part = _of_stream(queue, min(room, size), size, most, wall_ns)
             if not part:
                 continue
             taken += part
+            queue.count(sum(parcel.content_bytes for parcel in part), now)
             room -= sum(parcel.size for parcel in part)
             served.append(labels)
             if caution is not Caution.NONE or room <= 0 or len(served) >= _MAX_STREAMS:
@@ -195,10 +218,16 @@ class LaneQueue:
             del self._streams[labels]
 
 
-def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int) -> list[Parcel]:
+def _is_behind(parcel: Parcel, wall_ns: int) -> bool:
+    return parcel.is_late or parcel.first_at < wall_ns - _BEHIND_NS
+
+
+def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int, wall_ns: int) -> list[Parcel]:
     taken: list[Parcel] = []
     while queue.parcels and len(taken) < most:
         parcel = queue.parcels[0][0]
+        if taken and _is_behind(parcel, wall_ns):
+            break
         if parcel.size > max_bytes and parcel.count > 1:
             _, since = queue.take()
             for part in reversed(list(fitting(parcel, max_bytes))):

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import zlib
 from collections.abc import Sequence
+from functools import partial
 
 from kubescribe.loki.client import Answer, LokiClient
 from kubescribe.loki.encoding import compress, encode_stream
@@ -28,6 +29,12 @@ from kubescribe.loki.pushes import Outcome, Push
 from kubescribe.loki.queues import Known
 from kubescribe.loki.room import Room
 from kubescribe.runtime.clock import Clock, SystemClock
+
+_PUSH_BYTES = 2048
+"""What a push that waits takes in memory besides its bytes: a million of one letter each would be two gigabytes."""
+
+MAX_TENANTS = 64
+"""Of which lanes that have nothing to send go on; whoever pushes may name a new tenant each time."""
 
 
 class LokiSender:
@@ -58,6 +65,7 @@ class LokiSender:
         self._tenants: dict[str, Tenant] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._open: set[Ticket] = set()
+        self._lane_tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self._is_stopping = False
@@ -69,11 +77,14 @@ class LokiSender:
         """
         Queue *push* as soon as there is room; the future is done when its fate is final.
 
-        Raises SenderStopped once the sender was stopped; the future then carries it too. ValueError for no entries.
+        Raises SenderStopped once the sender was stopped; the future then carries it too. ValueError for a push without
+        entries, or a tenant that no header can carry.
         """
         if push.count < 1 or not push.entries:
             raise ValueError("a push without an entry")
-        size = len(push.entries)
+        if not push.tenant.isprintable():
+            raise ValueError(f"a tenant that no header carries: {push.tenant[:64]!r}")
+        size = len(push.entries) + len(push.labels) + _PUSH_BYTES
         if self._is_stopping or not await self._room.enter(push.tenant, push.labels, size):
             raise SenderStopped("the way to Loki was stopped")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -128,16 +139,18 @@ class LokiSender:
         name = parcel.ticket.push.tenant
         key = (name, zlib.crc32(parcel.labels.encode()) % self.limits.lanes)
         lane = self._lanes.get(key)
-        if lane is None:
+        if lane is None or lane.is_over:
             lane = self._lanes[key] = Lane(self._tenant(name), self._around)
             task = asyncio.create_task(lane.run(), name=f"loki lane {name}/{key[1]}")
             # `run` cancels and awaits them; one that fails ends the sender.
             self._tasks.add(task)
-            task.add_done_callback(self._lane_ended)
+            self._lane_tasks[key] = task
+            task.add_done_callback(partial(self._lane_ended, key, lane))
         lane.add(parcel)
 
     def _tenant(self, name: str) -> Tenant:
         if name not in self._tenants:
+            self._end_idle_tenants()
             self._tenants[name] = Tenant(
                 name=name,
                 gate=self._gate(self.limits.max_setting_seconds, patience=1),
@@ -146,21 +159,37 @@ class LokiSender:
             )
         return self._tenants[name]
 
+    def _end_idle_tenants(self) -> None:
+        """End the lanes of tenants of whom nothing waits, the eldest first, down to as many as may be remembered."""
+        for name in list(self._tenants):
+            if len(self._tenants) < MAX_TENANTS:
+                return
+            if not self._room.holds(name):
+                del self._tenants[name]
+                for key in [key for key in self._lanes if key[0] == name]:
+                    del self._lanes[key]
+                    self._lane_tasks.pop(key).cancel()
+
     def _wake(self) -> None:
         for lane in self._lanes.values():
             lane.wake()
 
-    def _lane_ended(self, task: "asyncio.Task[None]") -> None:
+    def _lane_ended(self, key: tuple[str, int], lane: Lane, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
+        if self._lanes.get(key) is lane:
+            del self._lanes[key]
+            del self._lane_tasks[key]
+        if not any(name == key[0] for name, _ in self._lanes):
+            self._tenants.pop(key[0], None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._error = error
             self._stopped.set()
 
     async def _send(self, parcels: Sequence[Parcel], tenant: str) -> Answer:
-        body = b"".join(
-            encode_stream(labels, b"".join(parcel.entries for parcel in parcels if parcel.labels == labels))
-            for labels in dict.fromkeys(parcel.labels for parcel in parcels)
-        )
+        streams: dict[str, list[bytes]] = {}
+        for parcel in parcels:
+            streams.setdefault(parcel.labels, []).append(parcel.entries)
+        body = b"".join(encode_stream(labels, b"".join(entries)) for labels, entries in streams.items())
         is_large = len(body) >= self.limits.off_loop_bytes
         packed = await asyncio.to_thread(compress, body) if is_large else compress(body)
         try:

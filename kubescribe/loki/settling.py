@@ -88,6 +88,13 @@ def _stored(meaning: Meaning, parcels: Sequence[Parcel], streams: list[str]) -> 
     if len(streams) == 1 and ways:
         # Loki may write a stream's labels otherwise than we do (it adds service_name): there is only this one.
         ways = {streams[0]: next(iter(ways.values()))}
+    suspects = _suspects(meaning, parcels, streams, ways)
+    if len(suspects) > 1 and left:
+        # Whose lines they were nobody tells, and those of one container must not be told of another: again and singly,
+        # where Loki drops what it has stored already, and refuses what it refused.
+        out.back = suspects
+        out.cautions = dict.fromkeys((parcel.labels for parcel in suspects), Caution.SINGLY)
+        parcels = [parcel for parcel in parcels if parcel.labels not in out.cautions]
     for parcel in parcels:
         if (reason := ways.get(parcel.labels)) is not None:
             out.done.append((parcel, parcel.count, {reason: parcel.count}))
@@ -97,6 +104,12 @@ def _stored(meaning: Meaning, parcels: Sequence[Parcel], streams: list[str]) -> 
             continue
         out.done.append(_share(parcel, left, out.late))
     return out
+
+
+def _suspects(meaning: Meaning, parcels: Sequence[Parcel], streams: list[str], ways: Mapping[str, str]) -> list[Parcel]:
+    """Return the parcels of which some entries may have been refused."""
+    named = {meaning.stream} if meaning.stream in streams else set(streams)
+    return [parcel for parcel in parcels if parcel.labels in named and parcel.labels not in ways]
 
 
 def _share(parcel: Parcel, left: dict[str, int], late: list[Parcel]) -> tuple[Parcel, int, Mapping[str, int]]:

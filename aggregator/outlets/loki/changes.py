@@ -159,6 +159,9 @@ def _short(value: object) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, str) and len(value) <= _MAX_VALUE and not value.startswith(_REDACTED) and value.isprintable():
-        return value
-    return None
+    if not isinstance(value, str) or value.startswith(_REDACTED) or not value.isprintable():
+        return None
+    if len(value) > _MAX_VALUE and "/" in value and " " not in value:
+        # An image: the registry in front of its name is the same before and after, or the digest tells them apart.
+        value = value.rpartition("/")[2]
+    return value if len(value) <= _MAX_VALUE else None

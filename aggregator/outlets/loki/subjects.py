@@ -123,14 +123,15 @@ class Subjects:
         return {label: kept for label, value in labels.items() if (kept := label_value(value))}
 
     async def _pod(self, uid: str, namespace: str, name: str, since: int) -> PodFacts:
-        if (known := self._pods.get(uid)) is not None:
+        if uid and (known := self._pods.get(uid)) is not None:
             self._pods.move_to_end(uid)
             return known
         while (found := await self._find(uid, namespace, name)) is None:
             if self._now_ns() - since >= WAIT_SECONDS * 1e9:
                 return guessed_pod(namespace, name, uid)
             await asyncio.sleep(_LOOK_SECONDS)
-        self._pods[uid] = found
+        if uid:
+            self._pods[uid] = found
         if len(self._pods) > _CACHED:
             self._pods.popitem(last=False)
         return found
@@ -145,7 +146,7 @@ class Subjects:
                 return None
             mirror = await self._version(_NAMED.decode(page.items[0]).uid, "Pod", is_first=True)
             facts = _facts(mirror)
-            return facts if facts is not None and facts.file_uid == uid else None
+            return facts if facts is not None and uid in {"", facts.file_uid} else None
         return _facts(body)
 
     async def _version(self, uid: str, kind: str, *, is_first: bool) -> bytes | None:

@@ -27,4 +27,5 @@ def transitions(reading: Reading, seqs: Sequence[int]) -> dict[int, Transition]:
     rows = reading.connection.execute(_BASES, (json.dumps(list(seqs)),)).fetchall()
     before = {seq: None if base is None else seq - base for seq, base in rows}
     bodies = rebuild(reading, {*before, *(base for base in before.values() if base is not None)})
-    return {seq: Transition(None if base is None else bodies[base], bodies[seq]) for seq, base in before.items()}
+    # Of a key version retention may have deleted what lay below it.
+    return {seq: Transition(None if base is None else bodies.get(base), bodies[seq]) for seq, base in before.items()}

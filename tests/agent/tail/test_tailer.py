@@ -185,21 +185,24 @@ async def test_what_was_deleted_unread_is_told_with_its_bytes(node, eventually):
         assert tailer.counts.gap_bytes["logRotated"] >= lost * 100
 
 
-async def test_an_old_instance_that_was_deleted_while_the_agent_was_away_is_told(node, eventually):
+async def test_what_was_deleted_of_a_container_that_was_restarted_while_nobody_looked_is_told(node, eventually):
     log = node.container()
     async with node.tailing():
-        log.write(["first"])
-        await eventually(node.lines)
-    log.write(["unseen"])
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+    log.write(texts(10, 20))
     log.restart()
+    log.write(texts(20, 30))
+    # Of the instances that have ended the kubelet keeps the last: the one with unread lines goes.
     log.restart()
-    log.write(["third"])
+    log.write(texts(30, 40))
+
     async with node.tailing():
-        await eventually(lambda: sorted(node.lines()) == ["first", "third"])
         await eventually(lambda: node.gaps)
+        await eventually(lambda: len(node.lines()) == 30)
 
     (gap,) = node.gaps
-    assert (gap.cause, gap.bytes) == ("logDeleted", None)
+    assert (gap.cause, gap.outcome, gap.stream) == ("logDeleted", "lost", "logs/shop/web-0/app")
 
 
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):

@@ -2,6 +2,7 @@
 
 import json
 
+from tests.aggregator.store.contract_retention import commit, prune
 from tests.aggregator.store.story import Story
 
 
@@ -38,3 +39,19 @@ async def test_a_transition_is_what_a_version_made_of_the_one_below_it(store):
 async def test_a_transition_that_was_not_stored_is_missing(store):
     assert await store.transitions([]) == {}
     assert await store.transitions([4]) == {}
+
+
+async def test_what_retention_deleted_below_a_version_is_nothing_before_it(store):
+    story = Story()
+    for rv in range(1, 6):
+        story.pod("web-1", rv)
+    end = await commit(store, story)
+    story.pod("web-1", 6)
+    await commit(store, story)
+    await prune(store, end)
+
+    found = await store.transitions([4, 5, 6])
+
+    assert sorted(found) == [5, 6]
+    assert found[5].before is None
+    assert json.loads(found[6].before) == json.loads(found[5].after)

@@ -43,7 +43,10 @@ def pod(name="web-6d4cf56db6-x7k2p", **facts):
             {"owner_kind": "Workflow", "owner_name": "etl-fjx2w-20240823"},
             Workload("Workflow", "etl", owner="etl-fjx2w-20240823"),
         ),
+        ({"owner_kind": "Job", "owner_name": "import-xkqzp"}, Workload("Job", "import", owner="import-xkqzp")),
         ({"name": "debug"}, Workload("Pod", "debug")),
+        ({"name": "front-https"}, Workload("Pod", "front-https")),
+        ({"name": "build-defaced"}, Workload("Pod", "build-defaced")),
         (
             {"name": "run-0b5e6a8c-1d2f-4a3b-9c8d-7e6f5a4b3c2d"},
             Workload("Pod", "run", owner="run-0b5e6a8c-1d2f-4a3b-9c8d-7e6f5a4b3c2d"),
