@@ -104,6 +104,7 @@ class Reader:
         live = _inode_of(self._live_path)
         self._look_at_folder(live)
         current = self._current or self._begin()
+        # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
         is_gone = live is None and self._chain.is_gone()
         if current is None:
             return Look(is_gone=is_gone)
