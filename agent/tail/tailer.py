@@ -257,7 +257,7 @@ class Tailer:
     async def _retire(self, tails: Sequence[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
         for tail in tails:
-            if tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
+            if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
             if tail.look.is_gone:
                 lost = await self._in_thread(tail.reader.give_up)
