@@ -131,11 +131,10 @@ class Gateway:
         # What cannot be kept is not read, and its sender knows earlier.
         self.spool.store.admit(0)
         async with self._admission.let_in(length if length is not None else max_bytes // 4):
-            body = await _read(request, max_bytes, self.body_seconds)
             await self.take(
                 Received(
                     api=api,
-                    body=body,
+                    body=await _read(request, max_bytes, self.body_seconds),
                     content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
                     encoding=request.headers.get(hdrs.CONTENT_ENCODING, "").strip(),
                     tenant=tenant,

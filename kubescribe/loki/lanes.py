@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -21,6 +21,9 @@ from kubescribe.loki.settling import Settlement, settle
 from kubescribe.runtime.clock import Clock
 
 _log = structlog.get_logger()
+
+_TELL_SECONDS = 60.0
+"""Between two log lines of the same cause: a backlog that is too old is refused thousands of times."""
 
 _TROUBLED = 2
 """Failures in a row, while others succeed, after which a stream travels alone."""
@@ -40,6 +43,8 @@ class Tenant:
     """Whether Loki ever took anything of it: then what it refuses is the content, not the address."""
     told: int = 0
     """The status that was told as a wrong setting, 0 when there is none."""
+    told_at: dict[str, float] = field(default_factory=dict)
+    """When which cause of a refusal was logged last."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -193,7 +198,7 @@ class Lane:
                 pacer.refused(meaning.limit_bytes, now, answer.retry_after_seconds)
             case Verdict.STREAM_RATE_LIMITED if meaning.limit_bytes:
                 self._tenant.hot_bytes = min(HOT_BYTES, meaning.limit_bytes // 4)
-            case Verdict.TOO_LARGE if len(parcels) > 1:
+            case Verdict.TOO_LARGE if sum(parcel.count for parcel in parcels) > 1:
                 pacer.too_large(sum(parcel.size for parcel in parcels), now)
         self._settle(settle(meaning, parcels), meaning, answer, parcels)
 
@@ -213,8 +218,8 @@ class Lane:
                 known.add(labels)
                 self._queue.stream(labels).failures = 0
         for parcel, count, rejected in settled.done:
-            if rejected:
-                numbers.rejected.update(rejected)
+            numbers.rejected.update(rejected)
+            if any(self._is_to_be_told(reason) for reason in rejected):
                 _log.warning(
                     "loki.entries_rejected", labels=parcel.labels[:256], reasons=dict(rejected), said=answer.text[:256]
                 )
@@ -267,8 +272,17 @@ class Lane:
             self._pause(queue, at_least, limits.first_quarantine_seconds, limits.max_quarantine_seconds)
         else:
             self._pause(queue, at_least, limits.first_retry_seconds, limits.max_retry_seconds)
-        if queue.failures == 1:
+        if self._is_to_be_told(verdict.name):
             _log.warning("loki.stream_waits", labels=labels[:256], cause=verdict.name.lower())
+
+    def _is_to_be_told(self, what: str) -> bool:
+        """Tell whether nothing was logged of *what* for this tenant lately; the counters tell of each time."""
+        now = self._around.clock.monotonic()
+        told = self._tenant.told_at.get(what)
+        if told is not None and now - told < _TELL_SECONDS:
+            return False
+        self._tenant.told_at[what] = now
+        return True
 
     def _pause(self, queue: StreamQueue, at_least: float, first: float, cap: float) -> None:
         ceiling = min(cap, first * 2 ** min(queue.failures, 16))
