@@ -40,6 +40,9 @@ MEMORY_BYTES = 48 * MIB
 LONG_EVERY = 397
 """So many lines there is one of 40 KB, which the runtime writes in parts."""
 
+STARTS = 4
+"""The first, one with the gateway, and one after each of two kills while shippers push."""
+
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 Options = tuple[str, ...]
 RATE_LIMITED = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest"
@@ -139,9 +142,9 @@ async def node_in(folder: Path, limits: Limits) -> AsyncIterator[Node]:
             yield Node(logs, loki, shipper)
 
 
-async def misbehave(loki: RunningLoki, draw: random.Random) -> None:
-    """Be as bad as a Loki is on its worst day, a fault after the other, for ever."""
-    while True:
+async def misbehave(loki: RunningLoki, draw: random.Random, enough: asyncio.Event) -> None:
+    """Be as bad as a Loki is on its worst day, a fault after the other, until it is *enough*."""
+    while not enough.is_set():
         await asyncio.sleep(draw.uniform(0.05, 0.4))
         match draw.randrange(7):
             case 0:
@@ -154,34 +157,42 @@ async def misbehave(loki: RunningLoki, draw: random.Random) -> None:
                 loki.faults.cut(("before", "halfway", "after")[which - 3], draw.randrange(1, 4))
             case _:
                 await loki.down()
-                try:
-                    await asyncio.sleep(draw.uniform(0.1, 0.6))
-                finally:
-                    await loki.up()
+                await asyncio.sleep(draw.uniform(0.1, 0.6))
+                await loki.up()
 
 
-async def kill(victim: daemons.Daemon, draw: random.Random, *, most_seconds: float = 1.2) -> None:
-    """Kill -9 and start again, for ever; *most_seconds* is the longest life."""
-    while True:
+async def kill(
+    victim: daemons.Daemon, draw: random.Random, enough: asyncio.Event, *, most_seconds: float = 1.2
+) -> None:
+    """Kill -9 and start again until it is *enough*; *most_seconds* is the longest life."""
+    while not enough.is_set():
         await asyncio.sleep(draw.uniform(0.2, most_seconds))
         await victim.kill()
         await asyncio.sleep(draw.uniform(0.0, 0.3))
         await victim.start()
 
 
+@asynccontextmanager
+async def bad_day(loki: RunningLoki, victim: daemons.Daemon, draw: random.Random, **life: float) -> AsyncIterator[None]:
+    """Kill *victim* and let *loki* misbehave during the block; at its end all is well, and *victim* starts anew."""
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(misbehave(loki, draw, enough))
+        group.create_task(kill(victim, draw, enough, **life))
+        yield
+        enough.set()
+    loki.faults.clear()
+    await victim.restart()
+
+
 async def written_on_a_bad_day(node: Node, draw: random.Random, *, seconds: float, rate: int, options: Options) -> None:
     """Write numbered lines while the shipper is killed and Loki misbehaves, and wait until all is well again."""
     await node.shipper.start()
-    bad = [asyncio.create_task(misbehave(node.loki, draw)), asyncio.create_task(kill(node.shipper, draw))]
-    await node.generated(
-        *("--containers", "4", "--rate", str(rate), "--seconds", str(seconds), "--rotate-every", "1"),
-        *("--long-every", str(LONG_EVERY), *options),
-    )
-    for task in bad:
-        task.cancel()
-    await asyncio.gather(*bad, return_exceptions=True)
-    node.loki.faults.clear()
-    await node.shipper.restart()
+    async with bad_day(node.loki, node.shipper, draw):
+        await node.generated(
+            *("--containers", "4", "--rate", str(rate), "--seconds", str(seconds), "--rotate-every", "1"),
+            *("--long-every", str(LONG_EVERY), *options),
+        )
     await node.until_whole(60)
     assert node.account().repeats == 0
     assert sum(node.written.values()) >= 0.5 * seconds * rate
@@ -215,12 +226,12 @@ async def shows_that_what_is_lost_is_told(folder: Path, *, seed: int, seconds: f
         assert {gap["cause"] for gap in node.gaps()} <= {"logRotated", "logDeleted"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_killed_again_and_again_before_a_bad_loki_every_line_arrives_once(tmp_path: Path) -> None:
     await shows_every_line_once(tmp_path, seed=1, seconds=4.0, rate=1500)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_what_the_kubelet_deletes_unread_meanwhile_is_a_gap(tmp_path: Path) -> None:
     await shows_that_what_is_lost_is_told(tmp_path, seed=2, seconds=4.0, rate=1500)
 
@@ -262,7 +273,7 @@ async def shows_that_an_absence_costs_no_memory(folder: Path, *, lines: int) -> 
         assert sum(file.stat().st_size for file in (node.shipper.folder / "data").iterdir()) < MIB
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_a_loki_that_is_away_costs_the_node_no_memory_and_no_disk(tmp_path: Path) -> None:
     await shows_that_an_absence_costs_no_memory(tmp_path, lines=8_000)
 
@@ -373,9 +384,9 @@ async def shows_that_short_pods_keep_their_labels(folder: Path, *, pods: int, at
         assert_named(it.loki)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
-    await shows_that_short_pods_keep_their_labels(tmp_path, pods=300, at_once=150)
+    await shows_that_short_pods_keep_their_labels(tmp_path, pods=300, at_once=300)
 
 
 @pytest.mark.soak
@@ -418,23 +429,17 @@ async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes:
         # The shipper's first line of a pod may come before the agent has seen it: that it waits is not promised.
         await make_pod(it.control, pods[-1])
         await until(lambda: it.pods_seen() == 3, 20, it.pods_seen)
-        bad = [
-            asyncio.create_task(misbehave(it.loki, draw)),
-            asyncio.create_task(kill(it.agent, draw, most_seconds=2.5)),
-        ]
+        written = dict.fromkeys(pods, 0)
 
         async def ship(pod: str) -> None:
-            for number in range(pushes):
-                await push_until_taken(session, url, pod, range(10 * number, 10 * number + 10))
+            while written[pod] < 10 * pushes or it.agent.starts < STARTS:
+                await push_until_taken(session, url, pod, range(written[pod], written[pod] + 10))
+                written[pod] += 10
+                await asyncio.sleep(0.02)
 
-        await asyncio.gather(*map(ship, pods))
-        for task in bad:
-            task.cancel()
-        await asyncio.gather(*bad, return_exceptions=True)
-        it.loki.faults.clear()
-        await it.agent.restart()
+        async with bad_day(it.loki, it.agent, draw, most_seconds=2.5):
+            await asyncio.gather(*map(ship, pods))
 
-        written = dict.fromkeys(pods, 10 * pushes)
         await until(lambda: len(it.loki.entries()) >= sum(written.values()), 60, lambda: len(it.loki.entries()))
         account = Account()
         account.add(entry.line for entry in it.loki.entries())
@@ -442,12 +447,11 @@ async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes:
         assert account.repeats == 0
         assert_named(it.loki)
         assert {dict(each.labels)["job"] for each in it.loki.streams()} == {"mine"}
-        assert it.agent.starts > 2
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 async def test_a_gateway_killed_again_and_again_before_a_bad_loki_loses_no_line_that_it_took(tmp_path: Path) -> None:
-    await shows_that_a_gateway_loses_nothing(tmp_path, seed=4, pushes=40)
+    await shows_that_a_gateway_loses_nothing(tmp_path, seed=4, pushes=25)
 
 
 @pytest.mark.soak

@@ -117,7 +117,8 @@ def test_a_shipper_shows_a_token_of_the_secret() -> None:
 def test_an_operator_says_from_where_shippers_come() -> None:
     monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     made = render(example("shippers"))
-    anyone = render({**LOKI, "gateway": {"enabled": True, "tokenSecret": "t"}})
+    more = {"nodeAgent": {"resources": {"limits": {"memory": "384Mi"}}}}
+    anyone = render({**LOKI, **more, "gateway": {"enabled": True, "tokenSecret": "t"}})
 
     assert policy(made, "node-agent") == [(8081, monitoring), (9091, None)]
     assert (8081, monitoring) in policy(made, "aggregator")
