@@ -29,12 +29,12 @@ _OTLP = (*_PUSH, 0x2A, 0x32)
 """The keys of the fields that are messages; they are ordinary bytes as well, so more is counted than there is."""
 
 
-def check_push(body: bytes) -> None:
+def check_push(body: bytes | memoryview) -> None:
     """Raise TooLarge for a push in protobuf that may hold more messages than are decoded."""
     _check_messages(body, _PUSH)
 
 
-def check_otlp(body: bytes) -> None:
+def check_otlp(body: bytes | memoryview) -> None:
     """Raise TooLarge for a request of OTLP in protobuf that may hold more messages than are decoded."""
     _check_messages(body, _OTLP)
 
@@ -55,8 +55,9 @@ def check_streams(count: int) -> None:
         raise TooLarge(f"the push has {count} streams, {MAX_STREAMS} are taken at once")
 
 
-def _check_messages(body: bytes, keys: Sequence[int]) -> None:
+def _check_messages(body: bytes | memoryview, keys: Sequence[int]) -> None:
     if len(body) > _SMALL_BYTES:
+        body = bytes(body)
         # A key may be written longer than need be, and parsers take it.
         long = sum(body.count(bytes((key | 0x80, more))) for key in keys for more in (0x00, 0x80))
         _check(sum(map(body.count, keys)) + long, MAX_MESSAGES, "messages")
