@@ -1,6 +1,7 @@
 """Which gaps touch an answer about lines: what was rotated away unread, and pods that nobody may have told of."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
@@ -12,6 +13,9 @@ LOGS = "logs"
 """How the stream of a gap begins that stands for lines: `logs/<namespace>/<pod>/<container>`."""
 
 _MAX_GAPS = 1_000
+_MAX_PAGES = 20
+"""Gaps of everybody in the time that is asked for: Loki away for an hour makes one for each container."""
+
 _WHO_TELLS_OF_PODS = frozenset({"pods", "agent"})
 
 
@@ -41,8 +45,15 @@ async def gaps_of(
     """
     names = {(it.pod.namespace, it.pod.name) for it in targets}
     query = RecordQuery(start=since - 1 if since else None, to=until or None, limit=_MAX_GAPS)
-    page = await journal.gaps(query, open_or_lost_only=True)
-    return [item for item in page.items if _touches(_GAP.decode(item), names, container, of_all=of_all)]
+    found: list[bytes] = []
+    last: int | None = None
+    for _ in range(_MAX_PAGES):
+        page = await journal.gaps(replace(query, after=last), open_or_lost_only=True)
+        found += [item for item in page.items if _touches(_GAP.decode(item), names, container, of_all=of_all)]
+        last = page.last
+        if last is None or len(found) >= _MAX_GAPS:
+            break
+    return found
 
 
 def _touches(gap: _Gap, names: set[tuple[str, str]], container: str, *, of_all: bool) -> bool:

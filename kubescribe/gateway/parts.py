@@ -34,7 +34,7 @@ def check_push(body: bytes | memoryview) -> None:
     _check_messages(body, _PUSH)
 
 
-def check_otlp(body: bytes) -> None:
+def check_otlp(body: bytes | memoryview) -> None:
     """Raise TooLarge for a request of OTLP in protobuf that may hold more messages than are decoded."""
     _check_messages(body, _OTLP)
 
@@ -55,9 +55,9 @@ def check_streams(count: int) -> None:
         raise TooLarge(f"the push has {count} streams, {MAX_STREAMS} are taken at once")
 
 
-def _check_messages(given: bytes | memoryview, keys: Sequence[int]) -> None:
-    if len(given) > _SMALL_BYTES:
-        body = bytes(given)
+def _check_messages(body: bytes | memoryview, keys: Sequence[int]) -> None:
+    if len(body) > _SMALL_BYTES:
+        body = bytes(body)
         # A key may be written longer than need be, and parsers take it.
         long = sum(body.count(bytes((key | 0x80, more))) for key in keys for more in (0x00, 0x80))
         _check(sum(map(body.count, keys)) + long, MAX_MESSAGES, "messages")

@@ -117,8 +117,7 @@ def test_a_shipper_shows_a_token_of_the_secret() -> None:
 def test_an_operator_says_from_where_shippers_come() -> None:
     monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     made = render(example("shippers"))
-    more = {"nodeAgent": {"resources": {"limits": {"memory": "384Mi"}}}}
-    anyone = render({**LOKI, **more, "gateway": {"enabled": True, "tokenSecret": "t"}})
+    anyone = render({**LOKI, "gateway": {"enabled": True, "tokenSecret": "t"}})
 
     assert policy(made, "node-agent") == [(8081, monitoring), (9091, None)]
     assert (8081, monitoring) in policy(made, "aggregator")
@@ -131,3 +130,11 @@ def test_the_notes_say_what_goes_to_loki() -> None:
     assert "every container's lines" not in render(LOKI).notes
     assert "go events, terminations and changes" in render(LOKI).notes
     assert "go events" not in render().notes
+
+
+def test_a_node_agent_with_a_gateway_has_the_memory_that_a_backlog_takes(plain: Rendering) -> None:
+    assert plain.container("node-agent")["resources"]["limits"] == {"memory": "160Mi"}
+
+    made = render(example("shippers") | {"nodeAgent": {"resources": {"limits": {"cpu": "1"}}}})
+
+    assert made.container("node-agent")["resources"]["limits"] == {"cpu": "1", "memory": "384Mi"}

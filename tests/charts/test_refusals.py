@@ -142,7 +142,6 @@ def test_no_stand_alone_agents_that_send_nothing() -> None:
             "the aggregator's 8081",
         ),
         ({"gateway": {"tokenSecret": "t"}}, "set gateway.enabled=true too"),
-        ({"loki": LOKI, "gateway": {"enabled": True, "tokenSecret": "t"}}, "nodeAgent.resources.limits.memory=160Mi"),
     ],
 )
 def test_no_gateway_that_takes_lines_from_anybody_or_leads_nowhere(values: dict[str, Any], told: str) -> None:

@@ -83,7 +83,10 @@ class PodJournal:
 
     async def gaps(self, query: RecordQuery, *, open_or_lost_only: bool = False) -> Page:  # noqa: ARG002
         self.asked.append(query)
-        return Page(items=[json.dumps(it).encode() for it in self.gap_items], last=None)
+        begin = query.after or 0
+        items = self.gap_items[begin : begin + query.limit]
+        more = begin + query.limit < len(self.gap_items)
+        return Page(items=[json.dumps(it).encode() for it in items], last=begin + query.limit if more else None)
 
 
 class Node:

@@ -164,3 +164,16 @@ async def test_filters_reach_the_node(lines: NodeLines, journal: PodJournal, fle
 
     assert texts(chosen) == ["ERROR b", "FATAL c", "ERROR password=[scrubbed secret]"]
     assert texts(await ask(lines, since=START + 9 * SECOND)) == ["ERROR of the next instance"]
+
+
+async def test_a_loss_is_found_among_those_of_a_thousand_others(
+    lines: NodeLines, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod("checkout-5d8f7c9b6-a", "a")
+    fleet.node("a").write("checkout-5d8f7c9b6-a", 0, "line")
+    others = [{"stream": f"logs/shop/other-{n}/app", "outcome": "lost"} for n in range(1_200)]
+    journal.gap_items = [*others, {"stream": "logs/shop/checkout-5d8f7c9b6-a/app", "outcome": "lost"}]
+
+    answer = await ask(lines)
+
+    assert [json.loads(gap)["stream"] for gap in answer.gaps] == ["logs/shop/checkout-5d8f7c9b6-a/app"]
