@@ -9,8 +9,8 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -24,11 +24,11 @@ from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
+from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
-from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.probes import probes_app
-from agent.shipping.opening import LineParts, open_lines
+from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -44,7 +44,6 @@ from agent.watch.sink import Sink
 from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
-from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
@@ -123,10 +122,10 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        lines = stack.enter_context(_lines(config))
+        lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
         cluster = config.cluster or session.access.cluster
         logs = await stack.enter_async_context(
-            open_lines(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
         )
         yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
@@ -156,28 +155,18 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-@contextmanager
-def _lines(config: AgentConfig) -> Iterator[Mapping[str, Handler]]:
-    """Yield what answers requests for lines, in both profiles; a cluster agent has no node whose files to read."""
-    if config.scope == "cluster":
-        yield {}
-        return
-    with closing(LineReader(config.logs.folder, Scrubber(config.logs.scrub))) as reader:
-        yield {LINES: reader.handle}
-
-
 def _connect(
     config: AgentConfig,
     session: ApiSession,
     spool: Spool,
-    lines: Mapping[str, Handler],
+    lines: LineReader | FilesOrServer | None,
     logs: LineParts,
     *,
     kinds: Sequence[WatchedKind],
 ) -> RunningAgent:
     counters = WatchCounters()
     # Whoever needs no pods pays for none.
-    sink = TappedSink(spool, logs.book.observe) if logs.book is not None else spool
+    sink = TappedSink(spool, logs.book.observe, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope
@@ -198,7 +187,10 @@ def _connect(
         cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    link = Link(identity, spool, scope, handlers={**scope.handlers(), **lines})
+    handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
+    link = Link(identity, spool, scope, handlers=handlers)
+    if logs.knows_nobody:
+        scope.watchers.list_first("pods")
     scope.attach(link)
     if (book := logs.book) is not None:
         scope.hear(lambda welcome: book.welcome(welcome.zones))
@@ -235,6 +227,7 @@ def _connect(
         collectors=[
             AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
             *logs.collectors,
+            *([lines.numbers] if lines is not None else ()),
         ],
     )
 

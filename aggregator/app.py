@@ -32,6 +32,7 @@ from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
 from aggregator.ingest.zones import zones_in
 from aggregator.logs.following import Tails
+from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
@@ -47,6 +48,9 @@ from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
 from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
+from kubescribe.lines.scrubbing import Scrubber
+from kubescribe.loki.client import open_client
+from kubescribe.loki.errors import LokiError
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
@@ -111,6 +115,7 @@ async def assembled(
         )
         to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
         parts += to_loki.parts
+        web.lines.loki = await stack.enter_async_context(_remembered_lines(config))
         machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
@@ -278,28 +283,24 @@ def _connect(
     return parts, reception, link, web
 
 
+def _ignore(_: Sequence[Change]) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ToLoki:
-    """The parts that bring things to Loki, what shippers may ask for, and what counts for them."""
+    """What has to run to bring anything to Loki, the routes of the gateway, and what counts for the way."""
 
     parts: Sequence[Part] = ()
     routes: Sequence[Route] = ()
     collector: LokiCollector | None = None
 
 
-def _ignore(_: Sequence[Change]) -> None:
-    pass
-
-
 @asynccontextmanager
 async def _to_loki(
     config: AggregatorConfig, registry: CollectorRegistry, web: WebParts, pods: PodIndex | None
 ) -> AsyncIterator[_ToLoki]:
-    """
-    Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki.
-
-    With it the routes of the gateway; nothing of both without a --loki.
-    """
+    """Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki, if any."""
     if config.loki.url is None or pods is None:
         yield _ToLoki()
         return
@@ -319,8 +320,25 @@ async def _to_loki(
         collector = LokiCollector(sender.numbers)
         for each in (collector, outlet, gateway.collector):
             registry.register(each)
-        loki = Part(name="loki", run=sender.run, stop=sender.stop)
-        yield _ToLoki(parts=[*outlet.parts(), gateway.part, loki], routes=gateway.routes, collector=collector)
+        yield _ToLoki(
+            parts=[*outlet.parts(), gateway.part, Part(name="loki", run=sender.run, stop=sender.stop)],
+            routes=gateway.routes,
+            collector=collector,
+        )
+
+
+@asynccontextmanager
+async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines | None]:
+    """Yield what asks Loki for lines that no file holds any more; nothing without a --loki."""
+    if config.loki.url is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
+        except LokiError as error:
+            raise StartupError(f"--loki-ca-file {error}") from error
+        yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

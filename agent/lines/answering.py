@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import Undecodable
+from agent.lines.counting import LineNumbers
 from agent.lines.filtering import Sieve
 from agent.lines.finding import find_instances, generations_of, previous_only
 from agent.lines.following import MAX_FILES, POLL_SECONDS, Follower
@@ -61,7 +62,7 @@ class LineReader:
         self._pool = ThreadPoolExecutor(max_workers=MAX_READING, thread_name_prefix="lines")
         self._polls = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lines-follow")
         self._waiting = 0
-        self._following = 0
+        self.numbers = LineNumbers()
 
     def close(self) -> None:
         """End the threads; the requests must have ended."""
@@ -70,26 +71,31 @@ class LineReader:
 
     async def handle(self, arguments: bytes) -> AsyncIterator[bytes]:
         """Answer one request. Raises WireError and Undecodable for a question that cannot be."""
+        numbers = self.numbers
+        numbers.requests += 1
+        numbers.refused += 1  # until it is known that it is not
         query = decode_line_query(arguments)
-        sieve = Sieve(_checked(query), self._scrubber)
-        if query.follow and self._following >= MAX_FOLLOWING:
+        sieve = Sieve(checked(query), self._scrubber)
+        if query.follow and numbers.following >= MAX_FOLLOWING:
             raise Undecodable(f"{MAX_FOLLOWING} requests follow lines of this node already")
-        self._following += query.follow
+        if self._waiting >= MAX_READING + MAX_WAITING:
+            raise Undecodable(f"{self._waiting} requests for lines of this node are being answered already")
+        numbers.refused -= 1
+        numbers.following += query.follow
         follower = Follower(self._folder, query.pods, query.containers) if query.follow else None
         try:
             for lines in await self._read(query, sieve, follower):
                 yield encode_lines(lines)
             if follower is not None:
                 async for lines in self._follow(follower, sieve):
+                    numbers.dropped += lines.dropped
                     yield encode_lines(lines)
         finally:
-            self._following -= query.follow
+            numbers.following -= query.follow
             if follower is not None:
                 await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._polls, follower.close))
 
     async def _read(self, query: LineQuery, sieve: Sieve, follower: Follower | None) -> list[Lines]:
-        if self._waiting >= MAX_READING + MAX_WAITING:
-            raise Undecodable(f"{self._waiting} requests for lines of this node are being answered already")
         self._waiting += 1
         try:
             with Pace() as pace:
@@ -119,6 +125,7 @@ class LineReader:
         ]
         newest = Newest(query.limit)
         down_to = read_newest(readers, sieve, newest, since=query.since, pause=pace.pause) if query.limit else None
+        self.numbers.read_bytes += sum(reader.read_bytes for reader in readers)
         if down_to is not None:
             missing.append(f"only what is younger than {to_rfc3339(down_to)} was searched: ask for a shorter time")
         if newest.is_cut:
@@ -165,12 +172,14 @@ class LineReader:
         async def poll() -> None:
             nonlocal ended
             while not (ended := follower.has_ended):
+                begun = loop.time()
                 found, read = await loop.run_in_executor(self._polls, _poll, follower, sieve)
-                backlog.add(found)
+                self.numbers.read_bytes += read
+                backlog.add(found, follower.take_skipped())
                 if backlog.has_lines:
                     news.set()
-                # A flood is read without a rest only as far as others get their turns.
-                await asyncio.sleep(POLL_SECONDS if not read else POLL_SECONDS / 5)
+                # In a flood it rests as long as it reads, as every request does.
+                await asyncio.sleep(POLL_SECONDS if not read else max(POLL_SECONDS / 5, loop.time() - begun))
             news.set()
 
         yield Lines(live=True)
@@ -221,8 +230,9 @@ class Backlog:
         """Tell whether there is something to tell."""
         return bool(self._lines) or self._dropped > 0
 
-    def add(self, lines: Sequence[Line]) -> None:
-        """Take *lines*; of too many the oldest are dropped and counted."""
+    def add(self, lines: Sequence[Line], skipped: int = 0) -> None:
+        """Take *lines*, before which *skipped* were left out; of too many the oldest are dropped and counted."""
+        self._dropped += skipped
         self._lines.extend(lines)
         self._bytes += sum(map(_weight, lines))
         while len(self._lines) > _MAX_BACKLOG_LINES or self._bytes > _MAX_BACKLOG_BYTES:
@@ -265,7 +275,8 @@ def _weight(line: Line) -> int:
     return len(line.text) * (1 if line.text.isascii() else 3) + _LINE_OVERHEAD_BYTES
 
 
-def _checked(query: LineQuery) -> LineQuery:
+def checked(query: LineQuery) -> LineQuery:
+    """Return *query*. Raises Undecodable for one that cannot be answered."""
     if not 0 <= query.limit <= MAX_LIMIT:
         raise Undecodable(f"limit: {query.limit} lines, at most {MAX_LIMIT} are read")
     if not 1 <= len(query.pods) <= MAX_PODS:

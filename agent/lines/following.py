@@ -15,7 +15,7 @@ from pathlib import Path
 from agent.lines.finding import find_instances, generations_of
 from agent.lines.joining import Entry, Joiner
 from agent.lines.reading import end_of_entries
-from agent.tail.generations import Generation, GenerationFile, open_generation
+from agent.tail.generations import Generation, GenerationFile, PlainFile, open_generation
 from agent.tail.paths import Instance
 from kubescribe.wire.link import LinePod
 
@@ -29,6 +29,10 @@ _MAX_TURN_BYTES = 2**20
 
 _MAX_POLL_BYTES = 4 * 2**20
 """Of all of them: what is read is held in memory until it is told."""
+
+_MAX_BEHIND_BYTES = 8 * 2**20
+_KEPT_BYTES = 2**20
+"""Whoever is farther behind in a file goes on with so much of its end."""
 
 _MAX_LINE_BYTES = 2**20
 _LINGER_SECONDS = 2.0
@@ -50,6 +54,7 @@ class _Container:
     pod: int
     instance: Instance
     file: GenerationFile | None = None
+    offset: int = 0
     identity: int = 0
     inode: int = 0
     is_packed: bool = False
@@ -78,10 +83,11 @@ class Follower:
         """The instances that there were at the last look."""
         self._seen: set[int] = set()
         self._turn = 0
-        self._looked_at = 0.0
+        self._look_at = 0.0
         self._gone_since: dict[int, float] = {}
         self.left_out = 0
         """Containers that are not followed: more than MAX_FILES."""
+        self._skipped = 0
 
     @property
     def has_ended(self) -> bool:
@@ -105,16 +111,17 @@ class Follower:
             file = open_generation(generation)
         except OSError:
             return
-        end = generation.size if generation.is_gzip else end_of_entries(file.descriptor, generation.size)  # type: ignore[attr-defined]
+        end = generation.size if generation.is_gzip else end_of_entries(file.descriptor, generation.size)
         file.close()
         self._use(container, generation, end)
 
     def poll(self, sink: Sink) -> int:
         """Give what is new to *sink*, in the order of each file; return how many bytes were read."""
         now = time.monotonic()
-        if now - self._looked_at >= _LOOK_SECONDS:
-            self._looked_at = now
+        if now >= self._look_at:
             self._look(now)
+            # Hundreds of pods are looked at less often: at most two hundredths of a core are for it.
+            self._look_at = time.monotonic() + max(_LOOK_SECONDS, 50 * (time.monotonic() - now))
         read = 0
         self._turn += 1
         keys = list(self._open)
@@ -128,6 +135,11 @@ class Follower:
                 self._finish(container, sink)
                 del self._open[key]
         return read
+
+    def take_skipped(self) -> int:
+        """Return how many lines were left out since the last time: they came faster than they were read."""
+        skipped, self._skipped = self._skipped, 0
+        return skipped
 
     def close(self) -> None:
         """Let go of every file."""
@@ -158,6 +170,7 @@ class Follower:
 
     def _read(self, container: _Container, sink: Sink) -> int:
         read = 0
+        self._skip(container)
         while read < _MAX_TURN_BYTES and (container.file is not None or self._open_next(container, sink)):
             data = self._more(container)
             if not data:
@@ -174,9 +187,28 @@ class Follower:
 
     def _more(self, container: _Container) -> bytes:
         try:
-            return b"" if container.file is None else container.file.read(_READ_BYTES)
+            data = b"" if container.file is None else container.file.read(_READ_BYTES)
         except (OSError, ValueError):
             return b""
+        container.offset += len(data)
+        return data
+
+    def _skip(self, container: _Container) -> None:
+        """Leave out what a flood put between us and the newest lines: who follows wants to see what is now."""
+        file = container.file
+        if not isinstance(file, PlainFile):
+            return
+        try:
+            end = os.fstat(file.descriptor).st_size - _KEPT_BYTES
+            if end + _KEPT_BYTES - container.offset <= _MAX_BEHIND_BYTES:
+                return
+            while container.offset < end and (data := self._more(container)):
+                self._skipped += data.count(b"\n")
+                # The line that the place lies in is not whole.
+                container.rest = data[data.rfind(b"\n") + 1 :]
+        except OSError:
+            return
+        container.joiner = Joiner()
 
     def _is_left(self, container: _Container) -> bool:
         """Tell whether no more comes in the file at whose end we are."""
@@ -207,9 +239,10 @@ class Follower:
     def _use(self, container: _Container, generation: Generation, offset: int) -> bool:
         try:
             container.file = open_generation(generation, offset)
-            container.inode = os.fstat(container.file.descriptor).st_ino  # type: ignore[attr-defined]
+            container.inode = os.fstat(container.file.descriptor).st_ino
         except OSError:
             return False
+        container.offset = offset
         container.identity, container.is_packed = generation.identity, generation.is_gzip
         return True
 

@@ -77,7 +77,7 @@ class BackwardReader:
     def _plain(self, generation: Generation, is_newest: bool) -> Iterator[bool]:
         file = open_generation(generation)
         try:
-            descriptor = file.descriptor  # type: ignore[attr-defined]
+            descriptor = file.descriptor
             end = generation.size
             if self._until:
                 end = min(end, end_before(descriptor, generation.size, self._until) + _NEARLY_BYTES)

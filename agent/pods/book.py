@@ -102,7 +102,8 @@ class PodBook:
 
     def restore(self, pages: Mapping[str, Page], zones: Mapping[str, str] | None) -> None:
         """Take what an earlier life knew."""
-        for uid, page in pages.items():
+        # The dead before the living, in the order of their deaths: a name is its last bearer's.
+        for uid, page in sorted(pages.items(), key=lambda it: (not it[1].dead_at, it[1].dead_at)):
             self._add(page.pod)
             self._note_containers(page.pod, page.containers)
             # One that died while the agent was away may never be told of: it is not remembered for ever.

@@ -12,6 +12,8 @@ lines) goes line by line; see joining.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from agent.tail.joining import Joiner, Place
 from agent.tail.levels import Levels
@@ -22,16 +24,32 @@ from kubescribe.loki.pushes import Push
 
 _SECOND = 1_000_000_000
 _SHORT = 16_384
-_KEYED = tuple(b"\x12" + varint(length) for length in range(2 * _SHORT))
-"""The key and length of an entry, or of a line: both are field 2."""
-_LOW = tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_SHORT))
-"""Fourteen bits of a varint that goes on."""
-_END = tuple(
-    bytes((number,)) if number < 0x80 else bytes((number & 0x7F | 0x80, number >> 7)) for number in range(_SHORT)
-)
-"""The last fourteen bits, or seven."""
-_TOP = tuple(bytes((number,)) for number in range(128))
 _POWERS: tuple[int, ...] = tuple(10 ** (9 - digits) for digits in range(10))
+
+
+class _Tables(NamedTuple):
+    """
+    Pieces of entries, by number.
+
+    `keyed` are key and length of an entry, or of a line: both are field 2. `low` are fourteen bits of a varint that
+    goes on, `end` the last fourteen or seven, `top` the last seven.
+    """
+
+    keyed: tuple[bytes, ...]
+    low: tuple[bytes, ...]
+    end: tuple[bytes, ...]
+    top: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=1)
+def _tables() -> _Tables:
+    """Return the tables: 3 MB, for who encodes lines."""
+    return _Tables(
+        keyed=tuple(b"\x12" + varint(length) for length in range(2 * _SHORT)),
+        low=tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_SHORT)),
+        end=tuple(varint(number) for number in range(_SHORT)),
+        top=tuple(bytes((number,)) for number in range(128)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +146,7 @@ class LineEncoder:
 
     def _straight(self, block: bytes) -> Sequence[Gathered] | None:  # noqa: C901, PLR0911, PLR0912, PLR0915 - hot
         """Return the entries of *block*, None when it is not as plain as most are."""
-        if self.joiner.is_open or len(block) > 2**18 or b" stdout P" in block or b" stderr P" in block:
+        if self.joiner.is_open or b" stdout P" in block or b" stderr P" in block:
             return None
         if not block.isascii():
             try:
@@ -137,89 +155,95 @@ class LineEncoder:
                 return None
         lines = block.split(b"\n")
         lines.pop()
+        keyed, low, end, top = _tables()
         stdout, stderr = self._gatherers()
         metadata = self.names.metadata
         # Key and length of the time (2), seconds (6) and the key of the nanoseconds (1).
         fixed = 9 + len(metadata)
-        zone = block[: block.find(b" ")][-1:]
-        zone = zone if zone == b"Z" else block[: block.find(b" ")][-6:]
-        cut = -len(zone)
+        first = block[: block.find(b" ")]
+        zone = first[-1:] if first.endswith(b"Z") else first[-6:]
+        # In nine of ten lines the fraction has nine digits, and all in front of the text has one length.
+        begin = 29 + len(zone) + len(b" stdout F ")
+        marks = {zone + b" stdout F ": stdout, zone + b" stderr F ": stderr}
         second, base, head4, head5 = b"", 0, b"", b""
-        rare: list[bytes] = []
-        now, now_name = stdout, b"stdout"
-        parts, count, size, low, high = now.parts, 0, 0, now.first_at, now.last_at
+        at = 0
+        rare: list[tuple[Gathered, bytes]] = []
+        now, mark = stdout, zone + b" stdout F "
+        parts, oldest, newest = now.parts, now.first_at, now.last_at
         try:
             for line in lines:
-                stamp, stream, tag, text = line.split(b" ", 3)
-                if tag != b"F":
-                    return None
-                if stream != now_name:
-                    now.count += count
-                    now.size += size
-                    now.first_at, now.last_at = low, high
-                    if stream not in (b"stdout", b"stderr"):
+                found = line[29:begin]
+                if found == mark:
+                    text, digits = line[begin:], line[20:29]
+                else:
+                    stamp, stream, tag, text = line.split(b" ", 3)
+                    digits = stamp[20 : -len(zone)]
+                    found = zone + b" " + stream + b" " + tag + b" "
+                    if not stamp.endswith(zone):
                         return None
-                    now, now_name = (stdout, stream) if stream == b"stdout" else (stderr, stream)
-                    parts, count, size, low, high = now.parts, 0, 0, now.first_at, now.last_at
-                if stamp[:20] != second:
-                    second = stamp[:20]
-                    found = parse_time(second[:19] + zone)
-                    if found is None or second[19:] != b"." or found < 2**28 * _SECOND:
+                    if found != mark:
+                        now.first_at, now.last_at = oldest, newest
+                        now, mark = marks[found], found
+                        parts, oldest, newest = now.parts, now.first_at, now.last_at
+                if line[:20] != second:
+                    second = line[:20]
+                    whole = parse_time(second[:19] + zone)
+                    if whole is None or second[19:] != b"." or whole < 2**28 * _SECOND:
                         return None
-                    base = found
+                    base = whole
                     seconds = b"\x08" + varint(base // _SECOND) + b"\x10"
                     head4, head5 = b"\x0a\x0b" + seconds, b"\x0a\x0c" + seconds
-                digits = stamp[20:cut]
-                if not digits.isdigit() or stamp[cut:] != zone:
+                if not digits.isdigit():
                     return None
                 nanos = int(digits)
                 if len(digits) != 9:
                     nanos *= _POWERS[len(digits)]
                 length = len(text)
-                # The key of the line (1), its length and its text; protobuf leaves out what is empty.
-                whole = fixed + (2 if length < 0x80 else 3) + length if length else fixed
-                if length >= _SHORT:
-                    return None
-                if nanos >= 0x10000000:
+                if not 0 < length < _SHORT:
+                    # Protobuf leaves out what is empty.
+                    parts += (encode_entry(base + nanos, text, metadata), b"", b"", b"", b"", b"", b"", b"")
+                    rare.append((now, text))
+                elif nanos >= 0x10000000:
+                    # The key of the line (1), its length (1 or 2) and its text, the nanoseconds (5 or 4).
                     parts += (
-                        _KEYED[whole + 5],
+                        keyed[fixed + (7 if length < 0x80 else 8) + length],
                         head5,
-                        _LOW[nanos & 0x3FFF],
-                        _LOW[nanos >> 14 & 0x3FFF],
-                        _TOP[nanos >> 28],
-                        _KEYED[length] if length else b"",
+                        low[nanos & 0x3FFF],
+                        low[nanos >> 14 & 0x3FFF],
+                        top[nanos >> 28],
+                        keyed[length],
                         text,
                         metadata,
                     )
                 elif nanos >= 0x200000:
                     parts += (
-                        _KEYED[whole + 4],
+                        keyed[fixed + (6 if length < 0x80 else 7) + length],
                         head4,
-                        _LOW[nanos & 0x3FFF],
-                        _END[nanos >> 14],
+                        low[nanos & 0x3FFF],
+                        end[nanos >> 14],
                         b"",
-                        _KEYED[length] if length else b"",
+                        keyed[length],
                         text,
                         metadata,
                     )
                 else:
                     parts += (encode_entry(base + nanos, text, metadata), b"", b"", b"", b"", b"", b"", b"")
-                    rare.append(text)
-                count += 1
-                size += length
+                    rare.append((now, text))
                 at = base + nanos
-                if at > high:  # noqa: PLR1730 - a call costs
-                    high = at
-                if at < low:  # noqa: PLR1730
-                    low = at
-        except (ValueError, IndexError):
+                if at > newest:  # noqa: PLR1730 - a call costs
+                    newest = at
+                if at < oldest:  # noqa: PLR1730
+                    oldest = at
+        except (ValueError, IndexError, KeyError):
             return None
-        now.count += count
-        now.size += size
-        now.first_at, now.last_at = low, high
-        if lines:
-            self.last_at = at
-        self._count(stdout.parts[6::8] + stderr.parts[6::8], rare)
+        now.first_at, now.last_at = oldest, newest
+        self.last_at = at or self.last_at
+        for each in (stdout, stderr):
+            each.count = len(each.parts) // 8
+            each.size = sum(map(len, each.parts[6::8]))
+        for each, text in rare:
+            each.size += len(text)
+        self._count(stdout.parts[6::8] + stderr.parts[6::8], [text for _, text in rare])
         return stdout, stderr
 
     def _count(self, texts: list[bytes], rare: list[bytes]) -> None:

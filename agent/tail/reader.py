@@ -7,6 +7,7 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 """
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ BLOCK_BYTES = 256 * 1024
 
 MAX_RAW_LINE_BYTES = 2**20
 """A runtime writes lines of some 100 KiB at most: what has no end for longer is damage, and is divided here."""
+
+_TICK_NS = 100_000_000
 
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
@@ -101,7 +104,7 @@ class Reader:
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
         self._current: _Current | None = None
-        self._live_inode: tuple[int, int] | None = None
+        self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -125,9 +128,7 @@ class Reader:
     def look(self) -> Look:
         """Return how the files are."""
         live = _inode_of(self._live_path)
-        if live != self._live_inode:
-            self._live_inode = live
-            self._chain.look()
+        self._look_at_folder(live)
         current = self._current or self._begin()
         is_gone = live is None and self._chain.is_gone()
         if current is None:
@@ -150,6 +151,19 @@ class Reader:
             is_gone=is_gone,
             held=held,
         )
+
+    def _look_at_folder(self, live: tuple[int, int] | None) -> None:
+        """List the files again if anything may have happened to them; an inode alone tells nothing: it is reused."""
+        try:
+            changed_at = self._live_path.parent.stat().st_mtime_ns
+        except OSError:
+            changed_at = 0
+        if (changed_at, live) == self._folder_seen:
+            return
+        self._chain.look()
+        # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
+        is_settled = time.time_ns() - changed_at > _TICK_NS
+        self._folder_seen = (changed_at, live) if is_settled else None
 
     def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
         """Tell whether there is something to do but to read what was written."""

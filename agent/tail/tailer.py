@@ -11,10 +11,13 @@ here asks the API server. Files are read in one thread, the state is written in 
 """
 
 import asyncio
+import os
+import resource
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -36,6 +39,8 @@ _log = structlog.get_logger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_MAX_FILES = 65_536
 
 _AT_ONCE = 4
 """Blocks that are read in one go: what is read meanwhile waits in memory."""
@@ -64,6 +69,7 @@ class Tailer:
         self._monotonic = monotonic
         self.counts = TailCounts()
         self.tails: dict[Instance, Tail] = {}
+        self._fresh: set[Instance] = set()
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
         self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
@@ -78,6 +84,7 @@ class Tailer:
         """Tail until `stop`."""
         try:
             await self._states.open()
+            await self._in_thread(_check, self._settings.folder)
             self._notifier = _notifier() if self._settings.with_inotify else None
             discovery = Discovery(self._settings.folder, self._notifier)
             self._found(await self._in_thread(discovery.look_everywhere))
@@ -156,8 +163,10 @@ class Tailer:
                     self._states.forget(instance)
                 elif tail is None and not self._states.is_done(instance):
                     tail = self._add(instance)
-                if tail is not None and restart != newest:
-                    tail.reader.has_ended = True
+                if tail is None:
+                    continue
+                self._fresh.add(instance)
+                tail.reader.has_ended = tail.reader.has_ended or restart != newest
         if all_found:
             self._look_now.set()
 
@@ -191,22 +200,31 @@ class Tailer:
     # Reading.
 
     async def _look_forever(self) -> None:
+        due = self._monotonic()
         while True:
             self._look_now.clear()
-            tails = list(self.tails.values())
-            looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
-            now = self._monotonic()
-            for tail, look in zip(tails, looks, strict=True):
-                tail.note_look(look, now)
-            await self._name(tails, now)
-            await self._bound_held(tails)
-            await self._retire(tails, now)
-            self._wake.set()
+            fresh, self._fresh = self._fresh, set()
+            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            if self._monotonic() >= due:
+                tails = list(self.tails.values())
+                due = self._monotonic() + self._settings.look_seconds
+            if tails:
+                await self._look_at(tails)
             try:
-                async with asyncio.timeout(self._settings.look_seconds):
+                async with asyncio.timeout(max(0.0, due - self._monotonic())):
                     await self._look_now.wait()
             except TimeoutError:
                 pass
+
+    async def _look_at(self, tails: Sequence[Tail]) -> None:
+        looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
+        now = self._monotonic()
+        for tail, look in zip(tails, looks, strict=True):
+            tail.note_look(look, now)
+        await self._name(tails, now)
+        await self._bound_held(tails)
+        await self._retire(tails, now)
+        self._wake.set()
 
     async def _name(self, tails: Sequence[Tail], now: float) -> None:
         decided, begins = {}, {}
@@ -299,6 +317,17 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
+
+
+def _check(folder: Path) -> None:
+    """Tell of what would otherwise only be silence, and let every file be open at once."""
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        _log.error("tail.folder_not_readable", folder=str(folder))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MAX_FILES) if hard != resource.RLIM_INFINITY else _MAX_FILES
+    if soft < wanted:
+        # What is deleted unread is still there only for who has it open.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:

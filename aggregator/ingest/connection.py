@@ -93,6 +93,7 @@ class Session:
         outgoing: Outgoing,
         requests: Requests,
         end: Callable[[str], None],
+        bound_node: str = "",
     ) -> None:
         self.agent = hello.agent
         self.scope = hello.scope
@@ -100,6 +101,7 @@ class Session:
         self.spool_id = hello.spool_id
         self.former_spool_ids = hello.former_spool_ids
         self.instance = hello.instance
+        self.bound_node = bound_node
         self.connected_at = connected_at
         self.remote = remote
         self._outgoing = outgoing
@@ -181,8 +183,14 @@ class Connection:
         self.hello = message
         return message
 
-    async def converse(self, hello: Hello, *, connected_at: int, remote: str, on_welcomed: Callable[[], None]) -> None:
-        """Welcome the agent, call *on_welcomed*, and talk until either side ends it; `farewell` comes after."""
+    async def converse(
+        self, hello: Hello, *, connected_at: int, remote: str, on_welcomed: Callable[[], None], bound_node: str = ""
+    ) -> None:
+        """
+        Welcome the agent, call *on_welcomed*, and talk until either side ends it; `farewell` comes after.
+
+        *bound_node* is the node that the agent's credential is good for alone, "" for none.
+        """
         requests = Requests(self._outgoing, credit=0)
         session = Session(
             hello,
@@ -191,6 +199,7 @@ class Connection:
             outgoing=self._outgoing,
             requests=requests,
             end=lambda reason: self.refuse("superseded", reason, self._busy_seconds),
+            bound_node=bound_node,
         )
         try:
             welcome = await self._ingest.welcome(session, hello)

@@ -137,9 +137,9 @@ class LinkServer:
         if complaint:
             connection.refuse("unauthorized", complaint)
         else:
-            await self._converse(connection, hello, remote)
+            await self._converse(connection, hello, remote, bound_node=peer.bound_node)
 
-    async def _converse(self, connection: Connection, hello: Hello, remote: str) -> None:
+    async def _converse(self, connection: Connection, hello: Hello, remote: str, *, bound_node: str) -> None:
         is_open = False
 
         def welcomed() -> None:
@@ -154,7 +154,9 @@ class LinkServer:
             _LOG.info("link.opened", agent=hello.agent, scope=hello.scope, version=hello.version, remote=remote)
 
         try:
-            await connection.converse(hello, connected_at=self._now_ns(), remote=remote, on_welcomed=welcomed)
+            await connection.converse(
+                hello, connected_at=self._now_ns(), remote=remote, on_welcomed=welcomed, bound_node=bound_node
+            )
         finally:
             if is_open:
                 self._metrics.connected.dec()

@@ -4,10 +4,13 @@ Who opened a link, as its credential proves it, and what it may say that it is.
 Not the credentials: static tokens are web/credentials.py's, those of service accounts reviews.py's.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from kubescribe.wire.link import Hello
+from kubescribe.wire.records import AnyRecord, Change, Gap
+from kubescribe.wire.streams import stream_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,35 @@ class Peer:
         if hello.agent != _name_of(hello):  # or it could supersede another's connection
             return f"an agent of scope {hello.scope[:32]!r} cannot be called {hello.agent[:64]!r}"
         return ""
+
+    @property
+    def bound_node(self) -> str:
+        """The node that everything it reports must be of, "" when its credential binds it to none."""
+        return self.node if self.scope == "node" else ""
+
+
+def foreign_in(records: Iterable[AnyRecord], node: str) -> str:
+    """
+    Return what of *records* the agent of *node* cannot know, "" when there is nothing.
+
+    It sees the pods of its node, and its own absences and losses. A token that was taken from one node must not write
+    the history of another (design section 11).
+    """
+    own = stream_name("pods", node)
+    gaps = (own, f"agent/node/{node}")
+    for record in records:
+        if isinstance(record, Gap):
+            if record.stream not in gaps and not record.stream.startswith(LINES):
+                return f"a gap of {record.stream[:64]!r}"
+        elif getattr(record, "stream", "") != own:
+            return f"{type(record).__name__} of {getattr(record, 'stream', '')[:64]!r}"
+        elif isinstance(record, Change) and (record.kind != "Pod" or (record.node != node and not record.gone)):
+            return f"{record.kind[:64]} {record.namespace[:64]}/{record.name[:64]} of the node {record.node[:64]!r}"
+    return ""
+
+
+LINES = "logs/"
+"""What the streams begin with in which lines of containers were lost."""
 
 
 def _name_of(hello: Hello) -> str:

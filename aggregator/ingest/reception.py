@@ -16,6 +16,7 @@ from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
+from aggregator.ingest.peers import foreign_in
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
 from aggregator.ingest.unreadable import UnreadableBatches, give_up
@@ -168,6 +169,8 @@ class Reception:
                 if not self._unreadable.came_again(session.spool_id, batch.n):
                     raise
                 return await self._give_up(session, batch, str(error))
+            if session.bound_node and (foreign := foreign_in(records, session.bound_node)):
+                raise LinkRefused("unauthorized", f"the agent of the node {session.bound_node!r} sent {foreign}")
             done = await self._pipeline.submit(session.spool_id, batch.n, records)
         return await done
 

@@ -36,6 +36,7 @@ HOLD_SECONDS = 0.3
 """Agents look at their files four times a second: what comes within that time is put in order."""
 
 TICK_SECONDS = 0.05
+_GATHER_SECONDS = 0.5
 _BACKLOG_SECONDS = 5.0
 """So long is waited for the first lines of all nodes, to put them in order."""
 
@@ -43,8 +44,20 @@ _ASK_SECONDS = 3_600.0
 _AGAIN_SECONDS = 1.0
 _MAX_AGAIN_SECONDS = 10.0
 _CATCH_UP_LINES = 5_000
+_OVERLAP = 2 * 10**9
+"""ns: an agent that is asked again begins so much before the last line: one of another container may have been late."""
+
+_MAX_RECENT_LINES = 10_000
+"""Told lines that are remembered of one request, so that none is told again."""
+
+_MAX_PUMPS = 3
+"""Requests to one agent for one question; pods that join later are asked for with the others."""
+
 _HELD_LINES = 10_000
 """What may wait to be put in order; more goes on unordered."""
+
+_MAX_PASSED_OVER = 50_000
+"""Pods of others in the same namespace, of which it is remembered that they were looked at."""
 
 MAX_SINK_LINES = 5_000
 MAX_SINK_BYTES = 2 * 2**20
@@ -102,11 +115,14 @@ class Sink:
 
 @dataclass(slots=True, eq=False)
 class _Pump:
-    """One request to one agent, for the pods that were there when it began."""
+    """One request to one agent, for the pods that were there when it began; `last` is when each was last told of."""
 
+    agent: str
     targets: list[Target]
-    last_at: int = 0
-    last: set[tuple[int, str, str, str]] = field(default_factory=set)
+    last: dict[str, int] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+    recent: dict[tuple[int, str, str, str], None] = field(default_factory=dict)
+    """What was told last, in the order in which it was."""
     is_live: bool = False
 
 
@@ -119,12 +135,13 @@ class Tail:
         self.sinks: set[Sink] = set()
         self.dirty = asyncio.Event()
         self.known: set[str] = set()
-        """The uids of the pods that were looked at."""
+        """The uids of the pods that are meant."""
         self._recent: deque[bytes] = deque(maxlen=max(1, query.limit))
         self._held: list[tuple[int, int, float, LogLine]] = []
         self._numbers = count()
         self._backlog: Gathered | None = Gathered(query.limit) if query.limit else None
         self._pumps: set[_Pump] = set()
+        self._passed_over: set[str] = set()
         self._living: set[str] = set()
         self._told_unheard: set[str] = set()
 
@@ -134,6 +151,14 @@ class Tail:
         sink.put(self._recent)
         self.sinks.add(sink)
         return sink
+
+    def look_for(self, uid: str) -> None:
+        """Look whether a pod that was told of is meant: once, not with each of its versions."""
+        if len(self._passed_over) >= _MAX_PASSED_OVER:
+            self._passed_over.clear()
+        if uid not in self._passed_over:
+            self._passed_over.add(uid)
+            self.dirty.set()
 
     async def run(self) -> None:
         """Follow until cancelled. Raises StoreError."""
@@ -175,7 +200,7 @@ class Tail:
         while True:
             await self.dirty.wait()
             # A rollout makes many pods at once, and a pod's first lines are in its file however late it is found.
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_GATHER_SECONDS)
             self.dirty.clear()
             try:
                 await self._find(group)
@@ -188,31 +213,51 @@ class Tail:
         is_first = not self.known
         found = await find_targets(self._lines.journal, self.query)
         self._living = {it.uid for it in found.targets if not it.gone_at}
-        new = [it for it in found.targets if it.uid not in self.known and (not it.gone_at or not is_first)]
-        self.known |= {it.uid for it in found.targets}
-        by_node: dict[str, list[Target]] = {}
+        # One without a node is found again when it has one: the commit that tells so is of a pod that is not known.
+        bound = [it for it in found.targets if it.node or it.gone_at]
+        new = [it for it in bound if it.uid not in self.known and (not it.gone_at or not is_first)]
+        self.known |= {it.uid for it in bound}
+        self._passed_over -= {it.uid for it in found.targets}
+        by_agent: dict[str, list[Target]] = {}
         for target in new:
-            by_node.setdefault(self._agent_of(target), []).append(target)
-        for its in by_node.values():
-            pump = _Pump(its)
+            by_agent.setdefault(self._agent_of(target), []).append(target)
+        for agent, its in by_agent.items():
+            pump = self._joined(_Pump(agent, its))
             self._pumps.add(pump)
-            group.create_task(self._pump(pump, is_first=is_first), name="logs pump")
+            pump.task = group.create_task(self._pump(pump, is_first=is_first), name="logs pump")
+
+    def _joined(self, pump: _Pump) -> _Pump:
+        """Return *pump*, with the work of the others of its agent where these are many: an agent has few places."""
+        others = [it for it in self._pumps if it.agent == pump.agent]
+        if len(others) < _MAX_PUMPS:
+            return pump
+        recent: dict[tuple[int, str, str, str], None] = {}
+        for other in others:
+            if other.task is not None:
+                other.task.cancel()
+            self._pumps.discard(other)
+            pump.targets += [it for it in other.targets if it.uid in self._living]
+            pump.last.update(other.last)
+            recent.update(other.recent)
+        pump.recent = dict.fromkeys(sorted(recent))
+        pump.is_live = True
+        return pump
 
     def _agent_of(self, target: Target) -> str:
-        session = self._lines.agents.reading(target.node) if target.node else None
+        session = self._lines.agents.reading(target.node)
         return session.agent if session is not None else f"node/{target.node}"
 
     async def _pump(self, pump: _Pump, *, is_first: bool) -> None:
         wait = _AGAIN_SECONDS
         while True:
             node = pump.targets[0].node
-            session = self._lines.agents.reading(node) if node else None
+            session = self._lines.agents.reading(node)
             if session is None:
                 self._tell_unheard(node)
                 pump.is_live = True
             else:
                 # What a pod wrote before it was found is new; of one that was there, only the last lines are wanted.
-                limit = self.query.limit if is_first and not pump.last_at else _CATCH_UP_LINES
+                limit = self.query.limit if is_first and not pump.last else _CATCH_UP_LINES
                 if await self._listen(session, pump, limit):
                     wait = _AGAIN_SECONDS
             await self._look_again(pump)
@@ -223,16 +268,16 @@ class Tail:
             wait = min(wait * 2, _MAX_AGAIN_SECONDS)
 
     async def _look_again(self, pump: _Pump) -> None:
-        """Look which pods live still, and where those were bound that had no node."""
+        """Look which pods live still: only those are asked for again."""
         with suppress(StoreError):
-            found = {it.uid: it for it in (await find_targets(self._lines.journal, self.query)).targets}
-            self._living = {uid for uid, it in found.items() if not it.gone_at}
-            pump.targets = [found.get(it.uid, it) for it in pump.targets]
+            found = await find_targets(self._lines.journal, self.query)
+            self._living = {it.uid for it in found.targets if not it.gone_at}
+            pump.targets = [it for it in pump.targets if it.uid in self._living] or pump.targets
 
     async def _listen(self, session: Session, pump: _Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
         asked = replace(self.query, follow=True).of_node(
-            [it.pod for it in pump.targets], limit=limit, since=pump.last_at
+            [it.pod for it in pump.targets], limit=limit, since=_since(pump)
         )
         heard = False
         answer = session.request(LINES, encode_line_query(asked), _ASK_SECONDS)
@@ -244,7 +289,11 @@ class Tail:
                 if lines.dropped:
                     self._publish((), [Notice("tooFast", lines.dropped)])
                 self._take(pump, told(lines, pump.targets))
-                pump.is_live = pump.is_live or lines.live
+                if lines.live and not pump.is_live:
+                    pump.is_live = True
+                    # Of a quiet one, too, what is older is not wanted when it is asked for again.
+                    newest = max(pump.last.values(), default=0)
+                    pump.last = {it.uid: newest for it in pump.targets if newest} | pump.last
         except (RequestFailed, WireError) as error:
             _log.info("logs.follow_ended", agent=session.agent, error=str(error)[:256])
             self._tell_unheard(pump.targets[0].node, f"agent {session.agent}: {str(error)[:128]}")
@@ -258,14 +307,14 @@ class Tail:
     def _take(self, pump: _Pump, lines: Sequence[LogLine]) -> None:
         new: list[LogLine] = []
         for line in lines:
-            if line.at <= pump.last_at and line.identity in pump.last:
+            uid, last = line.target.uid, pump.last.get(line.target.uid, 0)
+            if line.identity in pump.recent or line.at < last - _OVERLAP:
                 continue
-            if line.at > pump.last_at:
-                pump.last_at = line.at
-                pump.last.clear()
-            if line.at == pump.last_at:
-                pump.last.add(line.identity)
+            pump.last[uid] = max(last, line.at)
+            pump.recent[line.identity] = None
             new.append(line)
+        while len(pump.recent) > _MAX_RECENT_LINES:
+            del pump.recent[next(iter(pump.recent))]
         if self._backlog is not None and not pump.is_live:
             self._backlog.add(new)
             return
@@ -277,6 +326,13 @@ class Tail:
         if node and node not in self._told_unheard:
             self._told_unheard.add(node)
             self._publish((), [Notice("agentLost", 0, detail or f"node {node}: no agent there answers")])
+
+
+def _since(pump: _Pump) -> int:
+    """Return from when on the lines of a pump's pods are to be told, ns; 0 when nothing was told yet."""
+    if not pump.last:
+        return 0
+    return max(0, min(pump.last.get(it.uid, it.created_at) for it in pump.targets) - _OVERLAP)
 
 
 class Tails:
@@ -325,7 +381,7 @@ class Tails:
                 continue
             for tail, _ in self._tails.values():
                 if facets.uid not in tail.known and facets.namespace == (tail.query.namespace or facets.namespace):
-                    tail.dirty.set()
+                    tail.look_for(facets.uid)
 
     async def close(self) -> None:
         """End all of it."""

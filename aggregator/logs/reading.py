@@ -5,7 +5,7 @@ Answers a question about lines: asks the agents of the pods' nodes side by side,
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -14,6 +14,7 @@ from aggregator.errors import RequestFailed
 from aggregator.logs.asking import Answer, LogLine, LogQuery, Target
 from aggregator.logs.finding import Pods, find_targets
 from aggregator.logs.gathering import Gathered
+from aggregator.logs.loki import LokiLines, Remembered
 from aggregator.logs.losses import Gaps, gaps_of
 from kubescribe.wire.codec import decode_lines, encode_line_query
 from kubescribe.wire.errors import WireError
@@ -28,6 +29,10 @@ ANSWER_SECONDS = 20.0
 MAX_ASKED_AT_ONCE = 32
 _MAX_NAMED = 5
 SECOND = 10**9
+_END_OF_TIME = 2**62
+_SOON = 120 * SECOND
+"""A pod that wrote its oldest line so soon after it was created has lost none before that."""
+
 _FOLDER_STAYS = 600 * SECOND
 """The kubelet removes a pod's folder within seconds of the pod; where it is slow, within minutes."""
 
@@ -55,9 +60,12 @@ class Agents(Protocol):
 
 
 class NodeLines:
-    """Reads lines from the nodes' files."""
+    """Reads lines from the nodes' files; `loki`, where one is set, is asked for what no file holds."""
 
-    def __init__(self, journal: Journal, agents: Agents, *, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, journal: Journal, agents: Agents, *, now_ns: Callable[[], int], loki: LokiLines | None = None
+    ) -> None:
+        self.loki = loki
         self.journal = journal
         self.agents = agents
         self.now_ns = now_ns
@@ -70,14 +78,17 @@ class NodeLines:
             return None
         gathered = Gathered(query.limit)
         by_agent, unheard = self.by_agent(found.targets)
-        kept: set[str] = set()
+        kept: dict[str, int] = {}
         said = await asyncio.gather(*(self._ask(session, query, its, gathered, kept) for session, its in by_agent))
+        remembered = await self._remembered(query, found.targets, kept, gathered)
         lines, older = gathered.page()
         since = max(query.since, lines[0].at if older and lines else 0)
         answer = Answer(lines=lines, older=older, missing=list(found.missing))
         answer.missing += _without_agent(unheard)
         answer.missing += [text for texts in said for text in texts]
-        answer.missing += _gone([it for it in found.targets if it.uid not in kept], since)
+        answer.missing += remembered.missing
+        had = kept.keys() | remembered.uids
+        answer.missing += _gone([it for it in found.targets if it.uid not in had], since)
         answer.gaps = await gaps_of(
             self.journal,
             found.targets,
@@ -87,6 +98,28 @@ class NodeLines:
             of_all=bool(query.workload),
         )
         return answer
+
+    async def _remembered(
+        self, query: LogQuery, targets: Sequence[Target], kept: Mapping[str, int], gathered: Gathered
+    ) -> Remembered:
+        """Gather from Loki what the files do not hold: of pods that have none, and of times before the oldest line."""
+        # Which instances were the previous ones is known only where their files are.
+        if self.loki is None or query.previous:
+            return Remembered()
+        until: dict[str, int] = {}
+        for target in targets:
+            oldest = kept.get(target.uid, 0)
+            before = min(query.until or self.now_ns(), oldest or _END_OF_TIME)
+            is_whole = oldest and target.created_at and oldest - target.created_at < _SOON
+            is_full = len(gathered) > query.limit and gathered.oldest >= before
+            if not is_whole and not is_full and before > query.since:
+                until[target.uid] = before
+        wanted = [it for it in targets if it.uid in until]
+        if not wanted:
+            return Remembered()
+        remembered = await self.loki.read(query, wanted, until, limit=query.limit + 1)
+        gathered.add(remembered.lines)
+        return remembered
 
     def by_agent(self, targets: Sequence[Target]) -> tuple[list[tuple[Session, list[Target]]], list[Target]]:
         """Return *targets* by the agent that has their files, and those that have none; the long gone are left out."""
@@ -104,9 +137,13 @@ class NodeLines:
         return list(found.values()), unheard
 
     async def _ask(
-        self, session: Session, query: LogQuery, targets: list[Target], gathered: Gathered, kept: set[str]
+        self, session: Session, query: LogQuery, targets: list[Target], gathered: Gathered, kept: dict[str, int]
     ) -> list[str]:
-        """Gather the lines of *targets* and the uids of which there are files; return what the agent misses."""
+        """
+        Gather the lines of *targets*, and the oldest time that there is of each in *kept*, by uid.
+
+        Return what the agent misses.
+        """
         wanted = query.of_node([it.pod for it in targets], limit=query.limit + 1)
         missing: list[str] = []
         oldest: Sequence[int] = ()
@@ -121,15 +158,15 @@ class NodeLines:
         except (RequestFailed, WireError) as error:
             _log.warning("logs.agent_failed", agent=session.agent, error=str(error)[:256])
             return [f"agent {session.agent} did not answer to the end: {str(error)[:128]}; {_named(targets)}"]
-        kept.update(target.uid for target, at in zip(targets, oldest, strict=False) if at)
-        # Of a pod that is gone it is said once, for all nodes, that its files are.
-        gone = {it.title for it in targets if it.gone_at and it.uid not in kept}
+        kept.update((target.uid, at) for target, at in zip(targets, oldest, strict=False) if at)
+        # Of a pod that is gone it is said once, for all nodes, that its files are. One that never ran has none.
+        gone = {it.title for it in targets if (it.gone_at or not it.has_run) and it.uid not in kept}
         return [text for text in missing if text.partition(":")[0] not in gone]
 
 
 def _gone(targets: Sequence[Target], since: int) -> list[str]:
     """Return what there is to say about pods that are gone and that may have written within the answer's time."""
-    gone = [it for it in targets if it.gone_at and it.gone_at >= since]
+    gone = [it for it in targets if it.gone_at and it.gone_at >= since and it.has_run]
     said = [f"{it.title}: gone since {to_rfc3339(it.gone_at)}, and its files with it" for it in gone[:_MAX_NAMED]]
     if len(gone) > _MAX_NAMED:
         said.append(f"and {len(gone) - _MAX_NAMED} more pods that are gone, and their files with them")

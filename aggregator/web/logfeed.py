@@ -61,6 +61,7 @@ class LogSubscription:
         for notice in notices:
             self._gap(notice.cause, notice.count, detail=notice.detail)
         if dropped:
+            self._hub.metrics.dropped_lines.inc(dropped)
             self._gap("slowClient", dropped)
 
     def _gap(self, cause: str, count: int, **more: Any) -> None:

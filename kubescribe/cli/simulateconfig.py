@@ -58,7 +58,7 @@ class SimulateConfig:
     logs: Path | None = setting(
         None,
         PATH,
-        help="The folder in which the containers' log files are written as the kubelet does it in /var/log/pods.",
+        help="The folder of the containers' log files, at most 100 MB, written as the kubelet does in /var/log/pods.",
         why="nobody's disk is written to unasked",
     )
     logs_by_node: bool = setting(

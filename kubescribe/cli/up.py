@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 import agent.app
 import aggregator.app
 from kubescribe.cli.upconfig import UpConfig
+from kubescribe.loki.numbers import LokiCollector
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.tasks import run_parts
 
@@ -46,7 +47,11 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
             agent.app.assembled(config.agent(folder, aggregator=serving.ingest_url, kubeconfig=kubeconfig))
         )
         for collector in watching.collectors:
-            registry.register(collector)
+            if isinstance(collector, LokiCollector) and serving.loki is not None:
+                # One family of both: Prometheus refuses a page with the same family twice.
+                serving.loki.add(collector)
+            else:
+                registry.register(collector)
         _log.info("up.listening", look_at=serving.http_url + config.http.base_path + "/", metrics=serving.metrics_url)
         # Sources first: the agent's parts end while the aggregator still commits what they sent.
         await run_parts(

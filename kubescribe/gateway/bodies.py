@@ -15,6 +15,10 @@ from kubescribe.gateway.errors import BadPush, TooLarge
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
+_MAX_MEMBERS = 1000
+_PIECE_BYTES = 64 * 1024
+"""Of a packed body at a time: behind the end of each member zlib copies what is left of its piece."""
+
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": -zlib.MAX_WBITS}
 
 
@@ -55,17 +59,27 @@ def unpacked(body: bytes, max_bytes: int) -> memoryview:
 
 def _inflated(body: bytes, window: int, max_bytes: int) -> bytes:
     parts: list[bytes] = []
-    left, size = body, 0
+    at = size = members = 0
+    left = b""
+    inflater = zlib.decompressobj(window)
     while True:
-        inflater = zlib.decompressobj(window)
+        if inflater.eof:
+            left = inflater.unused_data
+            # Members may follow one another in gzip (RFC 1952); what follows a deflated body is none.
+            if window < 16 or (not left and at >= len(body)):
+                return b"".join(parts)
+            members += 1
+            if members >= _MAX_MEMBERS:
+                raise BadPush(f"the body has more than {_MAX_MEMBERS} members of gzip")
+            inflater = zlib.decompressobj(window)
+        if not left:
+            if at >= len(body):
+                raise zlib.error("it ends too early")
+            left = body[at : at + _PIECE_BYTES]
+            at += len(left)
         data = inflater.decompress(left, max_bytes + 1 - size)
+        left = inflater.unconsumed_tail
         parts.append(data)
         size += len(data)
         if size > max_bytes:
             raise TooLarge(f"the body holds more than the {max_bytes} bytes that are taken (gateway.maxBodyBytes)")
-        if not inflater.eof:
-            raise zlib.error("it ends too early")
-        left = inflater.unused_data
-        # Members may follow one another in gzip (RFC 1952); what follows a deflated body is none.
-        if not left or window < 16:
-            return b"".join(parts)

@@ -38,6 +38,9 @@ Route = tuple[str, str, Handler]
 _TENANT = re.compile(r"[0-9A-Za-z!\-_.*'()]{1,150}")
 """What Loki takes as X-Scope-OrgID (dskit, tenant/tenant.go)."""
 
+BODY_SECONDS = 30.0
+"""A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
+
 _LOG_SECONDS = 10.0
 _log = structlog.get_logger()
 
@@ -54,6 +57,7 @@ class Gateway:
         self._admission = Admission()
         self._under_way: dict[bytes, asyncio.Future[None]] = {}
         self._told_at = 0.0
+        self.body_seconds = BODY_SECONDS
 
     @property
     def routes(self) -> Sequence[Route]:
@@ -130,7 +134,7 @@ class Gateway:
             await self.take(
                 Received(
                     api=api,
-                    body=await _read(request, max_bytes),
+                    body=await _read(request, max_bytes, self.body_seconds),
                     content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
                     encoding=request.headers.get(hdrs.CONTENT_ENCODING, "").strip(),
                     tenant=tenant,
@@ -201,15 +205,19 @@ def _tenant(request: web.Request) -> str:
     return tenant
 
 
-async def _read(request: web.Request, max_bytes: int) -> bytes:
+async def _read(request: web.Request, max_bytes: int, seconds: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        async for part in request.content.iter_any():
-            size += len(part)
-            if size > max_bytes:
-                raise TooLarge(f"the body has more than the {max_bytes} bytes that are taken (gateway.maxBodyBytes)")
-            parts.append(part)
+        async with asyncio.timeout(seconds):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > max_bytes:
+                    raise TooLarge(f"the body has more than {max_bytes} bytes (gateway.maxBodyBytes)")
+                parts.append(part)
+    except TimeoutError:
+        # Not 408, after which some shippers drop what they were sending.
+        raise Busy(f"the body did not come within {seconds:.0f} seconds") from None
     except (ClientPayloadError, ConnectionError) as error:
         raise BadPush("the body ended too early") from error
     return b"".join(parts)

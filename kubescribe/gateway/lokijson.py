@@ -22,6 +22,10 @@ from kubescribe.labels.clues import Clue, clue_of
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata
 
+_LOADED_BYTES = 8 * 2**20
+"""Of a body that is read by Python's own reader, which makes objects of whatever is in it; of a larger one halves of
+surrogate pairs are not put right."""
+
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -65,8 +69,10 @@ def parse(body: bytes) -> Push:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         first = error
     # Bytes that are no UTF-8 and halves of surrogate pairs: Loki's decoder takes them, and so do we.
+    text = body.decode("utf-8", "replace")
     try:
-        text = json.dumps(json.loads(body.decode("utf-8", "replace")), ensure_ascii=False)
+        if len(body) <= _LOADED_BYTES:
+            text = json.dumps(json.loads(text), ensure_ascii=False)
         return _PUSH.decode(text.encode("utf-8", "replace"))
     except (ValueError, RecursionError, msgspec.MsgspecError):
         raise BadPush(f"the body is no push request in JSON: {str(first)[:200]}") from first

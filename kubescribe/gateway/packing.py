@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
+from kubescribe.gateway.parts import check_streams
 from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
@@ -46,7 +47,8 @@ class Packed:
 
 
 def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
-    """Return *streams* as a frame around *request*, the compressed one that holds exactly these. Raises BadPush."""
+    """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
+    check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
     if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
         return pack_anew(streams, naming)
@@ -62,7 +64,7 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Pack
 
 
 def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
-    """Return *streams* as frames that hold them encoded anew; they are asked for one by one. Raises BadPush."""
+    """Return *streams*, asked for one by one, as frames that hold them encoded anew. Raises BadPush, TooLarge."""
     found: Counter[Found] = Counter()
     drafts: list[Draft] = []
     for draft in _drafts(_written(streams, naming, found)):
@@ -75,7 +77,8 @@ def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
 
 def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found]) -> Iterator[tuple[Frozen, bytes]]:
     """Yield how streams go on and their entries, none much larger than PIECE_BYTES; count the lines in *found*."""
-    for stream in streams:
+    for number, stream in enumerate(streams, 1):
+        check_streams(number)
         name = naming.name(stream.labels, stream.clue)
         found[name.found] += stream.count
         entries, metadata = stream.entries, name.encoded

@@ -68,19 +68,24 @@ class Scanned:
     odd_bytes: int
 
 
-def scan(path: Path, *, is_last: bool) -> Scanned:
+def scan(path: Path, *, before: int | None) -> Scanned:
     """
-    Read the segment at *path*. Raises OSError.
+    Read the segment at *path*, behind which that with the frame *before* comes, None for the last. Raises OSError.
 
-    Of the last one a body of which the last frame is missing is left out: it was torn off, and never acknowledged.
+    A frame that the next one has a place for was refused, and could not be cut off then. Of the last one a body of
+    which the last frame is missing is left out: it was torn off, and never acknowledged.
     """
     data = path.read_bytes()
     segment = Segment(path)
     digests: list[tuple[bytes, int]] = []
+    is_last = before is None
     start = odd = 0
     whole = whole_size = 0
     for found in frames_from(data, 0, min_bytes=MIN_PAYLOAD_BYTES, max_bytes=MAX_PAYLOAD_BYTES):
         frame = decode_payload(found.payload) if found.is_whole else None
+        if frame is not None and before is not None and frame.n >= before:
+            data = data[:start]
+            break
         if frame is not None and frame.n > segment.last_n:
             segment.note(frame.n, frame.head.at, start)
             digests.append((frame.head.digest, frame.head.at))

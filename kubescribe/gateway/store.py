@@ -167,7 +167,7 @@ class Store:
         if gone and gone[-1] is self.segments[-1] and gone[-1].size < self.limits.segment_bytes // 8:
             gone.pop()
         if gone:
-            self.repeats.write(self.folder / "repeats")
+            self._write_repeats()
         for segment in gone:
             if segment is self.segments[-1]:
                 self._close_active()
@@ -187,8 +187,8 @@ class Store:
         digests = read_repeats(self.folder / "repeats")
         paths = sorted(self.folder.glob("*.seg"))
         expected = self.cursor.n
-        for path in paths:
-            scanned = scan(path, is_last=path == paths[-1])
+        for path, following in zip(paths, [*paths[1:], None], strict=False):
+            scanned = scan(path, before=None if following is None else _first_n(following))
             segment = scanned.segment
             digests += scanned.digests
             self.losses.bytes += scanned.odd_bytes
@@ -206,7 +206,14 @@ class Store:
         if self.losses.frames or self.losses.bytes:
             _log.error("gateway.spool_damaged", frames=self.losses.frames, bytes=self.losses.bytes)
         # What was read of segments that are gone now is needed after the next start, too.
-        self.repeats.write(self.folder / "repeats")
+        self._write_repeats()
+
+    def _write_repeats(self) -> None:
+        """Keep the digests; a disk that is full must not keep us from giving back what is on it."""
+        try:
+            self.repeats.write(self.folder / "repeats")
+        except OSError as error:
+            _log.warning("gateway.repeats_not_written", error=str(error))
 
     def _segment(self, size: int, n: int) -> Segment:
         segment = self.segments[-1] if self.segments else None
@@ -215,8 +222,14 @@ class Store:
             if segment is not None and not segment.size:
                 self.segments.pop().path.unlink(missing_ok=True)
             path = self.folder / f"{n:020d}.seg"
-            self._active = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            sync_folder(self.folder)
+            created = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                sync_folder(self.folder)
+            except OSError:
+                # Or what comes next would be written there and looked for in the segment before.
+                os.close(created)
+                raise
+            self._active = created
             segment = Segment(path)
             self.segments.append(segment)
         return segment
@@ -258,6 +271,10 @@ def open_store(folder: Path, limits: SpoolLimits, *, room: RoomOf = room_of) -> 
         os.close(lock)
         raise
     return store
+
+
+def _first_n(path: Path) -> int | None:
+    return int(path.stem) if path.stem.isdigit() else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,6 +1,9 @@
 """The settings of scrubbing, the same for whoever shows lines to people."""
 
+from dataclasses import dataclass
+
 from kubescribe.lines.patterns import BadPattern, Pattern
+from kubescribe.runtime.settings import setting
 from kubescribe.runtime.values import Kind
 
 
@@ -26,3 +29,10 @@ SCRUB_HELP = (
     " (RE2), separated by blanks; whatever matches is shown as [scrubbed]."
 )
 SCRUB_WHY = "what is confidential in a company's own lines is known only there"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinesConfig:
+    """Lines of containers, for people."""
+
+    scrub: tuple[str, ...] = setting((), PATTERNS, help=SCRUB_HELP, why=SCRUB_WHY)

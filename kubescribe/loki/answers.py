@@ -41,6 +41,8 @@ class Verdict(Enum):
 
 
 TOO_FAR_BEHIND = "too_far_behind"
+UNKNOWN = "other"
+"""The reason of a refusal in words that are none of Loki's, as far as we know them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,9 @@ _OF_REQUESTS = (
 )
 """Reasons that drop a whole request."""
 
+_OF_TENANTS = re.compile(r"^(?:multiple org IDs present|tenant ID (?:is|'))")
+"""What dskit says of a tenant that is none (tenant/tenant.go), with 400."""
+
 _GROUP = re.compile(r"(?:^|; )(\d{1,9}) errors like: ")
 _IGNORED = re.compile(r"total ignored: (\d{1,9}) out of (\d{1,9}) for stream: (\{.*\})", re.DOTALL)
 _NAMED_STREAM = re.compile(r"(?:for stream|stream|parsing labels) '(\{.*?\})'(?: |,|$)", re.DOTALL)
@@ -106,13 +111,15 @@ def read_answer(status: int, text: str) -> Meaning:
     if _reason(_OF_REQUESTS[1:2], text):
         # Its status is whatever the operator of Loki wrote down, 260 by default: never a reason to try again.
         return Meaning(verdict=Verdict.REFUSED, reason="blocked_ingestion")
+    if status == 400 and _OF_TENANTS.search(text):
+        return Meaning(verdict=Verdict.MISCONFIGURED)
     if status in _BY_TEXT:
         return _BY_TEXT[status](text)
     if status in _CONFIGURATION:
         return Meaning(verdict=Verdict.MISCONFIGURED)
     if status >= 500 or status in {408, 425}:
         return Meaning(verdict=Verdict.FAILED)
-    return Meaning(verdict=Verdict.REFUSED, reason=_reason(_OF_REQUESTS, text) or "other")
+    return Meaning(verdict=Verdict.REFUSED, reason=_reason(_OF_REQUESTS, text) or UNKNOWN)
 
 
 def _throttled(text: str) -> Meaning:
@@ -140,7 +147,7 @@ def _rejected(text: str) -> Meaning:
             named = _NAMED_STREAM.search(said)
             whole[named.group(1) if named else ""] = reason
         else:
-            return Meaning(verdict=Verdict.REFUSED, reason=_reason(_OF_REQUESTS, said) or "other")
+            return Meaning(verdict=Verdict.REFUSED, reason=_reason(_OF_REQUESTS, said) or UNKNOWN)
     return Meaning(verdict=Verdict.STORED, rejected=rejected, whole_streams=whole)
 
 

@@ -5,8 +5,11 @@ Bodies of answers are bounded: an error of Loki's names ten entries, a page of a
 """
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import aiohttp
@@ -21,6 +24,9 @@ PUSH_SECONDS = 30.0
 """Loki's own limit is 10 s to its ingesters (ingester_client.remote_timeout); a proxy may queue before that."""
 
 CONNECT_SECONDS = 10.0
+
+_MAX_RETRY_AFTER_SECONDS = 600.0
+"""Nobody's mistake should keep lines back for longer."""
 
 ERROR_BYTES = 64 * 1024
 """Of a refusal: Loki lists ten entries with their stream (max_returned_stream_errors), 3 KB each at most."""
@@ -124,9 +130,16 @@ async def _bounded(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float:
-    """Return the seconds of the header; its other form, a date, is as good as none."""
+    """Return the seconds that the header asks for, told as a number or as a date; 0 for neither."""
     text = response.headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0.0
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), _MAX_RETRY_AFTER_SECONDS)
+    try:
+        due = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    seconds = (due if due.tzinfo is not None else due.replace(tzinfo=UTC)).timestamp() - time.time()
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_SECONDS)
 
 
 def _told(error: BaseException) -> str:

@@ -16,10 +16,10 @@ _BEHIND_NS = 45 * 60 * 10**9
 """Loki refuses what is an hour older than its stream's newest entry (half of max_chunk_age); other senders may have
 moved that up to now, so what is older than this may be refused."""
 
-_HOT_BYTES = 2**20
-"""A second: a third of what Loki takes of one stream by default. Such a stream may be refused, so it travels alone."""
+HOT_BYTES = 64 * 1024
+"""A second: far below what any Loki takes of one stream. What is above may be refused, so it travels alone."""
 
-_HOT_SECONDS = 10.0
+_HOT_SECONDS = 1.0
 
 CAUTION_SECONDS = 600.0
 """How long a stream that was refused travels alone."""
@@ -60,12 +60,15 @@ class StreamQueue:
     _counted_bytes: int = 0
 
     def count(self, content_bytes: int, now: float) -> None:
-        """Take that so much goes out now; a stream that is hot by it travels alone from now on."""
+        """Take that so much goes out now."""
         if now - self._counted_from > _HOT_SECONDS:
             self._counted_from, self._counted_bytes = now, 0
         self._counted_bytes += content_bytes
-        if self._counted_bytes > _HOT_BYTES * _HOT_SECONDS:
-            self.beware(Caution.ALONE, now)
+
+    def is_hot(self, now: float, most_bytes: int, hot_bytes: int) -> bool:
+        """Tell whether with what goes next, at most *most_bytes*, more than *hot_bytes* go out in a second."""
+        before = self._counted_bytes if now - self._counted_from <= _HOT_SECONDS else 0
+        return before + min(self.waiting_bytes, most_bytes) > hot_bytes
 
     def sleep(self, until: float) -> None:
         """Send nothing of this stream before *until*."""
@@ -88,13 +91,13 @@ class StreamQueue:
 
     def caution_now(self, now: float, wall_ns: int, *, is_known: bool) -> Caution:
         """Return how the head of the queue may travel."""
-        if self._is_behind(wall_ns):
+        if _is_behind(self.parcels[0][0], wall_ns):
             return Caution.SINGLY
         return max(self._caution(now), Caution.NONE if is_known else Caution.ALONE)
 
     def is_risky(self, wall_ns: int, *, is_known: bool) -> bool:
         """Tell whether the head of the queue may be refused where others are taken."""
-        return not is_known or self._is_behind(wall_ns)
+        return not is_known or _is_behind(self.parcels[0][0], wall_ns)
 
     def append(self, parcel: Parcel, since: float) -> None:
         """Put *parcel*, which waits *since* then, behind the others."""
@@ -116,10 +119,6 @@ class StreamQueue:
         """Tell whether nothing is lost when this queue is dropped."""
         is_quiet = now >= self.sleeps_until and now >= self.caution_until and now - self._counted_from > _HOT_SECONDS
         return not self.parcels and is_quiet
-
-    def _is_behind(self, wall_ns: int) -> bool:
-        head = self.parcels[0][0]
-        return head.is_late or head.first_at < wall_ns - _BEHIND_NS
 
     def _caution(self, now: float) -> Caution:
         return self.caution if now < self.caution_until else Caution.NONE
@@ -178,8 +177,14 @@ class LaneQueue:
                 return True
         return False
 
-    def take(self, now: float, wall_ns: int, max_bytes: int, known: "Known") -> list[Parcel]:
-        """Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may."""
+    def take(
+        self, now: float, wall_ns: int, max_bytes: int, known: "Known", *, hot_bytes: int = HOT_BYTES
+    ) -> list[Parcel]:
+        """
+        Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may.
+
+        A stream of which more than *hot_bytes* go out in a second travels alone.
+        """
         taken: list[Parcel] = []
         served: list[str] = []
         room = max_bytes
@@ -187,11 +192,13 @@ class LaneQueue:
             if not queue.parcels or queue.sleeps_until > now:
                 continue
             caution = queue.caution_now(now, wall_ns, is_known=known.has(labels))
+            if caution is Caution.NONE and queue.is_hot(now, max_bytes, hot_bytes):
+                caution = Caution.ALONE
             if caution is not Caution.NONE and taken:
                 continue
             most = 1 if caution is Caution.SINGLY else len(queue.parcels)
             size = min(max_bytes, queue.limit(now))
-            part = _of_stream(queue, min(room, size), size, most)
+            part = _of_stream(queue, min(room, size), size, most, wall_ns)
             if not part:
                 continue
             taken += part
@@ -211,10 +218,16 @@ class LaneQueue:
             del self._streams[labels]
 
 
-def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int) -> list[Parcel]:
+def _is_behind(parcel: Parcel, wall_ns: int) -> bool:
+    return parcel.is_late or parcel.first_at < wall_ns - _BEHIND_NS
+
+
+def _of_stream(queue: StreamQueue, room: int, max_bytes: int, most: int, wall_ns: int) -> list[Parcel]:
     taken: list[Parcel] = []
     while queue.parcels and len(taken) < most:
         parcel = queue.parcels[0][0]
+        if taken and _is_behind(parcel, wall_ns):
+            break
         if parcel.size > max_bytes and parcel.count > 1:
             _, since = queue.take()
             for part in reversed(list(fitting(parcel, max_bytes))):

@@ -30,6 +30,10 @@ class Room:
         """What waits for Loki."""
         return self._used
 
+    def holds(self, tenant: str) -> bool:
+        """Tell whether something of *tenant* waits."""
+        return tenant in self._of_tenants
+
     async def enter(self, tenant: str, labels: str, size: int) -> bool:
         """Wait for room for *size* bytes and take it; False when the room was closed. When cancelled it took none."""
         key = (tenant, labels)

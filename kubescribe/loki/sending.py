@@ -30,6 +30,12 @@ from kubescribe.loki.queues import Known
 from kubescribe.loki.room import Room
 from kubescribe.runtime.clock import Clock, SystemClock
 
+_PUSH_BYTES = 2048
+"""What a push that waits takes in memory besides its bytes: a million of one letter each would be two gigabytes."""
+
+MAX_TENANTS = 64
+"""Of which lanes that have nothing to send go on; whoever pushes may name a new tenant each time."""
+
 
 class LokiSender:
     """Implements kubescribe.loki.pushes.Sender. `run` has to be running for anything to be sent."""
@@ -59,6 +65,7 @@ class LokiSender:
         self._tenants: dict[str, Tenant] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._open: set[Ticket] = set()
+        self._lane_tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self._is_stopping = False
@@ -77,7 +84,7 @@ class LokiSender:
             raise ValueError("a push without an entry")
         if not push.tenant.isprintable():
             raise ValueError(f"a tenant that no header carries: {push.tenant[:64]!r}")
-        size = len(push.entries)
+        size = len(push.entries) + len(push.labels) + _PUSH_BYTES
         if self._is_stopping or not await self._room.enter(push.tenant, push.labels, size):
             raise SenderStopped("the way to Loki was stopped")
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
@@ -137,11 +144,13 @@ class LokiSender:
             task = asyncio.create_task(lane.run(), name=f"loki lane {name}/{key[1]}")
             # `run` cancels and awaits them; one that fails ends the sender.
             self._tasks.add(task)
+            self._lane_tasks[key] = task
             task.add_done_callback(partial(self._lane_ended, key, lane))
         lane.add(parcel)
 
     def _tenant(self, name: str) -> Tenant:
         if name not in self._tenants:
+            self._end_idle_tenants()
             self._tenants[name] = Tenant(
                 name=name,
                 gate=self._gate(self.limits.max_setting_seconds, patience=1),
@@ -149,6 +158,17 @@ class LokiSender:
                 known=Known(self.limits.known_streams),
             )
         return self._tenants[name]
+
+    def _end_idle_tenants(self) -> None:
+        """End the lanes of tenants of whom nothing waits, the eldest first, down to as many as may be remembered."""
+        for name in list(self._tenants):
+            if len(self._tenants) < MAX_TENANTS:
+                return
+            if not self._room.holds(name):
+                del self._tenants[name]
+                for key in [key for key in self._lanes if key[0] == name]:
+                    del self._lanes[key]
+                    self._lane_tasks.pop(key).cancel()
 
     def _wake(self) -> None:
         for lane in self._lanes.values():
@@ -158,6 +178,7 @@ class LokiSender:
         self._tasks.discard(task)
         if self._lanes.get(key) is lane:
             del self._lanes[key]
+            del self._lane_tasks[key]
         if not any(name == key[0] for name, _ in self._lanes):
             self._tenants.pop(key[0], None)
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -89,7 +89,7 @@ def _stored(meaning: Meaning, parcels: Sequence[Parcel], streams: list[str]) -> 
         # Loki may write a stream's labels otherwise than we do (it adds service_name): there is only this one.
         ways = {streams[0]: next(iter(ways.values()))}
     suspects = _suspects(meaning, parcels, streams, ways)
-    if len(suspects) > 1 and set(left) - {TOO_FAR_BEHIND}:
+    if len(suspects) > 1 and left:
         # Whose lines they were nobody tells, and those of one container must not be told of another: again and singly,
         # where Loki drops what it has stored already, and refuses what it refused.
         out.back = suspects

@@ -63,6 +63,8 @@ class LogSettings:
 class _Container:
     log: ContainerLog
     view: ContainerView
+    is_touched: bool = True
+    """Written since the last look at its size: of ten thousand files few are looked at."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,12 +136,6 @@ class PodLogs:
             self._looked = now
             self._rotate(running)
         self._remove_due(now)
-
-    def files_of(self, namespace: str, pod: str, container: str) -> Path | None:
-        """Return the folder of a container's logs, None where there is none."""
-        known = self._pods.get((namespace, pod))
-        found = known.containers.get(container) if known is not None else None
-        return found.log.path.parent if found is not None else None
 
     # Following the store
 
@@ -251,6 +247,7 @@ class PodLogs:
 
     def _say(self, pod: _Pod, container: _Container, said: Iterable[Saying]) -> None:
         program = pod.view.program
+        container.is_touched = True
         wording = wording_of(program)
         for saying in said:
             stream, lines = wording(program, datetime.fromtimestamp(self._now_ns() / 1e9, UTC), saying)
@@ -285,7 +282,8 @@ class PodLogs:
         files = 2 * settings.max_files * max(1, sum(len(pod.containers) for pod in self._pods.values()))
         share = min(MAX_ROTATED_BYTES, max(MIN_ROTATED_BYTES, settings.total_bytes // files))
         rotation = Rotation(max_bytes=settings.max_bytes or share, max_files=settings.max_files)
-        for _, container in running:
+        for container in (each for _, each in running if each.is_touched):
+            container.is_touched = False
             container.log.rotation = rotation
             container.log.rotate_if_due()
             container.log.close()

@@ -104,6 +104,8 @@ class Ingester:
 
     def _store(self, tenant: str, stream: Stream, entries: Sequence[Entry]) -> Refusal | None:
         valid, failed = self._validated(stream, entries)
+        if failed:
+            self._discards["too_far_behind", tenant] += len(failed)
         if not stream.bucket.take(sum(entry_bytes(entry) for entry in valid)):
             self._discards["per_stream_rate_limit", tenant] += len(valid)
             limit = byte_size(int(self.limits.stream_rate_bytes))
@@ -119,7 +121,6 @@ class Ingester:
             for listener in self.listeners:
                 listener(tenant, stream, valid)
         if failed:
-            self._discards["too_far_behind", tenant] += len(failed)
             return Refusal(400, self._told(tenant, stream, failed, len(entries)))
         return None
 

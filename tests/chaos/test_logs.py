@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -93,7 +94,11 @@ class Node:
 
 
 def uncovered(node: Node) -> list[str]:
-    """Return what is missing without a Gap over the time between the lines beside it, a line for each container."""
+    """
+    Return what is missing without a Gap over the time between the lines beside it, a line for each container.
+
+    The end of a container's lines is never covered: its last file is there, and nothing of it may be lost.
+    """
     missing = node.account().missing(node.written)
     if not missing:
         return []
@@ -106,10 +111,13 @@ def uncovered(node: Node) -> list[str]:
     for container, numbers in missing.items():
         of_it = [gap for gap in gaps if gap["stream"].endswith(f"/{container}/app")]
         known = at.get(container, {})
+        if max(known, default=-1) < node.written[container] - 2:
+            found.append(f"{container}: {len(numbers)} missing, the end as well")
+            continue
         for number in numbers:
             before = max((known[n] for n in known if n < number), default=0)
             after = min((known[n] for n in known if n > number), default=2**63)
-            if not any(gap["from"] <= after and before <= gap["to"] for gap in of_it):
+            if not any(gap["from"] < after and before < gap["to"] for gap in of_it):
                 found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
                 break
     return found
@@ -152,10 +160,10 @@ async def misbehave(loki: RunningLoki, draw: random.Random) -> None:
                     await loki.up()
 
 
-async def kill(victim: daemons.Daemon, draw: random.Random) -> None:
-    """Kill -9 and start again, for ever."""
+async def kill(victim: daemons.Daemon, draw: random.Random, *, most_seconds: float = 1.2) -> None:
+    """Kill -9 and start again, for ever; *most_seconds* is the longest life."""
     while True:
-        await asyncio.sleep(draw.uniform(0.2, 1.2))
+        await asyncio.sleep(draw.uniform(0.2, most_seconds))
         await victim.kill()
         await asyncio.sleep(draw.uniform(0.0, 0.3))
         await victim.start()
@@ -209,12 +217,12 @@ async def shows_that_what_is_lost_is_told(folder: Path, *, seed: int, seconds: f
 
 @pytest.mark.timeout(120)
 async def test_killed_again_and_again_before_a_bad_loki_every_line_arrives_once(tmp_path: Path) -> None:
-    await shows_every_line_once(tmp_path, seed=1, seconds=5.0, rate=1500)
+    await shows_every_line_once(tmp_path, seed=1, seconds=4.0, rate=1500)
 
 
 @pytest.mark.timeout(120)
 async def test_what_the_kubelet_deletes_unread_meanwhile_is_a_gap(tmp_path: Path) -> None:
-    await shows_that_what_is_lost_is_told(tmp_path, seed=2, seconds=5.0, rate=1500)
+    await shows_that_what_is_lost_is_told(tmp_path, seed=2, seconds=4.0, rate=1500)
 
 
 @pytest.mark.soak
@@ -245,7 +253,7 @@ async def shows_that_an_absence_costs_no_memory(folder: Path, *, lines: int) -> 
             *("--containers", "4", "--lines", str(lines), "--rate", "0", "--line-bytes", "200"),
             *("--max-bytes", str(2 * MIB), "--max-files", "3", "--namespace", "meanwhile"),
         )
-        await asyncio.sleep(2)
+        await until(lambda: "loki.went_away" in node.shipper.output.read_text(), 20, node.gaps)
         await node.loki.up()
 
         await node.until_whole(60)
@@ -256,7 +264,7 @@ async def shows_that_an_absence_costs_no_memory(folder: Path, *, lines: int) -> 
 
 @pytest.mark.timeout(120)
 async def test_a_loki_that_is_away_costs_the_node_no_memory_and_no_disk(tmp_path: Path) -> None:
-    await shows_that_an_absence_costs_no_memory(tmp_path, lines=15_000)
+    await shows_that_an_absence_costs_no_memory(tmp_path, lines=8_000)
 
 
 @pytest.mark.soak
@@ -272,7 +280,14 @@ class Watched:
     control: Control
     loki: RunningLoki
     agent: daemons.Daemon
+    aggregator: daemons.Daemon
     logs: Path
+
+    def pods_seen(self) -> int:
+        """Return how many pods the agent has told the aggregator of."""
+        path = "/api/v1/objects?kind=Pod&namespace=batch"
+        with urllib.request.urlopen(self.aggregator.said["http"].rstrip("/") + path) as answer:
+            return len(json.load(answer)["items"])
 
 
 @asynccontextmanager
@@ -295,7 +310,7 @@ async def watched(folder: Path, *options: str) -> AsyncIterator[Watched]:
         )
         async with daemons.running(aggregator, agent):
             await agent.start()
-            yield Watched(control, loki, agent, logs)
+            yield Watched(control, loki, agent, aggregator, logs)
 
 
 LABELS = {"app.kubernetes.io/name": "reports", "app.kubernetes.io/part-of": "billing", "team": "finance"}
@@ -392,15 +407,21 @@ async def push_until_taken(session: aiohttp.ClientSession, url: str, pod: str, l
 async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes: int) -> None:
     draw, pods, port = random.Random(seed), [f"report-0000{number}-x" for number in range(3)], free_port()
     url = f"http://127.0.0.1:{port}"
-    async with (
-        watched(folder, "--gateway", f"127.0.0.1:{port}", "--logs-pod-labels", "team") as it,
-        aiohttp.ClientSession() as session,
-    ):
-        for pod in pods:
+    async with watched(folder) as it, aiohttp.ClientSession() as session:
+        for pod in pods[:-1]:
             await make_pod(it.control, pod)
+        await until(lambda: it.pods_seen() == 2, 20, it.pods_seen)
+        # The gateway is switched on: it has to know the pods that the watch has seen long ago.
+        await it.agent.kill()
+        it.agent.options += ["--gateway", f"127.0.0.1:{port}", "--logs-pod-labels", "team"]
+        await it.agent.start()
         # The shipper's first line of a pod may come before the agent has seen it: that it waits is not promised.
-        await asyncio.sleep(1)
-        bad = [asyncio.create_task(misbehave(it.loki, draw)), asyncio.create_task(kill(it.agent, draw))]
+        await make_pod(it.control, pods[-1])
+        await until(lambda: it.pods_seen() == 3, 20, it.pods_seen)
+        bad = [
+            asyncio.create_task(misbehave(it.loki, draw)),
+            asyncio.create_task(kill(it.agent, draw, most_seconds=2.5)),
+        ]
 
         async def ship(pod: str) -> None:
             for number in range(pushes):
@@ -426,7 +447,7 @@ async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes:
 
 @pytest.mark.timeout(120)
 async def test_a_gateway_killed_again_and_again_before_a_bad_loki_loses_no_line_that_it_took(tmp_path: Path) -> None:
-    await shows_that_a_gateway_loses_nothing(tmp_path, seed=4, pushes=60)
+    await shows_that_a_gateway_loses_nothing(tmp_path, seed=4, pushes=40)
 
 
 @pytest.mark.soak

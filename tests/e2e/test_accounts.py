@@ -9,9 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kubescribe.wire.codec import decode_from_aggregator, encode_message
-from kubescribe.wire.link import PROTOCOL_VERSION, Hello, Refused, Welcome
-from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, Process, environment, pretend_cluster, running
+from kubescribe.wire.codec import decode_from_aggregator, encode_message, encode_records
+from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Hello, Refused, Welcome
+from kubescribe.wire.records import Change
+from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, Process, ask, environment, pretend_cluster, running
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -53,9 +54,8 @@ async def register(cluster: Cluster, mark: str, **claims: object) -> str:
     return token
 
 
-async def hello(serving: Process, token: str, agent: str, scope: str, node: str = "") -> object:
-    """Return the answer to a Hello, or the HTTP status that refused the connection."""
-    message = Hello(
+def greeting(agent: str, scope: str, node: str = "") -> Hello:
+    return Hello(
         protocol=PROTOCOL_VERSION,
         agent=agent,
         scope=scope,
@@ -65,6 +65,11 @@ async def hello(serving: Process, token: str, agent: str, scope: str, node: str 
         cluster_uid=CLUSTER_UID,
         node=node,
     )
+
+
+async def hello(serving: Process, token: str, agent: str, scope: str, node: str = "") -> object:
+    """Return the answer to a Hello, or the HTTP status that refused the connection."""
+    message = greeting(agent, scope, node)
     url = serving.said["ingest"] + "/ingest/v1"
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
         try:
@@ -91,6 +96,27 @@ async def test_an_agent_is_let_in_as_who_its_token_says_and_as_nobody_else(clust
         refused = await hello(serving, token, agent, scope, of)
         assert isinstance(refused, Refused), (agent, scope)
         assert refused.code == "unauthorized"
+
+
+async def test_what_a_node_agent_cannot_know_is_refused_and_stored_nowhere(cluster: Cluster, serving: Process) -> None:
+    token = await register(cluster, "thief", name="node-agent", node="n1")
+    forged = Change(
+        stream="pods/node=n2", term=1, kind="Pod", name="forged", uid="forged", resource_version=9, observed_at=1
+    )
+    url = serving.said["ingest"] + "/ingest/v1"
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session,
+        session.ws_connect(url, max_msg_size=0) as socket,
+    ):
+        await socket.send_bytes(encode_message(greeting("node/n1", "node", "n1")))
+        assert isinstance(decode_from_aggregator((await socket.receive(20)).data), Welcome)
+        await socket.send_bytes(encode_message(Batch(n=1, count=1, records=encode_records([forged]))))
+        refused = decode_from_aggregator((await socket.receive(20)).data)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "unauthorized"
+    assert "pods/node=n2" in refused.message
+    assert b"forged" not in ask(serving.said["http"].rstrip("/") + "/api/v1/objects?includeDeleted=true").body
 
 
 async def test_a_token_of_somebody_else_or_for_something_else_is_401(cluster: Cluster, serving: Process) -> None:

@@ -6,11 +6,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator.logs.writer import ContainerLog, LogOf
+from tests.e2e.browser import opened_page
 from tests.e2e.processes import ANYWHERE, Process, Rig, eventually, pretend_cluster, running
 
 pytestmark = pytest.mark.timeout(120)
@@ -157,6 +159,25 @@ async def test_lines_are_followed_over_nodes_and_new_pods_join(shop: Shop) -> No
         young = await deploy(shop, 2, "node-b")
         young.write(["of a new pod"])
         assert until("of a new pod")[-1] == "of a new pod"
+
+
+async def test_the_page_shows_the_lines_of_the_pod_that_is_clicked_on(shop: Shop, tmp_path: Path) -> None:
+    pod = "checkout-5d8f7c9b6-aaaaa"
+    async with opened_page(tmp_path / "chromium", shop.rig.aggregator.said["http"]) as page:
+        await page.until("#rows", pod)
+        await page.click(f'#rows [data-name="{pod}"]')
+        await page.until("#lines-list", "INFO node-a round 0")
+        shop.logs["node-a"].write(["WARN seen as it came <b>"])
+        await page.until("#lines-list", "WARN seen as it came <b>")
+        await page.click('#lines-form [name="previous"]')
+        await page.call(
+            "Runtime.evaluate",
+            expression="document.querySelector('#lines-form').dispatchEvent(new Event('input', {bubbles: true}))",
+        )
+        await page.until("#lines-said", "whole")
+
+        assert "WARN seen as it came" not in await page.text("#lines-list")
+        assert page.errors == []
 
 
 async def test_an_agent_that_is_away_is_told_and_the_others_answer(shop: Shop) -> None:

@@ -224,10 +224,11 @@ async def test_any_bytes_as_a_question_are_refused(node: Node) -> None:
         await anext(node.reader.handle(b"\xc1nonsense"))
 
 
+@pytest.mark.parametrize(("limit", "value"), [("MAX_READ_BYTES", 600_000), ("MAX_SECONDS", 0.001)])
 async def test_a_search_through_too_much_ends_and_says_how_far_it_came(
-    node: Node, monkeypatch: pytest.MonkeyPatch
+    node: Node, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
-    monkeypatch.setattr(newest, "MAX_READ_BYTES", 600_000)
+    monkeypatch.setattr(newest, limit, value)
     node.container().fill(0, 20_000, "x" * 60)
 
     lines, missing = await node.ask(grep=" 19999$| 5$")
@@ -266,3 +267,6 @@ async def test_no_more_requests_are_taken_than_there_are_turns(node: Node, monke
 
     with pytest.raises(Undecodable, match="being answered already"):
         await node.ask()
+
+    families = {family.name: family.samples[0].value for family in node.reader.numbers.collect()}
+    assert families["kubescribe_lines_requests"] == families["kubescribe_lines_refused"] == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from agent.errors import Undecodable
 from agent.lines import answering, following
 from agent.lines.answering import Backlog
-from kubescribe.wire.link import Line, Lines
-from tests.agent.lines.conftest import Node
+from kubescribe.wire.link import Line, LinePod, Lines
+from simulator.logs.rotating import Rotation
+from simulator.logs.writer import ContainerLog, LogOf
+from tests.agent.lines.conftest import UID, Node
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +103,30 @@ async def test_it_ends_with_the_last_line_of_the_last_pod(node: Node) -> None:
         assert [line.text async for payload in answer for line in payload.lines] == ["last words"]
 
 
+async def test_a_flood_is_not_caught_up_with_but_told(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_MAX_BEHIND_BYTES", 100_000)
+    monkeypatch.setattr(following, "_KEPT_BYTES", 10_000)
+    monkeypatch.setattr(following, "_READ_BYTES", 1_000)
+    app = node.container()
+    app.fill(0, 1)
+    answer = node.payloads(limit=0, follow=True)
+    await live(answer)
+
+    app.fill(1, 5_000)
+    found: list[str] = []
+    dropped = 0
+    async with asyncio.timeout(10):
+        while "line 5000" not in found:
+            payload = await anext(answer)
+            found += [line.text for line in payload.lines]
+            dropped += payload.dropped
+    await answer.aclose()
+
+    assert dropped + len(found) == 5_000
+    assert found == [f"line {n}" for n in range(5_001 - len(found), 5_001)]
+    assert len(found) < 500
+
+
 def test_a_slow_asker_loses_the_oldest_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answering, "_MAX_BACKLOG_LINES", 100)
     backlog = Backlog()
@@ -111,6 +138,36 @@ def test_a_slow_asker_loses_the_oldest_and_is_told(monkeypatch: pytest.MonkeyPat
     assert [payload.dropped for payload in taken] == [901]
     assert [line.text for line in taken[0].lines] == [f"line {n}" for n in range(901, 1_001)]
     assert not backlog.has_lines
+
+
+async def test_no_line_is_lost_or_told_twice_while_a_container_writes_rotates_and_restarts(node: Node) -> None:
+    log = ContainerLog(
+        node.folder, LogOf(namespace="shop", pod="busy-1", uid=UID, container="app"), rotation=Rotation(max_files=4)
+    )
+    node.pods.append(LinePod(namespace="shop", name="busy-1", uid=UID))
+    log.write(["begin"])
+    answer = node.payloads(limit=0, follow=True)
+    await live(answer)
+
+    def write() -> None:
+        for part in range(40):
+            numbers = range(part * 50, part * 50 + 50)
+            if part % 4 == 1:
+                log.rotate(lambda numbers=numbers: log.write([f"n={n}" for n in numbers]) and None)
+            else:
+                log.write([f"n={n}" for n in numbers], "stderr" if part % 3 else "stdout")
+            if part % 10 == 9:
+                log.restart()
+            time.sleep(0.02)  # a container takes its time, too
+        log.write(["end"])
+        log.close()
+
+    writing = asyncio.create_task(asyncio.to_thread(write))
+    found = await until(answer, "end")
+    await writing
+    await answer.aclose()
+
+    assert sorted(found[:-1], key=lambda text: int(text[2:])) == [f"n={n}" for n in range(2_000)]
 
 
 async def test_only_so_many_follow_at_once(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,21 @@ def test_a_name_is_its_last_pods(book: PodBook, now: Now) -> None:
     assert book.of_name("shop", "web-0") is book.of_uid("u-2") is not None
 
 
+def test_a_name_is_its_last_pods_after_a_restart_too(book: PodBook, now: Now) -> None:
+    book.observe(pod("db-0", "u1"))
+    book.observe(pod("db-0", "u1", gone=True))
+    book.observe(pod("db-0", "u2"))
+    # What is new is written in no order.
+    pages = {uid: page for uid in ("u2", "u1") if (page := book.page(uid)) is not None}
+    again = PodBook(now_ns=now)
+
+    again.restore(pages, None)
+
+    found = again.of_name("shop", "db-0")
+    assert found is not None
+    assert found.uid == "u2"
+
+
 def test_the_longest_dead_are_forgotten_first(book: PodBook) -> None:
     for number in range(5):
         book.observe(pod(f"job-{number}", f"u-{number}"))

@@ -49,7 +49,7 @@ class Talk:
 
     def __init__(self, hello: Hello) -> None:
         self.agent, self.spool_id, self.instance = hello.agent, hello.spool_id, hello.instance
-        self.scope, self.node = hello.scope, hello.node
+        self.scope, self.node, self.bound_node = hello.scope, hello.node, ""
         self.former_spool_ids = hello.former_spool_ids
         self.sent: list = []
         self.asked: list[Doubt] = []

@@ -2,8 +2,9 @@
 
 import pytest
 
-from aggregator.ingest.peers import Anybody, OneOf, Peer
+from aggregator.ingest.peers import Anybody, OneOf, Peer, foreign_in
 from kubescribe.wire.link import PROTOCOL_VERSION, Hello
+from kubescribe.wire.records import Change, Gap, Occurrence, Presence, Progress
 
 
 def a_hello(agent, scope, node="") -> Hello:
@@ -48,6 +49,42 @@ def test_one_may_be_what_the_credential_says(peer, hello):
 )
 def test_one_may_not_be_anything_else(peer, hello, why):
     assert why in peer.complaint(hello)
+
+
+AT = {"term": 1, "resource_version": 1, "observed_at": 1}
+POD = {"stream": "pods/node=n1", "kind": "Pod", "name": "web", "uid": "u", **AT}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Change(node="n1", **POD),
+        Change(gone=True, **POD),
+        Progress(stream="pods/node=n1", **AT),
+        Gap(id="g", stream="pods/node=n1", cause="expired", start=1),
+        Gap(id="g", stream="agent/node/n1", cause="away", start=1),
+        Gap(id="g", stream="logs/shop/web/app", cause="rotated", start=1),
+    ],
+)
+def test_the_agent_of_a_node_tells_of_its_pods_and_of_its_own_losses(record):
+    assert foreign_in([record], "n1") == ""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Change(node="n2", **POD),
+        Change(node="n1", **{**POD, "kind": "Node"}),
+        Change(node="n2", **{**POD, "stream": "pods/node=n2"}),
+        Progress(stream="deployments", **AT),
+        Occurrence(stream="events", uid="u", name="e", **AT),
+        Gap(id="g", stream="pods/node=n2", cause="expired", start=1, outcome="recovered"),
+        Gap(id="g", stream="agent/node/n10", cause="away", start=1, outcome="recovered"),
+        Presence(agent="node/n2", state="went", observed_at=1),
+    ],
+)
+def test_it_cannot_write_another_s_history(record):
+    assert foreign_in([Progress(stream="pods/node=n1", **AT), record], "n1") != ""
 
 
 class Way:

@@ -25,7 +25,14 @@ class PodJournal:
         self.asked: list[RecordQuery] = []
 
     def pod(
-        self, name: str, node: str, *, workload: str = "checkout", kind: str = "ReplicaSet", gone_at: float = 0
+        self,
+        name: str,
+        node: str,
+        *,
+        workload: str = "checkout",
+        kind: str = "ReplicaSet",
+        gone_at: float = 0,
+        has_run: bool = True,
     ) -> str:
         """Add a pod of a Deployment (or of another owner); return its uid."""
         uid = f"uid-{name}"
@@ -38,7 +45,13 @@ class PodJournal:
             "ownerReferences": [{"kind": kind, "name": owner, "controller": True}],
         }
         at = to_rfc3339(START + int(gone_at * SECOND))
-        body = {"metadata": meta, "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]}}
+        state = {"running": {}} if has_run else {"waiting": {"reason": "ImagePullBackOff"}}
+        status = {"containerStatuses": [{"name": "app", "state": state, "restartCount": 0}]}
+        body = {
+            "metadata": meta,
+            "status": status,
+            "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]},
+        }
         self.items = [it for it in self.items if it["uid"] != uid]
         self.items.append(
             {
@@ -86,10 +99,13 @@ class Node:
         self.under_way = 0
 
     def write(self, pod: str, at: float, text: str, *, restart: int = 0, container: str = "app") -> None:
+        self.write_at(START + int(at * SECOND), pod, text, restart=restart, container=container)
+
+    def write_at(self, at: int, pod: str, text: str, *, restart: int = 0, container: str = "app") -> None:
         folder = self.folder / f"shop_{pod}_uid-{pod}" / container
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{restart}.log").open("ab") as file:
-            file.write(f"{to_rfc3339(START + int(at * SECOND))} stdout F {text}\n".encode())
+            file.write(f"{to_rfc3339(at)} stdout F {text}\n".encode())
 
     async def request(
         self,

@@ -25,6 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "HOLD_SECONDS", 0.05)
     monkeypatch.setattr(following, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(following, "_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(following, "_GATHER_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -112,6 +113,66 @@ async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: 
     node.write(POD + "b", 1, "first words")
 
     assert (await heard(sink, has("first words")))[0] == ["first words"]
+
+
+async def test_pods_that_wait_for_a_node_are_followed_where_they_are_bound(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old")
+    fleet.node("b")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+
+    for name in ("c", "d"):
+        tails.committed(told(journal.pod(POD + name, "")))
+    for name, node in (("c", "a"), ("d", "b")):
+        tails.committed(told(journal.pod(POD + name, node)))
+        fleet.nodes[node].write(POD + name, 1, f"of {name}")
+
+    assert sorted((await heard(sink, lambda texts, _: len(texts) == 2))[0]) == ["of c", "of d"]
+
+
+async def test_many_pods_that_join_one_by_one_take_few_places_of_an_agent(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "0", "a")
+    node = fleet.node("a")
+    node.write(POD + "0", 0, "old")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+    expected = []
+    for number in range(1, 8):
+        uid = journal.pod(f"{POD}{number}", "a")
+        tails.committed(told(uid))
+        for pod in range(number + 1):
+            node.write(f"{POD}{pod}", number * 10 + pod, f"{number}:{pod}")
+            expected.append(f"{number}:{pod}")
+        texts, _ = await heard(sink, has(f"{number}:{number}"))
+        while len(texts) < number + 1:
+            texts += (await heard(sink, lambda texts, _: bool(texts)))[0]
+        assert sorted(texts) == [f"{number}:{pod}" for pod in range(number + 1)]
+
+    assert node.under_way <= 4
+
+
+async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old a")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old a"))
+    journal.pod("other-1", "a", workload="other")
+    tails.committed(told("uid-other-1"))
+    ((tail, _),) = tails._tails.values()
+    async with asyncio.timeout(5):
+        while tail.dirty.is_set():
+            await asyncio.sleep(0.01)
+
+    tails.committed(told("uid-other-1"))
+
+    assert not tail.dirty.is_set()
 
 
 async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(

@@ -147,6 +147,17 @@ async def test_the_feed_s_close_ends_the_requests_to_the_agents(shop, told):
             await asyncio.sleep(0.01)
 
 
+async def test_server_sent_events_tell_lines_too(shop):
+    path = f"{shop.url}/api/v1/feed/sse?topic=logs&{ASKED}&level=error"
+    async with asyncio.timeout(10), shop.session.get(path) as answer:
+        said = b""
+        while b"ERROR" not in said:
+            said += await answer.content.readany()
+
+    assert b'id: 1\ndata: {"type":"delta","id":"sse","prev":0,"seq":1,"items":[{"type":"line"' in said
+    await shop.json("/api/v1/feed/sse?topic=logs&namespace=shop", status=400)
+
+
 async def test_a_filter_that_is_about_nobody_is_refused(shop, told):
     async with shop.feed() as socket:
         await socket.send_json({"type": "hello"})

@@ -84,6 +84,15 @@ async def test_a_body_that_ends_too_early_keeps_nothing(tmp_path):
         await until(lambda: to.gateway.numbers.requests == {400: 1})
 
 
+async def test_a_body_that_does_not_come_gives_its_room_back_and_may_come_again(tmp_path):
+    async with pushing(tmp_path) as to:
+        to.gateway.body_seconds = 0.2
+        # As much as may lie in memory at once: nobody else would be let in.
+        assert "429" in await asked(to.url, f"Content-Length: {16 * 2**20}", b"x")
+
+        assert (await to.post(snappy(stream(TEXT, b"one"))))[0] == 204
+
+
 async def test_a_push_without_a_line_is_nothing(tmp_path):
     async with pushing(tmp_path) as to:
         assert await to.post(b'{"streams": []}', {"Content-Type": "application/json"}) == (204, "")

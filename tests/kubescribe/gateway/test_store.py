@@ -1,6 +1,7 @@
 """What the gateway's spool holds survives crashes, and what damage costs is counted."""
 
 import os
+import resource
 
 import pytest
 from hypothesis import given
@@ -165,6 +166,52 @@ def test_a_write_that_failed_leaves_nothing_and_the_next_one_works(opened, tmp_p
     store.append([body(b"three")])
     assert held(store) == [b"one", b"three"]
     assert held(opened()) == [b"one", b"three"]
+
+
+def test_a_segment_whose_name_is_not_durable_takes_nothing_and_the_next_body_is_found(opened):
+    store = opened(SpoolLimits(max_bytes=1 << 20))
+    store.append([body(os.urandom(SMALL.segment_bytes))])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/dev/null", os.O_RDONLY)
+    os.close(free)
+    # The old segment's descriptor becomes the new one's, and there is none to sync the folder with.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        with pytest.raises(DiskFailed, match="Too many open files"):
+            store.append([body(b"refused")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    store.append([body(b"acknowledged")])
+
+    assert held(store)[1:] == [b"acknowledged"]
+    assert held(opened())[1:] == [b"acknowledged"]
+
+
+def test_a_disk_with_no_room_for_the_digests_still_gets_its_segments_back(opened, tmp_path):
+    store = opened()
+    for number in range(30):
+        store.append([body(b"%02d" % number + os.urandom(10_000))])
+    (tmp_path / "repeats.new").mkdir()  # what cannot be written, as on a full disk
+
+    store.acknowledge(30)
+
+    assert segments(tmp_path) == []
+    assert held(opened()) == []
+
+
+def test_what_was_refused_is_not_taken_for_what_came_after_it(opened, tmp_path):
+    store = opened()
+    store.append([body(b"one")])
+    store.append([body(b"refused, and could not be cut off")])
+    refused = segments(tmp_path)[0].read_bytes()
+    store.segments[0].forget_from(1)
+    store.segments[0].size = store.segments[0].starts[0] + len(refused) // 3
+    store._close_active()
+    store.append([body(b"acknowledged")])
+    segments(tmp_path)[0].write_bytes(refused)
+
+    assert held(opened()) == [b"one", b"acknowledged"]
 
 
 def test_a_folder_has_one_holder(opened, tmp_path):

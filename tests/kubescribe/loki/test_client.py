@@ -2,6 +2,8 @@
 
 import base64
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
@@ -68,6 +70,13 @@ async def test_of_a_refusal_only_so_much_is_read_and_the_pause_that_it_asks_for_
         answer = await client.push(b"x")
 
     assert answer == (503, "x" * ERROR_BYTES, 12.0)
+
+
+async def test_a_pause_may_be_told_as_a_date_and_is_never_longer_than_ten_minutes():
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    for text, low, high in ((later, 50, 60), ("86400", 600, 600), ("soon", 0, 0), ("-5", 0, 0)):
+        async with served(saying(429, b"", **{"Retry-After": text})) as client:
+            assert low <= (await client.push(b"x")).retry_after_seconds <= high, text
 
 
 async def test_a_redirect_is_not_followed():

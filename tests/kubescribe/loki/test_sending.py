@@ -8,6 +8,7 @@ import pytest
 
 from kubescribe.loki.errors import SenderStopped
 from kubescribe.loki.pushes import Outcome
+from kubescribe.loki.sending import MAX_TENANTS
 from tests.kubescribe.loki.house import (
     CUT,
     DROP,
@@ -252,7 +253,7 @@ async def test_while_loki_is_away_memory_is_bounded_and_one_lane_at_a_time_asks(
         at_once -= 1
         return 503, "away"
 
-    limits = replace(QUICK, waiting_bytes=4000)
+    limits = replace(QUICK, waiting_bytes=60_000)
     async with fake_loki(decide) as loki, sending(loki.url, limits) as sender:
         pushes = [push_of(f"app{n % 20}", f"{n} " + "x" * 100, at=NOW + n) for n in range(200)]
 
@@ -261,7 +262,7 @@ async def test_while_loki_is_away_memory_is_bounded_and_one_lane_at_a_time_asks(
 
         submitting = asyncio.create_task(submit_all())
         await until(lambda: sender.numbers.is_away and sender.numbers.pushes["503"] > 20)
-        assert sender.numbers.waiting_bytes <= 4000
+        assert sender.numbers.waiting_bytes <= 60_000
         assert not submitting.done()
         assert most <= QUICK.lanes
 
@@ -270,6 +271,36 @@ async def test_while_loki_is_away_memory_is_bounded_and_one_lane_at_a_time_asks(
         results = [await outcome for outcome in await submitting]
         assert all(result == Outcome(accepted=1) for result in results)
         assert sum(len(lines) for lines in loki.stored.values()) == 200
+
+
+async def test_a_tenant_named_once_is_not_remembered_for_ever_and_one_that_waits_is_not_forgotten():
+    stuck = True
+    decide = lambda request: (401, "no") if stuck and request.headers["X-Scope-OrgID"] == "stuck" else None  # noqa: E731
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        waiting = await sender.submit(push_of("web", "one", tenant="stuck"))
+        await until(lambda: loki.requests)
+        before = len(asyncio.all_tasks())
+        for n in range(3 * MAX_TENANTS):
+            await outcomes(sender, push_of("web", "one", tenant=f"t{n}"))
+
+        await until(lambda: len(asyncio.all_tasks()) - before <= MAX_TENANTS)
+        stuck = False
+        assert await waiting == Outcome(accepted=1)
+
+
+async def test_a_million_tiny_pushes_do_not_wait_in_memory_at_once():
+    async with (
+        fake_loki(lambda _: (500, "no")) as loki,
+        sending(loki.url, replace(QUICK, waiting_bytes=2**20)) as sender,
+    ):
+        async with asyncio.timeout(10):
+            submitting = [asyncio.create_task(sender.submit(push_of(f"a{n}", "x"))) for n in range(1000)]
+            await until(lambda: loki.requests)
+
+        assert sum(task.done() for task in submitting) < 512
+        for task in submitting:
+            task.cancel()
+        await asyncio.gather(*submitting, return_exceptions=True)
 
 
 async def test_a_stop_in_the_middle_acknowledges_nothing_that_loki_has_not():
@@ -312,3 +343,32 @@ async def test_a_tenant_that_has_nothing_to_send_costs_nothing_after_a_while():
 
         assert await outcomes(sender, push_of("web", "two", at=NOW + 1, tenant="once")) == [Outcome(accepted=1)]
         assert loki.lines(labels_of("web")) == ["one", "two"]
+
+
+@pytest.mark.parametrize("text", ["<html>The plain HTTP request was sent to HTTPS port</html>", "who are you"])
+async def test_a_400_of_somebody_who_is_no_loki_drops_nothing(text):
+    is_loki = False
+
+    def decide(_request):
+        return None if is_loki else (400, text)
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        waiting = await sender.submit(push_of("web", "kept"))
+        await until(lambda: sender.numbers.pushes["400"] >= 2)
+        assert not waiting.done()
+
+        is_loki = True
+
+        assert await waiting == Outcome(accepted=1)
+
+
+async def test_a_400_in_new_words_of_a_loki_that_took_other_things_drops_what_it_is_about():
+    def decide(request):
+        return (400, "new words") if "bad" in request.lines else None
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        await outcomes(sender, push_of("web", "good"))
+
+        results = await outcomes(sender, push_of("web", "bad", at=NOW + 1), push_of("web", "better", at=NOW + 2))
+
+        assert results == [Outcome(accepted=0, rejected={"other": 1}), Outcome(accepted=1)]

@@ -154,16 +154,18 @@ def test_logs_lie_below_their_node(laboratory, tmp_path):
         assert (tmp_path / pod["spec"]["nodeName"] / name_of(pod)).is_dir()
 
 
-def test_files_are_rotated_and_stay_within_their_bound(laboratory, tmp_path):
+def test_files_are_rotated_and_stay_within_their_bound(make_laboratory, tmp_path):
+    laboratory = make_laboratory(nodes=1, pods=5)
+    laboratory.world.populate(scenario=False)
     node = Node(
-        laboratory, tmp_path, lines_per_second=5, max_lines_per_second=200, rotate_seconds=1, total_bytes=1_000_000
+        laboratory, tmp_path, lines_per_second=10, max_lines_per_second=200, rotate_seconds=1, total_bytes=300_000
     )
 
-    node.advance(40)
+    node.advance(20)
 
     files = [path for path in tmp_path.rglob("*.log*") if path.is_file()]
     assert any(path.suffix == ".gz" for path in files)
-    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert sum(path.stat().st_size for path in files) < 360_000
     assert all(len(list(path.parent.glob("0.log*"))) <= 5 for path in files)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from aggregator.outlets.loki import reading
 from aggregator.store.sqlite.journal import SqliteJournal
 from simulator.loki.app import running_loki
 from simulator.loki.faults import Cut
@@ -158,6 +159,31 @@ async def test_a_cursor_does_not_move_before_loki_has_it_and_the_lag_shows(story
             await until(lambda: outlet.readers[0].position == 2)
         assert await journal.cursor("loki/occurrences") == 2
         assert len(loki.entries('{stream="event"}')) == 1
+
+
+async def test_while_loki_is_away_a_reader_holds_a_few_stretches_and_the_rest_stays_in_the_journal(story, monkeypatch):
+    monkeypatch.setattr(reading, "ROWS", 5)
+    for n in range(200):
+        story.happened("Killing", name=f"pod-{n}", uid="", at=story.now + n)
+    journal = await open_memory(story)
+    reads = []
+    replay = journal.replay
+
+    async def counted(topic, query):
+        reads.append(topic)
+        return await replay(topic, query)
+
+    journal.replay = counted
+    async with running_loki() as loki:
+        loki.faults.answer(503, 1_000_000)
+        async with outlet_of(journal, loki.url, now_ns=time.time_ns, last_seq=lambda: 200) as outlet:
+            await until(lambda: len(loki.requests) > 20)
+            assert reads.count("occurrences") <= reading.WINDOW + 3
+
+            loki.faults.clear()
+            await until(lambda: outlet.readers[0].position == 200, 20)
+
+        assert len(loki.entries('{stream="event"}')) == 200
 
 
 async def test_what_retention_deletes_first_is_told_and_counted(story):
