@@ -25,10 +25,11 @@ import structlog
 from agent.tail.counts import TailCounts
 from agent.tail.discovery import Discovery, Found
 from agent.tail.inotify import Inotify
+from agent.tail.looks import Look, Reading
 from agent.tail.naming import Naming
 from agent.tail.outcomes import Outcomes
 from agent.tail.paths import Instance
-from agent.tail.reader import Look, Reader, Reading
+from agent.tail.reader import Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
@@ -269,21 +270,24 @@ class Tailer:
             self._states.finish(tail)
 
     async def _read_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            while chosen := self._most_urgent():
-                readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
-                for tail, reading in zip(chosen, readings, strict=True):
-                    tail.is_due = reading is not None
-                    if reading is not None:
-                        await self._send(tail, reading)
-            await self._wake.wait()
+        # Each instance is submitted by itself: one whose stream has no room in the sender holds up no other.
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                self._wake.clear()
+                while chosen := self._most_urgent():
+                    readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
+                    for tail, reading in zip(chosen, readings, strict=True):
+                        tail.is_due = reading is not None
+                        if reading is not None:
+                            tail.is_sending = True
+                            sending.create_task(self._send(tail, reading), name=f"tail-send {tail.instance.folder}")
+                await self._wake.wait()
 
     def _most_urgent(self) -> list[Tail]:
         if self._outcomes.flying_bytes >= self._settings.flying_bytes:
             return []
-        window = self._settings.window_bytes
-        ready = [tail for tail in self.tails.values() if tail.is_due and tail.is_named and tail.flying_bytes < window]
+        now = self._monotonic()
+        ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
         if len(ready) > _AT_ONCE:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
         return ready[:_AT_ONCE]
@@ -296,13 +300,15 @@ class Tailer:
         self.counts.add_lines(names.namespace, names.workload, reading.levels)
         if names.is_partial:
             self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
+        flight = self._outcomes.begin(tail, reading, self._monotonic())
         # Before the place moves over it.
         await self._outcomes.tell(tail.instance, reading.lost)
-        flight = self._outcomes.begin(tail, reading)
         for push in reading.pushes:
             self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
         if not reading.pushes:
             self._outcomes.land(tail)
+        tail.is_sending = False
+        self._wake.set()
 
     # Keeping.
 

@@ -9,7 +9,7 @@ back, from the last line that it told. Who hears too slowly loses the oldest lin
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -22,6 +22,7 @@ from aggregator.logs.finding import find_targets
 from aggregator.logs.gathering import Gathered
 from aggregator.logs.reading import NodeLines, Session, told
 from aggregator.logs.rendering import render_line
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Published
 from kubescribe.wire.codec import decode_lines, encode_line_query
 from kubescribe.wire.errors import WireError
@@ -59,58 +60,9 @@ _HELD_LINES = 10_000
 _MAX_PASSED_OVER = 50_000
 """Pods of others in the same namespace, of which it is remembered that they were looked at."""
 
-MAX_SINK_LINES = 5_000
-MAX_SINK_BYTES = 2 * 2**20
-
 
 class TooManyTails(Exception):
     """As many questions are followed as there may be."""
-
-
-@dataclass(slots=True, frozen=True)
-class Notice:
-    """Something to know between the lines: `cause` is from a closed list, `detail` is words."""
-
-    cause: str
-    count: int = 0
-    detail: str = ""
-
-
-class Sink:
-    """What waits for one who hears; of too much the oldest is dropped and counted."""
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
-        self._notices: deque[Notice] = deque(maxlen=64)
-        self._bytes = 0
-        self._dropped = 0
-        self.ready = asyncio.Event()
-        self.has_ended = False
-
-    def put(self, lines: Iterable[bytes], notices: Iterable[Notice] = ()) -> None:
-        """Take *lines*, finished JSON."""
-        for line in lines:
-            self._lines.append(line)
-            self._bytes += len(line)
-        self._notices.extend(notices)
-        while len(self._lines) > MAX_SINK_LINES or self._bytes > MAX_SINK_BYTES:
-            self._bytes -= len(self._lines.popleft())
-            self._dropped += 1
-        self.ready.set()
-
-    def end(self) -> None:
-        """Tell that nothing comes any more."""
-        self.has_ended = True
-        self.ready.set()
-
-    def take(self) -> tuple[int, list[Notice], list[bytes]]:
-        """Return how many lines were dropped before those that follow, the notices, and the lines."""
-        taken = (self._dropped, list(self._notices), list(self._lines))
-        self._dropped = self._bytes = 0
-        self._notices.clear()
-        self._lines.clear()
-        self.ready.clear()
-        return taken
 
 
 @dataclass(slots=True, eq=False)

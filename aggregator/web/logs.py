@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 from aiohttp import hdrs, web
 
 from aggregator.logs.asking import Answer, LogQuery
-from aggregator.logs.following import Notice, Sink, TooManyTails
+from aggregator.logs.following import TooManyTails
 from aggregator.logs.rendering import render_line
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.web.answers import answer_json, encode
 from aggregator.web.logqueries import named, read_query
 from aggregator.web.parameters import LOGS, BadParameter

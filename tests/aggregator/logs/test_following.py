@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from agent.lines import answering
-from aggregator.logs import following
+from aggregator.logs import following, sinks
 from aggregator.logs.asking import LogQuery
-from aggregator.logs.following import Notice, Sink, Tails, TooManyTails
+from aggregator.logs.following import Tails, TooManyTails
 from aggregator.logs.reading import NodeLines
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Facets, Published
 from tests.aggregator.logs.house import Fleet, PodJournal
 
@@ -207,7 +208,7 @@ async def test_only_so_many_questions_are_followed(lines: NodeLines, journal: Po
 
 
 def test_who_is_slow_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "MAX_SINK_LINES", 3)
+    monkeypatch.setattr(sinks, "MAX_SINK_LINES", 3)
     sink = Sink()
     sink.put(b"%d" % n for n in range(5))
     sink.put([b"5"], [Notice("tooFast", 7)])

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from agent.lines import answering
-from aggregator.logs import following
+from aggregator.logs import following, sinks
 from tests.aggregator.logs.house import Fleet, PodJournal
 
 POD = "checkout-5d8f7c9b6-aaaaa"
@@ -168,7 +168,7 @@ async def test_a_filter_that_is_about_nobody_is_refused(shop, told):
 
 
 async def test_a_client_that_is_slow_is_told_what_it_lost(shop, told, monkeypatch):
-    monkeypatch.setattr(following, "MAX_SINK_LINES", 10)
+    monkeypatch.setattr(sinks, "MAX_SINK_LINES", 10)
     for second in range(2, 40):
         shop.node.write(POD, second, f"line {second}")
     async with shop.feed() as socket:
