@@ -14,7 +14,7 @@ from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
 from kubescribe.gateway.packing import FRAME_BYTES, Packed, pack, pack_anew
-from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json, check_push
+from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json
 from kubescribe.gateway.repeats import Repeats, digest_of
 from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
@@ -91,7 +91,7 @@ class Intake:
         if received.api == "otlp":
             if kind not in (JSON, PROTOBUF):
                 raise BadPush(f"content type: {kind[:100]!r} is not supported")
-            check_otlp_json(held[0]) if kind == JSON else check_otlp(held[0])
+            (check_otlp_json if kind == JSON else check_otlp)(held[0])
             logs = (otlpjson.parse if kind == JSON else otlp.parse)(held.pop())
             return pack_anew(otlp.streams_of(logs, now_ns=received.at), self._naming)
         if kind == JSON:
@@ -99,7 +99,6 @@ class Intake:
             push = lokijson.parse(held.pop())
             return pack_anew(lokijson.streams_of(push), self._naming)
         whole = unpacked(held[0], self.max_bytes)
-        check_push(whole)
         if len(whole) > FRAME_BYTES:
             held.clear()
             return pack_anew(lokiproto.streams_of_large(whole), self._naming)

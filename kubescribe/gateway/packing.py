@@ -47,11 +47,7 @@ class Packed:
 
 
 def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
-    """
-    Return *streams* as a frame around *request*, the compressed one that holds exactly these.
-
-    Raises BadPush, and TooLarge for too many streams.
-    """
+    """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
     check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
     if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
@@ -68,7 +64,7 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Pack
 
 
 def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
-    """Return *streams* as frames that hold them encoded anew; they are asked for one by one. Raises as `pack`."""
+    """Return *streams*, asked for one by one, as frames that hold them encoded anew. Raises BadPush, TooLarge."""
     found: Counter[Found] = Counter()
     drafts: list[Draft] = []
     for draft in _drafts(_written(streams, naming, found)):

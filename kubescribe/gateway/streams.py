@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubescribe.gateway.messages import Stream
+from kubescribe.gateway.parts import check_streams
 from kubescribe.labels.clues import Clue
 from kubescribe.loki.encoding import encode_metadata, varint
 
@@ -51,11 +52,12 @@ class Gathering:
         self._streams: dict[tuple[str, Clue | None], _Gathered] = {}
 
     def add(self, labels: str, clue: Clue | None, at_ns: int, entry: bytes) -> Incoming | None:
-        """Take an entry; return the piece of its stream that is complete with it, if one is."""
+        """Take an entry; return the piece of its stream that is complete with it. Raises TooLarge."""
         key = (labels, clue)
         gathered = self._streams.get(key)
         if gathered is None:
             gathered = self._streams[key] = _Gathered()
+            check_streams(len(self._streams))
         gathered.parts.append(entry)
         gathered.size += len(entry)
         gathered.first_at = min(gathered.first_at, at_ns)
