@@ -136,6 +136,16 @@ async def test_the_same_body_again_goes_on_once_also_after_a_start(tmp_path):
     assert [len(request.lines) for request in loki.requests] == [1, 1]
 
 
+async def test_the_same_words_without_a_time_are_others_when_they_come_again(tmp_path):
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "backed up"}}]}]}]})
+    async with pushing(tmp_path) as to:
+        for _ in range(2):
+            assert (await to.post(body.encode(), {"Content-Type": "application/json"}, "/otlp/v1/logs"))[0] == 204
+
+        await until(lambda: to.gateway.numbers.accepted == 2)
+        assert to.gateway.numbers.repeats == 0
+
+
 async def test_what_loki_did_not_acknowledge_is_sent_again_as_the_same_bytes_whatever_the_pods_became(tmp_path):
     book, refusing = Book(), True
     new = PodFacts(namespace="shop", name=WEB.name, uid="u2", node="n2", owner_kind="DaemonSet", owner_name="other")
