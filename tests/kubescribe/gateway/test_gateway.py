@@ -93,6 +93,16 @@ async def test_a_body_that_does_not_come_gives_its_room_back_and_may_come_again(
         assert (await to.post(snappy(stream(TEXT, b"one"))))[0] == 204
 
 
+async def test_a_packed_body_is_let_in_with_the_room_that_it_takes_unpacked(tmp_path):
+    async with pushing(tmp_path) as to:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(to.url.rpartition(":")[2]))
+        writer.write(b"POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        await until(lambda: to.gateway._admission.inside == 8_000_000)
+        writer.close()
+
+        await until(lambda: to.gateway._admission.inside == 0)
+
+
 async def test_a_push_without_a_line_is_nothing(tmp_path):
     async with pushing(tmp_path) as to:
         assert await to.post(b'{"streams": []}', {"Content-Type": "application/json"}) == (204, "")
