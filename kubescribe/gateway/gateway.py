@@ -43,7 +43,7 @@ BODY_SECONDS = 30.0
 """A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
 
 _PACKED = 8
-"""How many times as large as its packed form a body of logs is counted; what would be too large then is let in alone."""
+"""How many times as large as its packed form a body of logs is counted; what is then too large is let in alone."""
 
 _LOG_SECONDS = 10.0
 _log = structlog.get_logger()
