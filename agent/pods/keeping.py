@@ -1,7 +1,7 @@
 """
 The book of pods on disk: an agent that starts while the API server is away knows its pods all the same.
 
-Written in a thread, at most once a second; what a crash cut off is seen again by the watch.
+Written in a thread: before a pod's version counts as seen, since no watch comes back to it then; the rest each second.
 """
 
 import asyncio
@@ -47,12 +47,15 @@ class BookKeeper:
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pods")
         self._file: LineFile | None = None
         self._stopping = asyncio.Event()
+        self.is_new = True
+        """Whether no pod was known at `open`."""
 
     async def open(self) -> None:
         """Fill the book with what is there. Raises OSError."""
         file, pages, zones = await self._in_thread(_opened, self._path)
         self._file = file
         self._book.restore(pages, zones)
+        self.is_new = not pages
 
     async def run(self) -> None:
         """Write what is new until `stop`."""

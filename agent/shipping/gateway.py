@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from agent.pods.book import PodBook
 from kubescribe.gateway.config import GatewayConfig
 from kubescribe.gateway.gateway import Gateway, Handler, open_gateway
+from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
 from kubescribe.labels.pods import PodFacts
@@ -29,6 +30,7 @@ from kubescribe.runtime.values import HostPort
 _LINGER_SECONDS = 2.0
 """How long the rest of a body is read whose answer is known already; a shipper that is still writing loses it else."""
 
+_ASKS = {"WWW-Authenticate": 'Bearer realm="kubescribe", Basic realm="kubescribe"'}
 _log = structlog.get_logger()
 
 
@@ -43,6 +45,7 @@ class NodeGatewaySettings:
     cluster: str
     node: str
     pod_labels: tuple[str, ...]
+    free_floor: float
 
 
 class BookFinder:
@@ -76,11 +79,16 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
     tokens = _tokens(settings.token_file)
     finder = BookFinder(book, cluster=settings.cluster, node=settings.node)
     async with open_gateway(
-        settings.gateway, settings.folder, sender, finder, pod_labels=settings.pod_labels
+        settings.gateway,
+        settings.folder,
+        sender,
+        finder,
+        pod_labels=settings.pod_labels,
+        free_floor=settings.free_floor,
     ) as gateway:
         app = web.Application()
         for method, path, handler in gateway.routes:
-            app.router.add_route(method, path, guarded(handler, tokens))
+            app.router.add_route(method, path, guarded(handler, tokens, gateway.numbers))
         listening = serving(
             app,
             settings.listen,
@@ -93,17 +101,20 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
             yield gateway
 
 
-def guarded(handler: Handler, tokens: Tokens | None) -> Handler:
+def guarded(handler: Handler, tokens: Tokens | None, numbers: GatewayNumbers) -> Handler:
     """Return *handler* behind *tokens*; what comes from a page is refused, for it has nothing to push."""
+
+    def refused(status: int, text: str, **headers: str) -> web.Response:
+        numbers.requests[status] += 1
+        return web.Response(status=status, text=f"{text}\n", headers=headers)
 
     async def guard(request: web.Request) -> web.StreamResponse:
         if hdrs.ORIGIN in request.headers:
-            return web.Response(status=403, text="no page may push lines\n")
+            return refused(403, "no page may push lines")
         if tokens is not None:
             token = token_of(request.headers.get(hdrs.AUTHORIZATION, ""), takes_basic=True)
             if not token or tokens.name_of(token) is None:
-                asks = {hdrs.WWW_AUTHENTICATE: 'Bearer realm="kubescribe", Basic realm="kubescribe"'}
-                return web.Response(status=401, text="a token is needed, or is not known\n", headers=asks)
+                return refused(401, "a token is needed, or is not known", **_ASKS)
         return await handler(request)
 
     return guard

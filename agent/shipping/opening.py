@@ -21,18 +21,26 @@ from kubescribe.runtime.tasks import Part
 from kubescribe.wire.records import Gap
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineParts:
     """
     What deals with containers' lines.
 
-    `first` stop before the watches do and `last` after them, each in this order; `book` is to be shown every Change.
+    `first` stop before the watches do and `last` after them, each in this order; `book` is to be shown every Change,
+    and `keep` returns when what it learned is on the disk. One that `knows_nobody` has to be shown what there is,
+    although the watch goes on where an earlier life, without a book, left it.
     """
 
     first: Sequence[Part] = ()
     last: Sequence[Part] = ()
     collectors: Sequence[Collector] = ()
     book: PodBook | None = None
+    keep: Callable[[], Awaitable[None]] = _nothing
+    knows_nobody: bool = False
 
 
 @asynccontextmanager
@@ -51,7 +59,7 @@ async def open_line_parts(
         return
     async with AsyncExitStack() as stack:
         opening = open_book(config.data / "pods" / "book", now_ns=time.time_ns)
-        book, keeping = await stack.enter_async_context(opening)
+        book, keeper = await stack.enter_async_context(opening)
         if ships:
             shipping = await stack.enter_async_context(open_shipping(_shipping(config, cluster), book, report))
             sender, parts, collectors = shipping.sender, list(shipping.parts), list(shipping.collectors)
@@ -71,12 +79,16 @@ async def open_line_parts(
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
+                free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))
             # Before the sender, whose outcomes it waits for.
             parts.insert(-1, gateway.part)
             collectors.append(gateway.collector)
-        yield LineParts(first=parts, last=[keeping], collectors=collectors, book=book)
+        keeping = Part(name="pods", run=keeper.run, stop=keeper.stop)
+        yield LineParts(
+            first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save, knows_nobody=keeper.is_new
+        )
 
 
 def _shipping(config: AgentConfig, cluster: str) -> ShippingSettings:

@@ -58,12 +58,12 @@ class Shipping:
 
 
 @asynccontextmanager
-async def open_book(path: Path, *, now_ns: Callable[[], int]) -> AsyncIterator[tuple[PodBook, Part]]:
-    """Yield the book of pods that is kept in *path*, and the part that keeps it. Raises OSError."""
+async def open_book(path: Path, *, now_ns: Callable[[], int]) -> AsyncIterator[tuple[PodBook, BookKeeper]]:
+    """Yield the book of pods that is kept in *path*, and who keeps it. Raises OSError."""
     book = PodBook(now_ns=now_ns)
     keeper = BookKeeper(book, path)
     await keeper.open()
-    yield book, Part(name="pods", run=keeper.run, stop=keeper.stop)
+    yield book, keeper
 
 
 @asynccontextmanager

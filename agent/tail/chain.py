@@ -31,9 +31,14 @@ class Chain:
         self.listing = list_generations(self._folder, self._instance)
         identities = [generation.identity for generation in self.listing]
         anchor = self._known[0][0] if self._known else None
-        # What is older than the file that is read is still there, and was read.
+        # What is older than the file that is read is still there, and was read; also when that one is there no more.
         begun = identities.index(anchor) if anchor in identities else 0
-        sizes = {generation.identity: generation.size for generation in self.listing[begun:]}
+        is_missing = anchor is not None and anchor not in identities
+        sizes = {
+            generation.identity: generation.size
+            for generation in self.listing[begun:]
+            if not (is_missing and anchor is not None and 0 < generation.identity < anchor)
+        }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
 
@@ -53,6 +58,11 @@ class Chain:
         """Return the oldest file that is younger than *identity*."""
         younger = {known for known, _ in self._younger(identity)}
         return next((generation for generation in self.listing if generation.identity in younger), None)
+
+    def skips(self, identity: int) -> bool:
+        """Tell whether there was a file between *identity* and the oldest younger one that is there."""
+        younger, following = self._younger(identity), self.after(identity)
+        return bool(younger) and following is not None and younger[0][0] != following.identity
 
     def unread_after(self, identity: int) -> int:
         """Return the bytes of all files that are younger than *identity*."""

@@ -12,6 +12,8 @@ lines) goes line by line; see joining.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 from agent.tail.joining import Joiner, Place
 from agent.tail.levels import Levels
@@ -22,16 +24,32 @@ from kubescribe.loki.pushes import Push
 
 _SECOND = 1_000_000_000
 _SHORT = 16_384
-_KEYED = tuple(b"\x12" + varint(length) for length in range(2 * _SHORT))
-"""The key and length of an entry, or of a line: both are field 2."""
-_LOW = tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_SHORT))
-"""Fourteen bits of a varint that goes on."""
-_END = tuple(
-    bytes((number,)) if number < 0x80 else bytes((number & 0x7F | 0x80, number >> 7)) for number in range(_SHORT)
-)
-"""The last fourteen bits, or seven."""
-_TOP = tuple(bytes((number,)) for number in range(128))
 _POWERS: tuple[int, ...] = tuple(10 ** (9 - digits) for digits in range(10))
+
+
+class _Tables(NamedTuple):
+    """
+    Pieces of entries, by number.
+
+    `keyed` are key and length of an entry, or of a line: both are field 2. `low` are fourteen bits of a varint that
+    goes on, `end` the last fourteen or seven, `top` the last seven.
+    """
+
+    keyed: tuple[bytes, ...]
+    low: tuple[bytes, ...]
+    end: tuple[bytes, ...]
+    top: tuple[bytes, ...]
+
+
+@lru_cache(maxsize=1)
+def _tables() -> _Tables:
+    """Return the tables: 3 MB, for who encodes lines."""
+    return _Tables(
+        keyed=tuple(b"\x12" + varint(length) for length in range(2 * _SHORT)),
+        low=tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(_SHORT)),
+        end=tuple(varint(number) for number in range(_SHORT)),
+        top=tuple(bytes((number,)) for number in range(128)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +155,7 @@ class LineEncoder:
                 return None
         lines = block.split(b"\n")
         lines.pop()
+        keyed, low, end, top = _tables()
         stdout, stderr = self._gatherers()
         metadata = self.names.metadata
         # Key and length of the time (2), seconds (6) and the key of the nanoseconds (1).
@@ -150,7 +169,7 @@ class LineEncoder:
         at = 0
         rare: list[tuple[Gathered, bytes]] = []
         now, mark = stdout, zone + b" stdout F "
-        parts, low, high = now.parts, now.first_at, now.last_at
+        parts, oldest, newest = now.parts, now.first_at, now.last_at
         try:
             for line in lines:
                 found = line[29:begin]
@@ -163,9 +182,9 @@ class LineEncoder:
                     if not stamp.endswith(zone):
                         return None
                     if found != mark:
-                        now.first_at, now.last_at = low, high
+                        now.first_at, now.last_at = oldest, newest
                         now, mark = marks[found], found
-                        parts, low, high = now.parts, now.first_at, now.last_at
+                        parts, oldest, newest = now.parts, now.first_at, now.last_at
                 if line[:20] != second:
                     second = line[:20]
                     whole = parse_time(second[:19] + zone)
@@ -187,23 +206,23 @@ class LineEncoder:
                 elif nanos >= 0x10000000:
                     # The key of the line (1), its length (1 or 2) and its text, the nanoseconds (5 or 4).
                     parts += (
-                        _KEYED[fixed + (7 if length < 0x80 else 8) + length],
+                        keyed[fixed + (7 if length < 0x80 else 8) + length],
                         head5,
-                        _LOW[nanos & 0x3FFF],
-                        _LOW[nanos >> 14 & 0x3FFF],
-                        _TOP[nanos >> 28],
-                        _KEYED[length],
+                        low[nanos & 0x3FFF],
+                        low[nanos >> 14 & 0x3FFF],
+                        top[nanos >> 28],
+                        keyed[length],
                         text,
                         metadata,
                     )
                 elif nanos >= 0x200000:
                     parts += (
-                        _KEYED[fixed + (6 if length < 0x80 else 7) + length],
+                        keyed[fixed + (6 if length < 0x80 else 7) + length],
                         head4,
-                        _LOW[nanos & 0x3FFF],
-                        _END[nanos >> 14],
+                        low[nanos & 0x3FFF],
+                        end[nanos >> 14],
                         b"",
-                        _KEYED[length],
+                        keyed[length],
                         text,
                         metadata,
                     )
@@ -211,13 +230,13 @@ class LineEncoder:
                     parts += (encode_entry(base + nanos, text, metadata), b"", b"", b"", b"", b"", b"", b"")
                     rare.append((now, text))
                 at = base + nanos
-                if at > high:  # noqa: PLR1730 - a call costs
-                    high = at
-                if at < low:  # noqa: PLR1730
-                    low = at
+                if at > newest:  # noqa: PLR1730 - a call costs
+                    newest = at
+                if at < oldest:  # noqa: PLR1730
+                    oldest = at
         except (ValueError, IndexError, KeyError):
             return None
-        now.first_at, now.last_at = low, high
+        now.first_at, now.last_at = oldest, newest
         self.last_at = at or self.last_at
         for each in (stdout, stderr):
             each.count = len(each.parts) // 8

@@ -29,6 +29,9 @@ _GZIP = 31
 
 _PACKED_BYTES = 64 * 1024
 
+_TRIES = 5
+"""Of listing a folder in which files are renamed meanwhile."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
@@ -70,21 +73,44 @@ def list_generations(folder: Path, instance: Instance) -> list[Generation]:
 
     What vanishes meanwhile is left out, and so is a file that cannot be read.
     """
+    path = folder / instance.folder
+    for _ in range(_TRIES):
+        before = _changed_at(path)
+        generations, is_whole = _list(path, instance.restart)
+        # Who is renamed while names are read may be seen under both, or under none.
+        if is_whole and before == _changed_at(path):
+            break
+    return generations
+
+
+def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
+    """Return the files, and whether none of them vanished meanwhile."""
     found: dict[str, tuple[str, bool]] = {}
-    for name in _names(folder / instance.folder):
+    for name in _names(folder):
         file = parse_file_name(name)
-        if file is None or file.restart != instance.restart:
+        if file is None or file.restart != restart:
             continue
         # Between compressing a file and removing it both are there: the same text, and the plain one is read faster.
         if file.rotated not in found or not file.is_gzip:
             found[file.rotated] = (name, file.is_gzip)
     # The suffix is a time: its order is that of age, and the file without one is the youngest.
     ordered = sorted(found.items(), key=lambda item: (not item[0], item[0]))
-    generations = (
-        look_at(folder / instance.folder / name, rotated=rotated, is_gzip=is_gzip)
-        for rotated, (name, is_gzip) in ordered
-    )
-    return [generation for generation in generations if generation is not None]
+    generations = []
+    is_whole = True
+    for rotated, (name, is_gzip) in ordered:
+        generation = look_at(folder / name, rotated=rotated, is_gzip=is_gzip)
+        if generation is not None:
+            generations.append(generation)
+        elif not (folder / name).exists():
+            is_whole = False
+    return generations, is_whole
+
+
+def _changed_at(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def has_files(folder: Path, instance: Instance) -> bool:

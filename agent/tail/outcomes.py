@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import structlog
 
 from agent.tail.counts import TailCounts
+from agent.tail.looks import Reading
 from agent.tail.losing import Lost, gap_of
 from agent.tail.paths import Instance
-from agent.tail.reader import Reading
 from agent.tail.tail import Flight, Tail
 from kubescribe.loki.pushes import Outcome, Push
 from kubescribe.wire.records import Gap
@@ -40,11 +40,11 @@ class Outcomes:
         self._under_way = 0
         self.flying_bytes = 0
 
-    def begin(self, tail: Tail, reading: Reading) -> Flight:
+    def begin(self, tail: Tail, reading: Reading, now: float) -> Flight:
         """Take a reading that is about to be sent."""
         weight = sum(len(push.entries) for push in reading.pushes)
         self.flying_bytes += weight
-        return tail.begin(reading, weight)
+        return tail.begin(reading, weight, now)
 
     def watch(
         self, future: "asyncio.Future[Outcome]", tail: Tail, flight: Flight, push: Push, changed: Callable[[], None]

@@ -8,15 +8,15 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.tail.chain import Chain
 from agent.tail.encoding import LineEncoder, LineNames
 from agent.tail.generations import Generation, GenerationFile, PlainFile, head_of, identity_of, open_generation
 from agent.tail.joining import Place
+from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
 from agent.tail.starting import first_wanted
@@ -31,32 +31,6 @@ _TICK_NS = 100_000_000
 
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """
-    How an instance's files are: what is to be read, and whether they are gone for good.
-
-    `held` are the bytes of a deleted file that is kept on disk only because it is open here. `size` counts everything
-    there ever was to read, as far as it was seen.
-    """
-
-    unread: int = 0
-    is_due: bool = False
-    is_gone: bool = False
-    held: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What was read in one go: `place` is where to go on once all of `pushes` are in Loki."""
-
-    place: Place
-    size: int = 0
-    pushes: list[Push] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
-    levels: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +104,7 @@ class Reader:
         live = _inode_of(self._live_path)
         self._look_at_folder(live)
         current = self._current or self._begin()
+        # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
         is_gone = live is None and self._chain.is_gone()
         if current is None:
             return Look(is_gone=is_gone)
@@ -351,6 +326,9 @@ class Reader:
         """Go to the next file."""
         identity = current.generation.identity
         self._chain.look()
+        if self._chain.skips(identity):
+            # Before a loss is told: one look into a folder where files are just being renamed is not enough.
+            self._chain.look()
         following = self._chain.after(identity)
         if following is None or self._open(following, 0, order=current.order + 1) is None:
             return self._left(current)

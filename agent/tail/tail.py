@@ -4,21 +4,29 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.tail.joining import Place
+from agent.tail.looks import Look, Reading
 from agent.tail.paths import Instance
-from agent.tail.reader import Look, Reader, Reading
+from agent.tail.reader import Reader
 
 NODE_BYTES = 5 * 10 * 2**20
 """What a kubelet keeps of one container: containerLogMaxFiles of containerLogMaxSize, by default."""
 
 
+FIRST_WINDOW_BYTES = 128 * 1024
+MAX_WINDOW_BYTES = 16 * 2**20
+STALL_SECONDS = 10.0
+"""What Loki holds up (a stream for which it has no place) is to keep little of the memory that all share."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """A reading on its way: `pushes` of it have no outcome yet, `size` bytes of the file, `weight` in memory."""
+    """A reading on its way, `since`: `pushes` have no outcome yet, `size` bytes of the file, `weight` in memory."""
 
     place: Place
     size: int
     weight: int
     pushes: int
+    since: float
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -39,6 +47,8 @@ class Tail:
     is_named: bool = False
     is_due: bool = False
     is_gone: bool = False
+    is_sending: bool = False
+    window: int = FIRST_WINDOW_BYTES
     flights: deque[Flight] = field(default_factory=deque)
     flying_bytes: int = 0
     unacknowledged: int = 0
@@ -48,12 +58,6 @@ class Tail:
     idle_since: float = 0.0
     _seen: int = -1
     _seen_at: float = 0.0
-
-    @property
-    def stream(self) -> str:
-        """The stream of Loki that its lines go to, those of other instances of its workload too; "" while unnamed."""
-        names = self.reader.names
-        return names.stdout if names is not None else ""
 
     @property
     def seen(self) -> int:
@@ -83,9 +87,18 @@ class Tail:
         if look.is_due or look.unread or self.flights:
             self.idle_since = now
 
-    def begin(self, reading: Reading, weight: int) -> Flight:
+    def may_read(self, max_window: int, now: float) -> bool:
+        """Tell whether the next block is to be read: not while what was read before does not get on."""
+        if not (self.is_due and self.is_named) or self.is_sending:
+            return False
+        if self.flights and now - self.flights[0].since > STALL_SECONDS:
+            self.window = FIRST_WINDOW_BYTES
+            return False
+        return self.flying_bytes < min(self.window, max_window)
+
+    def begin(self, reading: Reading, weight: int, now: float) -> Flight:
         """Take a reading that is about to be sent."""
-        flight = Flight(place=reading.place, size=reading.size, weight=weight, pushes=len(reading.pushes))
+        flight = Flight(place=reading.place, size=reading.size, weight=weight, pushes=len(reading.pushes), since=now)
         self.flights.append(flight)
         self.read += reading.size
         self.flying_bytes += weight
@@ -98,6 +111,7 @@ class Tail:
         while self.flights and not self.flights[0].pushes:
             flight = self.flights.popleft()
             self.place = flight.place
+            self.window = min(2 * self.window, MAX_WINDOW_BYTES)
             self.is_changed = True
             self.flying_bytes -= flight.weight
             self.unacknowledged -= flight.size

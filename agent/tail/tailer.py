@@ -11,11 +11,13 @@ here asks the API server. Files are read in one thread, the state is written in 
 """
 
 import asyncio
+import os
+import resource
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -23,10 +25,11 @@ import structlog
 from agent.tail.counts import TailCounts
 from agent.tail.discovery import Discovery, Found
 from agent.tail.inotify import Inotify
+from agent.tail.looks import Look, Reading
 from agent.tail.naming import Naming
 from agent.tail.outcomes import Outcomes
 from agent.tail.paths import Instance
-from agent.tail.reader import Look, Reader, Reading
+from agent.tail.reader import Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
@@ -37,6 +40,8 @@ _log = structlog.get_logger(__name__)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_MAX_FILES = 65_536
 
 _AT_ONCE = 4
 """Blocks that are read in one go: what is read meanwhile waits in memory."""
@@ -65,6 +70,7 @@ class Tailer:
         self._monotonic = monotonic
         self.counts = TailCounts()
         self.tails: dict[Instance, Tail] = {}
+        self._fresh: set[Instance] = set()
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
         self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
@@ -79,6 +85,7 @@ class Tailer:
         """Tail until `stop`."""
         try:
             await self._states.open()
+            await self._in_thread(_check, self._settings.folder)
             self._notifier = _notifier() if self._settings.with_inotify else None
             discovery = Discovery(self._settings.folder, self._notifier)
             self._found(await self._in_thread(discovery.look_everywhere))
@@ -157,8 +164,10 @@ class Tailer:
                     self._states.forget(instance)
                 elif tail is None and not self._states.is_done(instance):
                     tail = self._add(instance)
-                if tail is not None and restart != newest:
-                    tail.reader.has_ended = True
+                if tail is None:
+                    continue
+                self._fresh.add(instance)
+                tail.reader.has_ended = tail.reader.has_ended or restart != newest
         if all_found:
             self._look_now.set()
 
@@ -192,22 +201,31 @@ class Tailer:
     # Reading.
 
     async def _look_forever(self) -> None:
+        due = self._monotonic()
         while True:
             self._look_now.clear()
-            tails = list(self.tails.values())
-            looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
-            now = self._monotonic()
-            for tail, look in zip(tails, looks, strict=True):
-                tail.note_look(look, now)
-            await self._name(tails, now)
-            await self._bound_held(tails)
-            await self._retire(tails, now)
-            self._wake.set()
+            fresh, self._fresh = self._fresh, set()
+            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            if self._monotonic() >= due:
+                tails = list(self.tails.values())
+                due = self._monotonic() + self._settings.look_seconds
+            if tails:
+                await self._look_at(tails)
             try:
-                async with asyncio.timeout(self._settings.look_seconds):
+                async with asyncio.timeout(max(0.0, due - self._monotonic())):
                     await self._look_now.wait()
             except TimeoutError:
                 pass
+
+    async def _look_at(self, tails: Sequence[Tail]) -> None:
+        looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
+        now = self._monotonic()
+        for tail, look in zip(tails, looks, strict=True):
+            tail.note_look(look, now)
+        await self._name(tails, now)
+        await self._bound_held(tails)
+        await self._retire(tails, now)
+        self._wake.set()
 
     async def _name(self, tails: Sequence[Tail], now: float) -> None:
         decided, begins = {}, {}
@@ -239,7 +257,7 @@ class Tailer:
     async def _retire(self, tails: Sequence[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
         for tail in tails:
-            if tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
+            if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
             if tail.look.is_gone:
                 lost = await self._in_thread(tail.reader.give_up)
@@ -252,35 +270,27 @@ class Tailer:
             self._states.finish(tail)
 
     async def _read_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            while chosen := self._most_urgent():
-                readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
-                for tail, reading in zip(chosen, readings, strict=True):
-                    tail.is_due = reading is not None
-                    if reading is not None:
-                        await self._send(tail, reading)
-            await self._wake.wait()
+        # Each instance is submitted by itself: one whose stream has no room in the sender holds up no other.
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                self._wake.clear()
+                while chosen := self._most_urgent():
+                    readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
+                    for tail, reading in zip(chosen, readings, strict=True):
+                        tail.is_due = reading is not None
+                        if reading is not None:
+                            tail.is_sending = True
+                            sending.create_task(self._send(tail, reading), name=f"tail-send {tail.instance.folder}")
+                await self._wake.wait()
 
     def _most_urgent(self) -> list[Tail]:
         if self._outcomes.flying_bytes >= self._settings.flying_bytes:
             return []
-        window = self._settings.window_bytes
-        flying: Counter[str] = Counter()
-        ready = []
-        for tail in self.tails.values():
-            flying[tail.stream] += tail.flying_bytes
-            if tail.is_due and tail.is_named and tail.flying_bytes < window:
-                ready.append(tail)
-        if len(ready) > 1:
+        now = self._monotonic()
+        ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
+        if len(ready) > _AT_ONCE:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
-        chosen: dict[str, Tail] = {}
-        for tail in ready:
-            # Replicas share a stream, and the way to Loki has only so much room for one: whoever waited there for it
-            # would keep everybody else waiting, too.
-            if flying[tail.stream] < window and len(chosen) < _AT_ONCE:
-                chosen.setdefault(tail.stream, tail)
-        return list(chosen.values())
+        return ready[:_AT_ONCE]
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names
@@ -290,13 +300,15 @@ class Tailer:
         self.counts.add_lines(names.namespace, names.workload, reading.levels)
         if names.is_partial:
             self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
+        flight = self._outcomes.begin(tail, reading, self._monotonic())
         # Before the place moves over it.
         await self._outcomes.tell(tail.instance, reading.lost)
-        flight = self._outcomes.begin(tail, reading)
         for push in reading.pushes:
             self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
         if not reading.pushes:
             self._outcomes.land(tail)
+        tail.is_sending = False
+        self._wake.set()
 
     # Keeping.
 
@@ -311,6 +323,17 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
+
+
+def _check(folder: Path) -> None:
+    """Tell of what would otherwise only be silence, and let every file be open at once."""
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        _log.error("tail.folder_not_readable", folder=str(folder))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MAX_FILES) if hard != resource.RLIM_INFINITY else _MAX_FILES
+    if soft < wanted:
+        # What is deleted unread is still there only for who has it open.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:

@@ -50,7 +50,11 @@ class LogQuery:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Target:
-    """A pod whose lines are meant; `gone_at` (ns) is 0 while it lives, `created_at` where it is not known."""
+    """
+    A pod whose lines are meant; `gone_at` (ns) is 0 while it lives, `created_at` where it is not known.
+
+    `has_run` tells whether any of its containers ever ran, as far as was seen: else there is no line to miss.
+    """
 
     pod: LinePod
     uid: str
@@ -58,6 +62,7 @@ class Target:
     workload: Workload
     gone_at: int = 0
     created_at: int = 0
+    has_run: bool = True
 
     @property
     def title(self) -> str:

@@ -61,12 +61,32 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
     creation_timestamp: str = ""
 
 
-class _Created(msgspec.Struct, gc=False):
+class _State(msgspec.Struct, gc=False):
+    running: dict[str, msgspec.Raw] | None = None
+    terminated: dict[str, msgspec.Raw] | None = None
+
+
+class _Container(msgspec.Struct, gc=False, rename="camel"):
+    state: _State = msgspec.field(default_factory=_State)
+    restart_count: int = 0
+
+    @property
+    def has_run(self) -> bool:
+        return self.restart_count > 0 or self.state.running is not None or self.state.terminated is not None
+
+
+class _Status(msgspec.Struct, gc=False, rename="camel"):
+    container_statuses: list[_Container] | None = None
+    init_container_statuses: list[_Container] | None = None
+
+
+class _Life(msgspec.Struct, gc=False):
     metadata: _Meta
+    status: _Status = msgspec.field(default_factory=_Status)
 
 
 _ITEM = msgspec.json.Decoder(_Item)
-_CREATED = msgspec.json.Decoder(_Created)
+_LIFE = msgspec.json.Decoder(_Life)
 
 
 async def find_targets(journal: Pods, query: LogQuery) -> Found:
@@ -132,19 +152,30 @@ def _target(item: _Item) -> Target | None:
         facts = pod_facts(bytes(item.body))
     except ValueError:
         return None
+    life = _life(item.body)
+    statuses = (*(life.status.container_statuses or ()), *(life.status.init_container_statuses or ()))
     return Target(
         pod=LinePod(namespace=facts.namespace, name=facts.name, uid=facts.file_uid),
         uid=facts.uid,
         node=item.node or facts.node,
         workload=workload_of(facts),
         gone_at=from_rfc3339(item.observed_at) if item.gone else 0,
-        created_at=_created_at(item.body),
+        created_at=_time(life.metadata.creation_timestamp),
+        # One that was seen only before its kubelet told of it may well have run.
+        has_run=bool(item.node or facts.node) and (not statuses or any(it.has_run for it in statuses)),
     )
 
 
-def _created_at(body: msgspec.Raw) -> int:
+def _life(body: msgspec.Raw) -> _Life:
     try:
-        return from_rfc3339(_CREATED.decode(body).metadata.creation_timestamp)
+        return _LIFE.decode(body)
+    except ValueError:
+        return _Life(metadata=_Meta())  # nothing of it is needed to find lines
+
+
+def _time(text: str) -> int:
+    try:
+        return from_rfc3339(text)
     except ValueError:
         return 0
 

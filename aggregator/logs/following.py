@@ -9,7 +9,7 @@ back, from the last line that it told. Who hears too slowly loses the oldest lin
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -22,6 +22,7 @@ from aggregator.logs.finding import find_targets
 from aggregator.logs.gathering import Gathered
 from aggregator.logs.reading import NodeLines, Session, told
 from aggregator.logs.rendering import render_line
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Published
 from kubescribe.wire.codec import decode_lines, encode_line_query
 from kubescribe.wire.errors import WireError
@@ -36,6 +37,7 @@ HOLD_SECONDS = 0.3
 """Agents look at their files four times a second: what comes within that time is put in order."""
 
 TICK_SECONDS = 0.05
+_GATHER_SECONDS = 0.5
 _BACKLOG_SECONDS = 5.0
 """So long is waited for the first lines of all nodes, to put them in order."""
 
@@ -46,75 +48,33 @@ _CATCH_UP_LINES = 5_000
 _OVERLAP = 2 * 10**9
 """ns: an agent that is asked again begins so much before the last line: one of another container may have been late."""
 
-_MAX_RECENT_LINES = 20_000
+_MAX_RECENT_LINES = 10_000
+"""Told lines that are remembered of one request, so that none is told again."""
+
+_MAX_PUMPS = 3
+"""Requests to one agent for one question; pods that join later are asked for with the others."""
+
 _HELD_LINES = 10_000
 """What may wait to be put in order; more goes on unordered."""
 
 _MAX_PASSED_OVER = 50_000
 """Pods of others in the same namespace, of which it is remembered that they were looked at."""
 
-MAX_SINK_LINES = 5_000
-MAX_SINK_BYTES = 2 * 2**20
-
 
 class TooManyTails(Exception):
     """As many questions are followed as there may be."""
 
 
-@dataclass(slots=True, frozen=True)
-class Notice:
-    """Something to know between the lines: `cause` is from a closed list, `detail` is words."""
-
-    cause: str
-    count: int = 0
-    detail: str = ""
-
-
-class Sink:
-    """What waits for one who hears; of too much the oldest is dropped and counted."""
-
-    def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
-        self._notices: deque[Notice] = deque(maxlen=64)
-        self._bytes = 0
-        self._dropped = 0
-        self.ready = asyncio.Event()
-        self.has_ended = False
-
-    def put(self, lines: Iterable[bytes], notices: Iterable[Notice] = ()) -> None:
-        """Take *lines*, finished JSON."""
-        for line in lines:
-            self._lines.append(line)
-            self._bytes += len(line)
-        self._notices.extend(notices)
-        while len(self._lines) > MAX_SINK_LINES or self._bytes > MAX_SINK_BYTES:
-            self._bytes -= len(self._lines.popleft())
-            self._dropped += 1
-        self.ready.set()
-
-    def end(self) -> None:
-        """Tell that nothing comes any more."""
-        self.has_ended = True
-        self.ready.set()
-
-    def take(self) -> tuple[int, list[Notice], list[bytes]]:
-        """Return how many lines were dropped before those that follow, the notices, and the lines."""
-        taken = (self._dropped, list(self._notices), list(self._lines))
-        self._dropped = self._bytes = 0
-        self._notices.clear()
-        self._lines.clear()
-        self.ready.clear()
-        return taken
-
-
 @dataclass(slots=True, eq=False)
 class _Pump:
-    """One request to one agent, for the pods that were there when it began."""
+    """One request to one agent, for the pods that were there when it began; `last` is when each was last told of."""
 
+    agent: str
     targets: list[Target]
-    last_at: int = 0
+    last: dict[str, int] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
     recent: dict[tuple[int, str, str, str], None] = field(default_factory=dict)
-    """What was told in the last moments, in the order in which it was."""
+    """What was told last, in the order in which it was."""
     is_live: bool = False
 
 
@@ -192,7 +152,7 @@ class Tail:
         while True:
             await self.dirty.wait()
             # A rollout makes many pods at once, and a pod's first lines are in its file however late it is found.
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_GATHER_SECONDS)
             self.dirty.clear()
             try:
                 await self._find(group)
@@ -205,31 +165,51 @@ class Tail:
         is_first = not self.known
         found = await find_targets(self._lines.journal, self.query)
         self._living = {it.uid for it in found.targets if not it.gone_at}
-        new = [it for it in found.targets if it.uid not in self.known and (not it.gone_at or not is_first)]
-        self.known |= {it.uid for it in found.targets}
-        by_node: dict[str, list[Target]] = {}
+        # One without a node is found again when it has one: the commit that tells so is of a pod that is not known.
+        bound = [it for it in found.targets if it.node or it.gone_at]
+        new = [it for it in bound if it.uid not in self.known and (not it.gone_at or not is_first)]
+        self.known |= {it.uid for it in bound}
+        self._passed_over -= {it.uid for it in found.targets}
+        by_agent: dict[str, list[Target]] = {}
         for target in new:
-            by_node.setdefault(self._agent_of(target), []).append(target)
-        for its in by_node.values():
-            pump = _Pump(its)
+            by_agent.setdefault(self._agent_of(target), []).append(target)
+        for agent, its in by_agent.items():
+            pump = self._joined(_Pump(agent, its))
             self._pumps.add(pump)
-            group.create_task(self._pump(pump, is_first=is_first), name="logs pump")
+            pump.task = group.create_task(self._pump(pump, is_first=is_first), name="logs pump")
+
+    def _joined(self, pump: _Pump) -> _Pump:
+        """Return *pump*, with the work of the others of its agent where these are many: an agent has few places."""
+        others = [it for it in self._pumps if it.agent == pump.agent]
+        if len(others) < _MAX_PUMPS:
+            return pump
+        recent: dict[tuple[int, str, str, str], None] = {}
+        for other in others:
+            if other.task is not None:
+                other.task.cancel()
+            self._pumps.discard(other)
+            pump.targets += [it for it in other.targets if it.uid in self._living]
+            pump.last.update(other.last)
+            recent.update(other.recent)
+        pump.recent = dict.fromkeys(sorted(recent))
+        pump.is_live = True
+        return pump
 
     def _agent_of(self, target: Target) -> str:
-        session = self._lines.agents.reading(target.node) if target.node else None
+        session = self._lines.agents.reading(target.node)
         return session.agent if session is not None else f"node/{target.node}"
 
     async def _pump(self, pump: _Pump, *, is_first: bool) -> None:
         wait = _AGAIN_SECONDS
         while True:
             node = pump.targets[0].node
-            session = self._lines.agents.reading(node) if node else None
+            session = self._lines.agents.reading(node)
             if session is None:
                 self._tell_unheard(node)
                 pump.is_live = True
             else:
                 # What a pod wrote before it was found is new; of one that was there, only the last lines are wanted.
-                limit = self.query.limit if is_first and not pump.last_at else _CATCH_UP_LINES
+                limit = self.query.limit if is_first and not pump.last else _CATCH_UP_LINES
                 if await self._listen(session, pump, limit):
                     wait = _AGAIN_SECONDS
             await self._look_again(pump)
@@ -240,16 +220,16 @@ class Tail:
             wait = min(wait * 2, _MAX_AGAIN_SECONDS)
 
     async def _look_again(self, pump: _Pump) -> None:
-        """Look which pods live still, and where those were bound that had no node."""
+        """Look which pods live still: only those are asked for again."""
         with suppress(StoreError):
-            found = {it.uid: it for it in (await find_targets(self._lines.journal, self.query)).targets}
-            self._living = {uid for uid, it in found.items() if not it.gone_at}
-            pump.targets = [found.get(it.uid, it) for it in pump.targets]
+            found = await find_targets(self._lines.journal, self.query)
+            self._living = {it.uid for it in found.targets if not it.gone_at}
+            pump.targets = [it for it in pump.targets if it.uid in self._living] or pump.targets
 
     async def _listen(self, session: Session, pump: _Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
         asked = replace(self.query, follow=True).of_node(
-            [it.pod for it in pump.targets], limit=limit, since=max(0, pump.last_at - _OVERLAP)
+            [it.pod for it in pump.targets], limit=limit, since=_since(pump)
         )
         heard = False
         answer = session.request(LINES, encode_line_query(asked), _ASK_SECONDS)
@@ -261,7 +241,11 @@ class Tail:
                 if lines.dropped:
                     self._publish((), [Notice("tooFast", lines.dropped)])
                 self._take(pump, told(lines, pump.targets))
-                pump.is_live = pump.is_live or lines.live
+                if lines.live and not pump.is_live:
+                    pump.is_live = True
+                    # Of a quiet one, too, what is older is not wanted when it is asked for again.
+                    newest = max(pump.last.values(), default=0)
+                    pump.last = {it.uid: newest for it in pump.targets if newest} | pump.last
         except (RequestFailed, WireError) as error:
             _log.info("logs.follow_ended", agent=session.agent, error=str(error)[:256])
             self._tell_unheard(pump.targets[0].node, f"agent {session.agent}: {str(error)[:128]}")
@@ -275,14 +259,13 @@ class Tail:
     def _take(self, pump: _Pump, lines: Sequence[LogLine]) -> None:
         new: list[LogLine] = []
         for line in lines:
-            if line.identity in pump.recent:
+            uid, last = line.target.uid, pump.last.get(line.target.uid, 0)
+            if line.identity in pump.recent or line.at < last - _OVERLAP:
                 continue
-            pump.last_at = max(pump.last_at, line.at)
+            pump.last[uid] = max(last, line.at)
             pump.recent[line.identity] = None
             new.append(line)
-        while pump.recent and (
-            next(iter(pump.recent))[0] < pump.last_at - _OVERLAP or len(pump.recent) > _MAX_RECENT_LINES
-        ):
+        while len(pump.recent) > _MAX_RECENT_LINES:
             del pump.recent[next(iter(pump.recent))]
         if self._backlog is not None and not pump.is_live:
             self._backlog.add(new)
@@ -295,6 +278,13 @@ class Tail:
         if node and node not in self._told_unheard:
             self._told_unheard.add(node)
             self._publish((), [Notice("agentLost", 0, detail or f"node {node}: no agent there answers")])
+
+
+def _since(pump: _Pump) -> int:
+    """Return from when on the lines of a pump's pods are to be told, ns; 0 when nothing was told yet."""
+    if not pump.last:
+        return 0
+    return max(0, min(pump.last.get(it.uid, it.created_at) for it in pump.targets) - _OVERLAP)
 
 
 class Tails:

@@ -159,14 +159,14 @@ class NodeLines:
             _log.warning("logs.agent_failed", agent=session.agent, error=str(error)[:256])
             return [f"agent {session.agent} did not answer to the end: {str(error)[:128]}; {_named(targets)}"]
         kept.update((target.uid, at) for target, at in zip(targets, oldest, strict=False) if at)
-        # Of a pod that is gone it is said once, for all nodes, that its files are.
-        gone = {it.title for it in targets if it.gone_at and it.uid not in kept}
+        # Of a pod that is gone it is said once, for all nodes, that its files are. One that never ran has none.
+        gone = {it.title for it in targets if (it.gone_at or not it.has_run) and it.uid not in kept}
         return [text for text in missing if text.partition(":")[0] not in gone]
 
 
 def _gone(targets: Sequence[Target], since: int) -> list[str]:
     """Return what there is to say about pods that are gone and that may have written within the answer's time."""
-    gone = [it for it in targets if it.gone_at and it.gone_at >= since]
+    gone = [it for it in targets if it.gone_at and it.gone_at >= since and it.has_run]
     said = [f"{it.title}: gone since {to_rfc3339(it.gone_at)}, and its files with it" for it in gone[:_MAX_NAMED]]
     if len(gone) > _MAX_NAMED:
         said.append(f"and {len(gone) - _MAX_NAMED} more pods that are gone, and their files with them")

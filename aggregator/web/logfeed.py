@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from aggregator.logs.asking import LogQuery
-from aggregator.logs.following import Notice, Tails, TooManyTails
+from aggregator.logs.following import Tails, TooManyTails
+from aggregator.logs.sinks import Notice
 from aggregator.outlets.clients import Client
 from aggregator.outlets.frames import bookmark, delta_head, delta_tail, encode_text
 from aggregator.outlets.hub import Hub

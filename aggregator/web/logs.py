@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
-from aggregator.logs.asking import LogQuery
-from aggregator.logs.following import Notice, Sink, TooManyTails
+from aggregator.logs.asking import Answer, LogQuery
+from aggregator.logs.following import TooManyTails
 from aggregator.logs.rendering import render_line
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.web.answers import answer_json, encode
 from aggregator.web.logqueries import named, read_query
 from aggregator.web.parameters import LOGS, BadParameter
@@ -52,20 +53,8 @@ class Logs:
             self._reading -= 1
         if answer is None:
             raise Problem(404, f"the journal knows no pod of {named(query)}")
-        next_path = None
-        if answer.older:
-            # request.path holds the base path, so the link works behind any ingress.
-            asked = {**request.query, "until": to_rfc3339(answer.older)}
-            if query.since:
-                asked["since"] = to_rfc3339(query.since)
-            next_path = f"{request.path}?{urlencode(asked)}"
-        body = b'{"items":[%b],"next":%b,"complete":%b,"gaps":[%b],"missing":%b}' % (
-            b",".join(map(render_line, answer.lines)),
-            encode(next_path),
-            b"false" if answer.gaps or answer.missing else b"true",
-            b",".join(answer.gaps),
-            encode(answer.missing),
-        )
+        next_path = _next(request, query, answer) if answer.older else None
+        body = await asyncio.to_thread(_render, answer, next_path)
         return await answer_json(request, body)
 
     async def stop(self) -> None:
@@ -76,6 +65,8 @@ class Logs:
     async def _follow(self, request: web.Request, query: LogQuery) -> web.StreamResponse:
         if query.until or query.previous:
             raise BadParameter("follow", "true", "neither until nor previous with it: they have nothing to follow")
+        if request.method != "GET":
+            raise Problem(405, "lines are followed with GET", {"Allow": "GET"})
         if self._stopping or self._streams >= MAX_STREAMS:
             raise Problem(503, f"at most {MAX_STREAMS} streams of lines are served", {"Retry-After": "30"})
         try:
@@ -127,6 +118,25 @@ class Logs:
 
     def _bookmark(self) -> bytes:
         return encode({"type": "bookmark", "time": to_rfc3339(self._parts.now_ns())}) + b"\n"
+
+
+def _next(request: web.Request, query: LogQuery, answer: Answer) -> str:
+    asked = {**request.query, "until": to_rfc3339(answer.older)}
+    if query.since:
+        asked["since"] = to_rfc3339(query.since)
+    # request.path holds the base path, so the link works behind any ingress.
+    return f"{request.path}?{urlencode(asked)}"
+
+
+def _render(answer: Answer, next_path: str | None) -> bytes:
+    """Return *answer* as JSON; up to some megabytes, and so for a thread."""
+    return b'{"items":[%b],"next":%b,"complete":%b,"gaps":[%b],"missing":%b}' % (
+        b",".join(map(render_line, answer.lines)),
+        encode(next_path),
+        b"false" if answer.gaps or answer.missing else b"true",
+        b",".join(answer.gaps),
+        encode(answer.missing),
+    )
 
 
 def notices_of(dropped: int, notices: list[Notice]) -> list[dict[str, Any]]:

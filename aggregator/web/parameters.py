@@ -243,7 +243,13 @@ LOGS = ParameterSet(
 TAIL = ParameterSet(_LINES)
 """What a filter of the feed's topic `logs` may say."""
 
-TOPIC = choice("topic", "What to hear.", {topic: topic for topic in TOPICS}, into="topic", default="changes")
+TOPIC = choice(
+    "topic",
+    "What to hear; `logs`, which is not among these, takes the parameters of `GET logs`.",
+    {topic: topic for topic in TOPICS},
+    into="topic",
+    default="changes",
+)
 EVENT_STREAM = ParameterSet(
     (
         TOPIC,

@@ -28,7 +28,7 @@ from kubescribe.gateway.intake import Api, Intake, Received, Understood
 from kubescribe.gateway.naming import Naming
 from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
 from kubescribe.gateway.spool import Spool, open_spool
-from kubescribe.gateway.store import Body, SpoolLimits
+from kubescribe.gateway.store import FREE_FLOOR, Body, SpoolLimits
 from kubescribe.loki.pushes import Sender
 from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.runtime.tasks import Part
@@ -135,11 +135,10 @@ class Gateway:
         # What cannot be kept is not read, and its sender knows earlier.
         self.spool.store.admit(0)
         async with self._admission.let_in(_room_for(request, length, max_bytes)):
-            body = await _read(request, max_bytes, self.body_seconds)
             await self.take(
                 Received(
                     api=api,
-                    body=body,
+                    body=await _read(request, max_bytes, self.body_seconds),
                     content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
                     encoding=request.headers.get(hdrs.CONTENT_ENCODING, "").strip(),
                     tenant=tenant,
@@ -185,10 +184,15 @@ async def open_gateway(
     finder: PodFinder,
     *,
     pod_labels: Sequence[str] = (),
+    free_floor: float = FREE_FLOOR,
     room: RoomOf = room_of,
 ) -> AsyncIterator[Gateway]:
-    """Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError."""
-    limits = SpoolLimits(max_bytes=config.spool_bytes)
+    """
+    Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError.
+
+    *free_floor* is the share of the disk that stays free.
+    """
+    limits = SpoolLimits(max_bytes=config.spool_bytes, free_floor=free_floor)
     async with open_spool(folder, limits, room=room) as spool:
         forwarder = Forwarder(spool, sender, GatewayNumbers())
         intake = Intake.of(

@@ -13,8 +13,8 @@ from kubescribe.gateway.bodies import JSON, PROTOBUF, media_type, unpacked, unwr
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
-from kubescribe.gateway.packing import Packed, pack
-from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json, check_push
+from kubescribe.gateway.packing import FRAME_BYTES, Packed, pack, pack_anew
+from kubescribe.gateway.parts import check_loki_json, check_otlp, check_otlp_json
 from kubescribe.gateway.repeats import Repeats, digest_of
 from kubescribe.gateway.store import Body, NewFrame
 from kubescribe.loki.encoding import compress
@@ -22,9 +22,9 @@ from kubescribe.loki.encoding import compress
 Api = Literal["loki", "otlp"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Received:
-    """A request as it came; `at` is when, ns."""
+    """A request as it came; `at` is when, ns. Whoever understands it takes the body out: a large one is held once."""
 
     api: Api
     body: bytes
@@ -58,17 +58,19 @@ class Intake:
         return cls(naming, lambda digest, now_ns: repeats().knows(digest, now_ns), max_bytes=max_bytes)
 
     def understand(self, received: Received) -> Understood:
-        """Return what *received* says. Raises BadPush or TooLarge."""
-        body = unwrapped(received.body, received.encoding, self.max_bytes, api=received.api)
-        if not body:
+        """Return what *received* says, and leave it without its body. Raises BadPush or TooLarge."""
+        given, received.body = received.body, b""
+        held = [unwrapped(given, received.encoding, self.max_bytes, api=received.api)]
+        if not given or not held[0]:
             raise BadPush("the body is empty")
-        digest = digest_of(received.tenant, received.api, body)
+        del given
+        digest = digest_of(received.tenant, received.api, held[0])
         if self._knows(digest, received.at):
             return Understood(digest=digest, body=None, is_repeat=True, found={})
-        packed = self._packed(received, body)
+        packed = self._packed(received, held)
         if any(stream.last_at == received.at for draft in packed.drafts for stream in draft.streams):
             # Lines that tell no time have got this one: the same words a minute later are others.
-            digest = digest_of(received.tenant, f"{received.api} {received.at}", body)
+            digest = digest_of(received.tenant, f"{received.api} {received.at}", digest)
         frames = [
             NewFrame(
                 head=Head(
@@ -86,19 +88,23 @@ class Intake:
         ]
         return Understood(digest=digest, body=Body(frames) if frames else None, found=packed.found)
 
-    def _packed(self, received: Received, body: bytes) -> Packed:
+    def _packed(self, received: Received, held: list[bytes]) -> Packed:
+        """Return what the one body that is *held* says; it is taken out before what it says is put together."""
         kind = media_type(received.content_type)
         if received.api == "otlp":
             if kind not in (JSON, PROTOBUF):
                 raise BadPush(f"content type: {kind[:100]!r} is not supported")
-            check_otlp_json(body) if kind == JSON else check_otlp(body)
-            read = otlpjson.streams_of if kind == JSON else otlp.streams_of
-            return pack(read(body, now_ns=received.at), self._naming)
+            (check_otlp_json if kind == JSON else check_otlp)(held[0])
+            logs = (otlpjson.parse if kind == JSON else otlp.parse)(held.pop())
+            return pack_anew(otlp.streams_of(logs, now_ns=received.at), self._naming)
         if kind == JSON:
-            check_loki_json(body)
-            return pack(lokijson.streams_of(body), self._naming)
-        whole = unpacked(body, self.max_bytes)
-        check_push(whole)
+            check_loki_json(held[0])
+            push = lokijson.parse(held.pop())
+            return pack_anew(lokijson.streams_of(push), self._naming)
+        whole = unpacked(held[0], self.max_bytes)
+        if len(whole) > FRAME_BYTES:
+            held.clear()
+            return pack_anew(lokiproto.streams_of_large(whole), self._naming)
         request, streams = lokiproto.streams_of(whole)
-        packed = body if request is whole else compress(bytes(request))
-        return pack(streams, self._naming, request=packed, size=len(request))
+        packed = held.pop() if request is whole else compress(bytes(request))
+        return pack(streams, self._naming, request=packed)

@@ -11,13 +11,13 @@ taken apart by what their lines tell.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from kubescribe.gateway.errors import BadPush
-from kubescribe.gateway.streams import MAX_TIME, Incoming, clamped
+from kubescribe.gateway.streams import Gathering, Incoming, clamped
 from kubescribe.labels.clues import Clue, clue_of
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata
@@ -40,7 +40,9 @@ class _Stream(msgspec.Struct, gc=False):
     values: list[_Entry] | None = None
 
 
-class _Push(msgspec.Struct, gc=False):
+class Push(msgspec.Struct, gc=False):
+    """A push request, as it came."""
+
     streams: list[_Stream] | None = None
 
 
@@ -54,49 +56,14 @@ class _Kubernetes(msgspec.Struct, gc=False):
     docker_id: str = ""
 
 
-_PUSH = msgspec.json.Decoder(_Push)
+_PUSH = msgspec.json.Decoder(Push)
 _KUBERNETES = msgspec.json.Decoder(_Kubernetes)
 _MAP = '"kubernetes":{'
 _BRACES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 
 
-class _Gathered:
-    """Entries of one stream while they are gathered."""
-
-    __slots__ = ("first_at", "last_at", "parts")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.first_at, self.last_at = MAX_TIME, 0
-
-    def add(self, at_ns: int, entry: bytes) -> None:
-        self.parts.append(entry)
-        self.first_at, self.last_at = min(self.first_at, at_ns), max(self.last_at, at_ns)
-
-    def incoming(self, labels: str, clue: Clue | None) -> Incoming:
-        return Incoming(labels, b"".join(self.parts), len(self.parts), self.first_at, self.last_at, clue)
-
-
-def streams_of(body: bytes) -> list[Incoming]:
-    """Return the streams of *body* that have entries, in the order of their first ones. Raises BadPush."""
-    found: dict[tuple[str, Clue | None], _Gathered] = {}
-    metadata: dict[bytes, bytes] = {b"": b""}
-    for stream in _decoded(body).streams or ():
-        labels = _labels(stream.stream)
-        text = selector_text(labels)
-        tells_a_pod = clue_of(labels).names_a_pod
-        for entry in stream.values or ():
-            at_ns = _time(entry.at)
-            raw = bytes(entry.metadata)
-            if (encoded := metadata.get(raw)) is None:
-                encoded = metadata[raw] = encode_metadata(_metadata(raw))
-            clue = None if tells_a_pod else _clue_of_line(entry.line)
-            gathered = found.get((text, clue)) or found.setdefault((text, clue), _Gathered())
-            gathered.add(at_ns, encode_entry(at_ns, entry.line.encode("utf-8", "replace"), encoded))
-    return [gathered.incoming(labels, clue) for (labels, clue), gathered in found.items()]
-
-
-def _decoded(body: bytes) -> _Push:
+def parse(body: bytes) -> Push:
+    """Return *body* as a push, to be given to streams_of; nothing of it refers to *body*. Raises BadPush."""
     try:
         return _PUSH.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -109,6 +76,32 @@ def _decoded(body: bytes) -> _Push:
         return _PUSH.decode(text.encode("utf-8", "replace"))
     except (ValueError, RecursionError, msgspec.MsgspecError):
         raise BadPush(f"the body is no push request in JSON: {str(first)[:200]}") from first
+
+
+def streams_of(push: Push) -> Iterator[Incoming]:
+    """
+    Yield the streams of *push* that have entries, a long one in pieces. Raises BadPush.
+
+    *push* is used up: what was encoded is let go, so that a large one is not in memory twice.
+    """
+    gathering = Gathering()
+    metadata: dict[bytes, bytes] = {b"": b""}
+    for stream in push.streams or ():
+        labels = _labels(stream.stream)
+        text, tells_a_pod = selector_text(labels), clue_of(labels).names_a_pod
+        values, stream.values = stream.values or [], None
+        values.reverse()
+        while values:
+            entry = values.pop()
+            at_ns = _time(entry.at)
+            raw = bytes(entry.metadata)
+            if (encoded := metadata.get(raw)) is None:
+                encoded = metadata[raw] = encode_metadata(_metadata(raw))
+            clue = None if tells_a_pod else _clue_of_line(entry.line)
+            made = encode_entry(at_ns, entry.line.encode("utf-8", "replace"), encoded)
+            if (piece := gathering.add(text, clue, at_ns, made)) is not None:
+                yield piece
+    yield from gathering.rest()
 
 
 def _labels(given: dict[str, str | int | float | bool]) -> dict[str, str]:

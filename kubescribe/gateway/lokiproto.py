@@ -5,13 +5,19 @@ Checked as a whole and then cut, not decoded: one broken entry would make Loki r
 with it. Texts that are no UTF-8 are repaired, which Loki itself lets pass and what reads it later does not.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.messages import LoosePush, Push
-from kubescribe.gateway.streams import Incoming, regions_of, times_of
+from kubescribe.gateway.parts import check_messages, messages_in
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, regions_of, times_of
+from kubescribe.loki.encoding import field
+
+_STREAM = 0x0A
+_LENGTH_DELIMITED = 2
 
 
 def streams_of(request: bytes | memoryview) -> tuple[bytes | memoryview, list[Incoming]]:
@@ -32,6 +38,56 @@ def streams_of(request: bytes | memoryview) -> tuple[bytes | memoryview, list[In
         request = _canonical(message)
         found = _cut(request, message) or []
     return request, found
+
+
+def streams_of_large(request: bytes | memoryview) -> Iterator[Incoming]:
+    """
+    Yield the streams of a large *request* in pieces, each of which is checked by itself. Raises BadPush, TooLarge.
+
+    The parser's messages take more memory than the request; only those of a piece are there at a time. Raises TooLarge
+    for more than are decoded at all.
+    """
+    at = 0
+    messages = [0]
+    while at < len(request):
+        tag, start = _length(request, at)
+        length, start = _length(request, start)
+        at = start + length
+        if tag & 7 != _LENGTH_DELIMITED or at > len(request):
+            raise BadPush(f"the body is no push request in protobuf: no stream ends at byte {at}")
+        if tag == _STREAM:
+            yield from _pieces(request[start:at], messages)
+
+
+def _pieces(stream: bytes | memoryview, messages: list[int]) -> Iterator[Incoming]:
+    """Yield the pieces of a stream; *messages* is the number of those in the streams before, and is added to."""
+    labels, rest = b"", 0
+    if stream[:1] == b"\x0a":
+        length, start = _length(stream, 1)
+        rest = start + length
+        labels = bytes(stream[start:rest])
+    entries = bytes(stream[rest:])
+    messages[0] += messages_in(entries)
+    check_messages(messages[0])
+    try:
+        pieces = [piece for piece, _ in pieces_of(entries, PIECE_BYTES)] if labels else []
+    except ValueError:
+        # Something else lies among them: a parser has to look at the whole.
+        pieces = []
+    if not pieces:
+        yield from streams_of(field(_STREAM, bytes(stream)))[1]
+        return
+    del entries, stream
+    pieces.reverse()
+    while pieces:
+        yield from streams_of(field(_STREAM, field(0x0A, labels) + pieces.pop()))[1]
+
+
+def _length(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    try:
+        return read_length(data, at)
+    except ValueError as error:
+        raise BadPush(f"the body is no push request in protobuf: {error}") from error
 
 
 def _cut(request: bytes | memoryview, message: Any) -> list[Incoming] | None:

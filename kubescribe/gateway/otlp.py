@@ -19,7 +19,7 @@ from google.protobuf.message import DecodeError
 
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.messages import Logs, LooseLogs
-from kubescribe.gateway.streams import MAX_TIME, Incoming, clamped
+from kubescribe.gateway.streams import Gathering, Incoming, clamped
 from kubescribe.labels.clues import NOTHING, Clue, clue_of, clue_of_path
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata
@@ -57,21 +57,24 @@ Pairs = list[tuple[str, str]]
 _TO_JSON = msgspec.json.Encoder().encode
 
 
-def streams_of(body: bytes, *, now_ns: int) -> list[Incoming]:
-    """Return the streams of *body*, protobuf; a record without a time is of *now_ns*. Raises BadPush."""
+def parse(body: bytes) -> Any:
+    """Return *body*, protobuf, as a message for streams_of. Raises BadPush."""
     try:
-        logs = Logs.FromString(body)
+        return Logs.FromString(body)
     except DecodeError as error:
         try:
-            logs = LooseLogs.FromString(body)
+            return LooseLogs.FromString(body)
         except DecodeError:
             raise BadPush(f"the body is no logs request in protobuf: {error}") from error
-    return streams_of_logs(logs, now_ns=now_ns)
 
 
-def streams_of_logs(logs: Any, *, now_ns: int) -> list[Incoming]:
-    """Return the streams of *logs*, a message or what has the same attributes. Raises BadPush."""
-    found: dict[tuple[str, Clue | None], list[tuple[int, bytes]]] = {}
+def streams_of(logs: Any, *, now_ns: int) -> Iterator[Incoming]:
+    """
+    Yield the streams of *logs*, a long one in pieces; a record without a time is of *now_ns*. Raises BadPush.
+
+    *logs* is a message, or what has the same attributes.
+    """
+    gathering = Gathering()
     for of_resource in logs.resource_logs:
         labels, metadata = _split(of_resource.resource.attributes)
         clue = clue_of({**dict(metadata), **labels})
@@ -80,15 +83,11 @@ def streams_of_logs(logs: Any, *, now_ns: int) -> list[Incoming]:
             shared = encode_metadata_pairs([*metadata, *_scope(of_scope.scope)])
             for record in of_scope.log_records:
                 at_ns = clamped(record.time_unix_nano or record.observed_time_unix_nano or now_ns)
-                own = _record(record)
-                entry = encode_entry(
-                    at_ns, text_of(record.body).encode("utf-8", "replace"), encode_metadata_pairs(own) + shared
-                )
-                found.setdefault((text, _clue(clue, record)), []).append((at_ns, entry))
-    return [
-        Incoming(text, b"".join(entry for _, entry in entries), len(entries), *_span(entries), clue)
-        for (text, clue), entries in found.items()
-    ]
+                line = text_of(record.body).encode("utf-8", "replace")
+                entry = encode_entry(at_ns, line, encode_metadata_pairs(_record(record)) + shared)
+                if (piece := gathering.add(text, _clue(clue, record), at_ns, entry)) is not None:
+                    yield piece
+    yield from gathering.rest()
 
 
 def encode_metadata_pairs(pairs: Pairs) -> bytes:
@@ -123,13 +122,6 @@ def label_of(name: str) -> str:
     if not made.strip("_"):
         raise BadPush(f"{name[:100]!r} is no name of an attribute")
     return made
-
-
-def _span(entries: list[tuple[int, bytes]]) -> tuple[int, int]:
-    first, last = MAX_TIME, 0
-    for at_ns, _ in entries:
-        first, last = min(first, at_ns), max(last, at_ns)
-    return first, last
 
 
 def _split(attributes: Iterable[Any]) -> tuple[dict[str, str], Pairs]:

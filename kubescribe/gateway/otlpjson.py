@@ -12,8 +12,6 @@ from typing import Any
 import msgspec
 
 from kubescribe.gateway.errors import BadPush
-from kubescribe.gateway.otlp import streams_of_logs
-from kubescribe.gateway.streams import Incoming
 
 _Number = int | str
 
@@ -113,10 +111,9 @@ class _Logs(_Base):
 _LOGS = msgspec.json.Decoder(_Logs)
 
 
-def streams_of(body: bytes, *, now_ns: int) -> list[Incoming]:
-    """Return the streams of *body*, JSON; a record without a time is of *now_ns*. Raises BadPush."""
+def parse(body: bytes) -> Any:
+    """Return *body* as what otlp.streams_of takes. Raises BadPush."""
     try:
-        logs = _LOGS.decode(body)
+        return _LOGS.decode(body)
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise BadPush(f"the body is no logs request in JSON: {str(error)[:200]}") from error
-    return streams_of_logs(logs, now_ns=now_ns)

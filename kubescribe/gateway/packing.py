@@ -8,19 +8,18 @@ a frame is meant to be, and what has metadata of the names that we add, is writt
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
 from kubescribe.gateway.parts import check_streams
-from kubescribe.gateway.streams import Incoming, append_metadata, append_missing, pieces_of
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
 FRAME_BYTES = 2 * 2**20
 """What is read back and sent at a time; a larger body becomes several frames."""
 
-_PIECE_BYTES = 512 * 1024
 _METADATA = b"\x1a"
 """The key of an entry's metadata. A push without this byte, which no text has either, has none."""
 
@@ -47,42 +46,45 @@ class Packed:
     found: Mapping[Found, int]
 
 
-def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes = b"", size: int = 0) -> Packed:
-    """
-    Return *streams* as frames, under the names that *naming* gives them.
-
-    *request* is the compressed request that holds exactly these, of *size* bytes before, where there is one.
-    Raises BadPush, and TooLarge for too many streams.
-    """
+def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
+    """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
     check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue) for stream in streams]
+    if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
+        return pack_anew(streams, naming)
     found: Counter[Found] = Counter()
     for stream, name in zip(streams, named, strict=True):
         found[name.found] += stream.count
-    clashes = [_clashes(stream, name) for stream, name in zip(streams, named, strict=True)]
-    if request and size <= FRAME_BYTES and not any(clashes):
-        frozen = tuple(
-            Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
-            for stream, name in zip(streams, named, strict=True)
-        )
-        lines = sum(stream.count for stream in streams)
-        regions = tuple(stream.entries for stream in streams)
-        drafts = (Draft(frozen, request, lines, regions),) if streams else ()
-        return Packed(drafts, found)
-    return Packed(tuple(_drafts(_written(streams, named, clashes))), found)
+    frozen = tuple(
+        Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
+        for stream, name in zip(streams, named, strict=True)
+    )
+    regions = tuple(stream.entries for stream in streams)
+    return Packed((Draft(frozen, request, found.total(), regions),) if streams else (), found)
 
 
-def _written(
-    streams: Sequence[Incoming], named: Sequence[Named], clashes: Sequence[bool]
-) -> Iterator[tuple[Frozen, bytes]]:
-    """Yield how streams go on and their entries, none much larger than _PIECE_BYTES."""
-    for stream, name, clash in zip(streams, named, clashes, strict=True):
-        metadata = name.encoded
-        if clash:
-            entries, metadata = append_missing(stream.entries, name.metadata), b""
-        else:
-            entries = append_metadata(stream.entries, b"")
-        for piece, count in pieces_of(entries, _PIECE_BYTES):
+def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
+    """Return *streams*, asked for one by one, as frames that hold them encoded anew. Raises BadPush, TooLarge."""
+    found: Counter[Found] = Counter()
+    drafts: list[Draft] = []
+    for draft in _drafts(_written(streams, naming, found)):
+        if drafts:
+            # A large body: it is not to be in memory twice, and is read back from the disk.
+            drafts[0] = replace(drafts[0], regions=())
+        drafts.append(replace(draft, regions=()) if drafts else draft)
+    return Packed(tuple(drafts), found)
+
+
+def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found]) -> Iterator[tuple[Frozen, bytes]]:
+    """Yield how streams go on and their entries, none much larger than PIECE_BYTES; count the lines in *found*."""
+    for number, stream in enumerate(streams, 1):
+        check_streams(number)
+        name = naming.name(stream.labels, stream.clue)
+        found[name.found] += stream.count
+        entries, metadata = stream.entries, name.encoded
+        if _clashes(stream, name):
+            entries, metadata = append_missing(entries, name.metadata), b""
+        for piece, count in pieces_of(entries, PIECE_BYTES):
             yield Frozen(name.labels, metadata, count, stream.first_at, stream.last_at), piece
 
 

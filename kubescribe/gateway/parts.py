@@ -29,14 +29,20 @@ _OTLP = (*_PUSH, 0x2A, 0x32)
 """The keys of the fields that are messages; they are ordinary bytes as well, so more is counted than there is."""
 
 
-def check_push(body: bytes | memoryview) -> None:
-    """Raise TooLarge for a push in protobuf that may hold more messages than are decoded."""
-    _check_messages(body, _PUSH)
+def messages_in(body: bytes) -> int:
+    """Return how many messages *body*, a part of a push in protobuf, holds at most."""
+    return _messages(body, _PUSH)
 
 
-def check_otlp(body: bytes | memoryview) -> None:
+def check_messages(count: int) -> None:
+    """Raise TooLarge for more messages of a push than are decoded."""
+    _check(count, MAX_MESSAGES, "messages")
+
+
+def check_otlp(body: bytes) -> None:
     """Raise TooLarge for a request of OTLP in protobuf that may hold more messages than are decoded."""
-    _check_messages(body, _OTLP)
+    if len(body) > _SMALL_BYTES:
+        _check(_messages(body, _OTLP), MAX_MESSAGES, "messages")
 
 
 def check_loki_json(body: bytes) -> None:
@@ -55,12 +61,10 @@ def check_streams(count: int) -> None:
         raise TooLarge(f"the push has {count} streams, {MAX_STREAMS} are taken at once")
 
 
-def _check_messages(body: bytes | memoryview, keys: Sequence[int]) -> None:
-    if len(body) > _SMALL_BYTES:
-        body = bytes(body)
-        # A key may be written longer than need be, and parsers take it.
-        long = sum(body.count(bytes((key | 0x80, more))) for key in keys for more in (0x00, 0x80))
-        _check(sum(map(body.count, keys)) + long, MAX_MESSAGES, "messages")
+def _messages(body: bytes, keys: Sequence[int]) -> int:
+    # A key may be written longer than need be, and parsers take it.
+    long = sum(body.count(bytes((key | 0x80, more))) for key in keys for more in (0x00, 0x80))
+    return sum(map(body.count, keys)) + long
 
 
 def _check(count: int, most: int, what: str) -> None:

@@ -29,6 +29,8 @@ from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of
 
 MIB = 2**20
+FREE_FLOOR = 0.15
+"""The kubelet evicts pods at 15 % of free image disk, and a gateway must not be the cause."""
 _log = structlog.get_logger()
 
 
@@ -37,7 +39,7 @@ class SpoolLimits:
     """The bytes on disk, those of a segment, and the share of the disk (bytes and inodes) that stays free."""
 
     max_bytes: int = 256 * MIB
-    free_floor: float = 0.15
+    free_floor: float = FREE_FLOOR
 
     @property
     def segment_bytes(self) -> int:

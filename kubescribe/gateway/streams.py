@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubescribe.gateway.messages import Stream
+from kubescribe.gateway.parts import check_streams
 from kubescribe.labels.clues import Clue
 from kubescribe.loki.encoding import encode_metadata, varint
 
@@ -18,6 +19,8 @@ _SAMPLED = 8
 _PREFIXES = [b"\x12" + varint(length) for length in range(1 << 14)]
 _SECOND = 1_000_000_000
 MAX_TIME = 2**63 - 1
+PIECE_BYTES = 512 * 1024
+"""Of a stream; a larger one goes on in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,49 @@ class Incoming:
     first_at: int
     last_at: int
     clue: Clue | None = None
+
+
+class Gathering:
+    """
+    Entries that are encoded one by one, of several streams, given out in pieces.
+
+    What a body holds is there once: a piece is given out as soon as it is large enough.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[tuple[str, Clue | None], _Gathered] = {}
+
+    def add(self, labels: str, clue: Clue | None, at_ns: int, entry: bytes) -> Incoming | None:
+        """Take an entry; return the piece of its stream that is complete with it. Raises TooLarge."""
+        key = (labels, clue)
+        gathered = self._streams.get(key)
+        if gathered is None:
+            gathered = self._streams[key] = _Gathered()
+            check_streams(len(self._streams))
+        gathered.parts.append(entry)
+        gathered.size += len(entry)
+        gathered.first_at = min(gathered.first_at, at_ns)
+        gathered.last_at = max(gathered.last_at, at_ns)
+        return self._taken(key) if gathered.size >= PIECE_BYTES else None
+
+    def rest(self) -> Iterator[Incoming]:
+        """Yield what is left, in the order in which the streams began."""
+        for key in list(self._streams):
+            yield self._taken(key)
+
+    def _taken(self, key: tuple[str, Clue | None]) -> Incoming:
+        gathered = self._streams.pop(key)
+        entries = b"".join(gathered.parts)
+        return Incoming(key[0], entries, len(gathered.parts), gathered.first_at, gathered.last_at, key[1])
+
+
+class _Gathered:
+    __slots__ = ("first_at", "last_at", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.first_at, self.last_at = MAX_TIME, 0
 
 
 def times_of(entries: Any) -> tuple[int, int]:

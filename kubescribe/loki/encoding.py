@@ -16,12 +16,23 @@ from typing import NamedTuple
 import cramjam
 
 _SECOND = 1_000_000_000
+_ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def varint(number: int) -> bytes:
     """Return *number* (not negative) as a base-128 varint, lowest group first."""
+    # The lengths, the seconds and the nanoseconds of every line go through here: written out, it takes a third.
     if number < 0x80:
-        return bytes((number,))
+        return _ONE_BYTE[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 0x20_0000:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    if number < 0x8_0000_0000:
+        head = (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14 & 0x7F | 0x80)
+        return bytes(
+            (*head, number >> 21) if number < 0x1000_0000 else (*head, number >> 21 & 0x7F | 0x80, number >> 28)
+        )
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

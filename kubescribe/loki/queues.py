@@ -16,10 +16,10 @@ _BEHIND_NS = 45 * 60 * 10**9
 """Loki refuses what is an hour older than its stream's newest entry (half of max_chunk_age); other senders may have
 moved that up to now, so what is older than this may be refused."""
 
-_HOT_BYTES = 2**20
-"""A second: a third of what Loki takes of one stream by default. Such a stream may be refused, so it travels alone."""
+HOT_BYTES = 64 * 1024
+"""A second: far below what any Loki takes of one stream. What is above may be refused, so it travels alone."""
 
-_HOT_SECONDS = 10.0
+_HOT_SECONDS = 1.0
 
 CAUTION_SECONDS = 600.0
 """How long a stream that was refused travels alone."""
@@ -60,12 +60,15 @@ class StreamQueue:
     _counted_bytes: int = 0
 
     def count(self, content_bytes: int, now: float) -> None:
-        """Take that so much goes out now; a stream that is hot by it travels alone from now on."""
+        """Take that so much goes out now."""
         if now - self._counted_from > _HOT_SECONDS:
             self._counted_from, self._counted_bytes = now, 0
         self._counted_bytes += content_bytes
-        if self._counted_bytes > _HOT_BYTES * _HOT_SECONDS:
-            self.beware(Caution.ALONE, now)
+
+    def is_hot(self, now: float, most_bytes: int, hot_bytes: int) -> bool:
+        """Tell whether with what goes next, at most *most_bytes*, more than *hot_bytes* go out in a second."""
+        before = self._counted_bytes if now - self._counted_from <= _HOT_SECONDS else 0
+        return before + min(self.waiting_bytes, most_bytes) > hot_bytes
 
     def sleep(self, until: float) -> None:
         """Send nothing of this stream before *until*."""
@@ -174,8 +177,14 @@ class LaneQueue:
                 return True
         return False
 
-    def take(self, now: float, wall_ns: int, max_bytes: int, known: "Known") -> list[Parcel]:
-        """Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may."""
+    def take(
+        self, now: float, wall_ns: int, max_bytes: int, known: "Known", *, hot_bytes: int = HOT_BYTES
+    ) -> list[Parcel]:
+        """
+        Return what the next request carries, at most *max_bytes* where no entry is larger; [] when nothing may.
+
+        A stream of which more than *hot_bytes* go out in a second travels alone.
+        """
         taken: list[Parcel] = []
         served: list[str] = []
         room = max_bytes
@@ -183,6 +192,8 @@ class LaneQueue:
             if not queue.parcels or queue.sleeps_until > now:
                 continue
             caution = queue.caution_now(now, wall_ns, is_known=known.has(labels))
+            if caution is Caution.NONE and queue.is_hot(now, max_bytes, hot_bytes):
+                caution = Caution.ALONE
             if caution is not Caution.NONE and taken:
                 continue
             most = 1 if caution is Caution.SINGLY else len(queue.parcels)

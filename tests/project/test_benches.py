@@ -1,16 +1,19 @@
 """What the benches have beside their measuring: they refuse a figure of something that did not happen."""
 
 import asyncio
+import gzip
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from benchmarks import memory_agent
+from benchmarks import gateway, memory_agent
 from benchmarks.fleet import requests_of, warnings
 from benchmarks.journal_file import living, until_living
 from benchmarks.lagging import StreamState, lagging, last_warnings, told
 from benchmarks.whole_path import Heard, PathBroken, check
+from kubescribe.gateway.messages import Push as PushMessage
 
 
 def metrics(*, events: int, lists: int) -> str:
@@ -97,6 +100,27 @@ def test_changes_of_many_streams_may_come_in_any_order() -> None:
     check(heard, 2, is_ordered=False)
     with pytest.raises(PathBroken, match="out of order"):
         check(heard, 2)
+
+
+def test_a_push_of_the_gateway_has_the_same_lines_in_either_format_and_none_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "_PUSHES", 2)
+    requests = gateway.requests()
+
+    lines = [
+        [
+            (one.time.seconds * 10**9 + one.time.nanos, one.line)
+            for stream in PushMessage.FromString(request).streams
+            for one in stream.entries
+        ]
+        for request in requests
+    ]
+    of_json = json.loads(gzip.decompress(gateway.as_json(requests[0])))["streams"]
+
+    assert [len(each) for each in lines] == [4000, 4000]
+    assert not {at for at, _ in lines[0]} & {at for at, _ in lines[1]}
+    assert [(int(at), line) for stream in of_json for at, line in stream["values"]] == lines[0]
 
 
 def test_a_fleet_that_did_not_catch_up_says_which_streams_lag_and_why() -> None:

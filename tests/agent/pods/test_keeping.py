@@ -65,3 +65,18 @@ async def test_a_file_that_a_crash_tore_is_no_obstacle(tmp_path: Path) -> None:
         file.write(b"00000000 {torn")
 
     assert (await life(path)).of_uid("u-1") is not None
+
+
+async def test_a_book_without_a_pod_says_that_it_has_to_be_told_of_them_all(tmp_path: Path) -> None:
+    path = tmp_path / "book"
+    first = BookKeeper(PodBook(now_ns=lambda: 10**18), path)
+    await first.open()
+    await first.stop()
+    await first.run()
+    await life(path, pod("u-1"))
+    second = BookKeeper(PodBook(now_ns=lambda: 10**18), path)
+    await second.open()
+    await second.stop()
+    await second.run()
+
+    assert (first.is_new, second.is_new) == (True, False)

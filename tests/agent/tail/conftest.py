@@ -59,23 +59,30 @@ class Node:
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
-    def container(self, pod: str = "web-0", *, uid: str = "", known: bool = True, max_files: int = 5) -> ContainerLog:
+    def container(
+        self,
+        pod: str = "web-0",
+        *,
+        uid: str = "",
+        known: bool = True,
+        max_files: int = 5,
+        labels: dict[str, str] | None = None,
+    ) -> ContainerLog:
         uid = uid or f"0000{pod.encode().hex()}"
         if known:
-            self.pods.pods[uid] = PodFacts(namespace="shop", name=pod, uid=uid, node="n1", labels={"app": "web"})
+            self.pods.pods[uid] = PodFacts(
+                namespace="shop", name=pod, uid=uid, node="n1", labels=labels or {"app": "web"}
+            )
         of = LogOf(namespace="shop", pod=pod, uid=uid, container="app")
         return ContainerLog(self.folder, of, rotation=Rotation(max_files=max_files))
 
     @asynccontextmanager
     async def tailing(self, **changes: object) -> AsyncIterator[Tailer]:
-        async def report(gaps: Sequence[Gap]) -> None:
-            self.gaps += gaps
-
         settings = replace(self.settings, **changes)  # type: ignore[arg-type]
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, report)
+            tailer = self.tailer = Tailer(settings, naming, sender, self.report)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -84,6 +91,21 @@ class Node:
                 await asyncio.wait([running[1]])
                 await sender.stop(0.0)
                 await asyncio.gather(*running)
+
+    async def crashing(self, *, seconds: float) -> None:
+        """Live for *seconds* and die without a word: what is not on disk by then never was."""
+        async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
+            sender = LokiSender(client, limits=QUICK)
+            naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
+            tailer = Tailer(self.settings, naming, sender, self.report)
+            running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
+            await asyncio.wait(running, timeout=seconds)
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+    async def report(self, gaps: Sequence[Gap]) -> None:
+        self.gaps += gaps
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tail.encoding import LineEncoder, LineNames
@@ -76,6 +76,7 @@ RECORDS = st.builds(
 BROKEN = TEXTS.map(lambda text: text + b"\n")
 
 
+@settings(max_examples=50)
 @given(st.lists(RECORDS | BROKEN, max_size=12), st.lists(st.integers(0, 100), max_size=6))
 def test_the_entries_are_the_same_however_the_file_was_cut_into_blocks(records: list[bytes], cuts: list[int]) -> None:
     data = b"".join(records)
@@ -83,6 +84,7 @@ def test_the_entries_are_the_same_however_the_file_was_cut_into_blocks(records: 
     assert encoded(data, cuts) == encoded(data, list(range(len(records))))
 
 
+@settings(max_examples=50)
 @given(st.lists(RECORDS, min_size=1, max_size=12))
 def test_every_whole_line_is_an_entry_with_its_time_text_and_metadata(records: list[bytes]) -> None:
     records = [line for line in records if b" P " not in line]

@@ -136,7 +136,7 @@ def live(bench: Bench, steps: list[tuple[str, int, str]], *, must_look: bool = F
 
 # The inode of the file that is written was that of an older one, seen before.
 @example([("long", 1, "stdout"), ("rotate", 0, ""), ("read", 1, ""), ("rotate", 0, ""), ("between", 1, "stdout")])
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(STEPS, max_size=25))
 def test_every_line_is_read_once_through_rotations_and_crashes(steps: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +149,7 @@ def test_every_line_is_read_once_through_rotations_and_crashes(steps: list[tuple
     assert bench.lost == []
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.lists(STEPS, max_size=25))
 def test_what_was_rotated_away_unread_lies_in_a_gap(steps: list[tuple[str, int, str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

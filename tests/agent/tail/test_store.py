@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.tail.joining import Place
@@ -36,6 +36,7 @@ def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
     assert TailStore(tmp_path / "state", since=0).instances == {}
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_a_torn_file_is_what_it_was_before_the_line_that_was_torn(tmp_path_factory, data) -> None:
     path = tmp_path_factory.mktemp("store") / "state"

@@ -25,7 +25,14 @@ class PodJournal:
         self.asked: list[RecordQuery] = []
 
     def pod(
-        self, name: str, node: str, *, workload: str = "checkout", kind: str = "ReplicaSet", gone_at: float = 0
+        self,
+        name: str,
+        node: str,
+        *,
+        workload: str = "checkout",
+        kind: str = "ReplicaSet",
+        gone_at: float = 0,
+        has_run: bool = True,
     ) -> str:
         """Add a pod of a Deployment (or of another owner); return its uid."""
         uid = f"uid-{name}"
@@ -38,7 +45,13 @@ class PodJournal:
             "ownerReferences": [{"kind": kind, "name": owner, "controller": True}],
         }
         at = to_rfc3339(START + int(gone_at * SECOND))
-        body = {"metadata": meta, "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]}}
+        state = {"running": {}} if has_run else {"waiting": {"reason": "ImagePullBackOff"}}
+        status = {"containerStatuses": [{"name": "app", "state": state, "restartCount": 0}]}
+        body = {
+            "metadata": meta,
+            "status": status,
+            "spec": {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]},
+        }
         self.items = [it for it in self.items if it["uid"] != uid]
         self.items.append(
             {

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from agent.lines import answering
-from aggregator.logs import following
+from aggregator.logs import following, sinks
 from aggregator.logs.asking import LogQuery
-from aggregator.logs.following import Notice, Sink, Tails, TooManyTails
+from aggregator.logs.following import Tails, TooManyTails
 from aggregator.logs.reading import NodeLines
+from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Facets, Published
 from tests.aggregator.logs.house import Fleet, PodJournal
 
@@ -25,6 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "HOLD_SECONDS", 0.05)
     monkeypatch.setattr(following, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(following, "_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(following, "_GATHER_SECONDS", 0.02)
 
 
 @pytest.fixture
@@ -114,6 +116,47 @@ async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: 
     assert (await heard(sink, has("first words")))[0] == ["first words"]
 
 
+async def test_pods_that_wait_for_a_node_are_followed_where_they_are_bound(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old")
+    fleet.node("b")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+
+    for name in ("c", "d"):
+        tails.committed(told(journal.pod(POD + name, "")))
+    for name, node in (("c", "a"), ("d", "b")):
+        tails.committed(told(journal.pod(POD + name, node)))
+        fleet.nodes[node].write(POD + name, 1, f"of {name}")
+
+    assert sorted((await heard(sink, lambda texts, _: len(texts) == 2))[0]) == ["of c", "of d"]
+
+
+async def test_many_pods_that_join_one_by_one_take_few_places_of_an_agent(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "0", "a")
+    node = fleet.node("a")
+    node.write(POD + "0", 0, "old")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+    expected = []
+    for number in range(1, 8):
+        uid = journal.pod(f"{POD}{number}", "a")
+        tails.committed(told(uid))
+        for pod in range(number + 1):
+            node.write(f"{POD}{pod}", number * 10 + pod, f"{number}:{pod}")
+            expected.append(f"{number}:{pod}")
+        texts, _ = await heard(sink, has(f"{number}:{number}"))
+        while len(texts) < number + 1:
+            texts += (await heard(sink, lambda texts, _: bool(texts)))[0]
+        assert sorted(texts) == [f"{number}:{pod}" for pod in range(number + 1)]
+
+    assert node.under_way <= 4
+
+
 async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
@@ -165,7 +208,7 @@ async def test_only_so_many_questions_are_followed(lines: NodeLines, journal: Po
 
 
 def test_who_is_slow_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "MAX_SINK_LINES", 3)
+    monkeypatch.setattr(sinks, "MAX_SINK_LINES", 3)
     sink = Sink()
     sink.put(b"%d" % n for n in range(5))
     sink.put([b"5"], [Notice("tooFast", 7)])

@@ -109,6 +109,15 @@ async def test_a_pod_that_is_gone_counts_where_it_may_have_written(
     assert page.missing == []
 
 
+async def test_a_pod_that_never_ran_has_no_lines_to_miss(
+    lines: NodeLines, two_nodes: Fleet, journal: PodJournal
+) -> None:
+    journal.pod("checkout-5d8f7c9b6-wait1", "a", has_run=False)
+    journal.pod("checkout-5d8f7c9b6-gone1", "a", gone_at=5, has_run=False)
+
+    assert (await ask(lines)).missing == []
+
+
 async def test_a_pod_that_is_gone_and_whose_files_are_there_still_is_read(
     lines: NodeLines, journal: PodJournal, fleet: Fleet
 ) -> None:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from agent.lines import answering
-from aggregator.logs import following
+from aggregator.logs import following, sinks
 from tests.aggregator.logs.house import Fleet, PodJournal
 
 POD = "checkout-5d8f7c9b6-aaaaa"
@@ -147,6 +147,17 @@ async def test_the_feed_s_close_ends_the_requests_to_the_agents(shop, told):
             await asyncio.sleep(0.01)
 
 
+async def test_server_sent_events_tell_lines_too(shop):
+    path = f"{shop.url}/api/v1/feed/sse?topic=logs&{ASKED}&level=error"
+    async with asyncio.timeout(10), shop.session.get(path) as answer:
+        said = b""
+        while b"ERROR" not in said:
+            said += await answer.content.readany()
+
+    assert b'id: 1\ndata: {"type":"delta","id":"sse","prev":0,"seq":1,"items":[{"type":"line"' in said
+    await shop.json("/api/v1/feed/sse?topic=logs&namespace=shop", status=400)
+
+
 async def test_a_filter_that_is_about_nobody_is_refused(shop, told):
     async with shop.feed() as socket:
         await socket.send_json({"type": "hello"})
@@ -157,7 +168,7 @@ async def test_a_filter_that_is_about_nobody_is_refused(shop, told):
 
 
 async def test_a_client_that_is_slow_is_told_what_it_lost(shop, told, monkeypatch):
-    monkeypatch.setattr(following, "MAX_SINK_LINES", 10)
+    monkeypatch.setattr(sinks, "MAX_SINK_LINES", 10)
     for second in range(2, 40):
         shop.node.write(POD, second, f"line {second}")
     async with shop.feed() as socket:

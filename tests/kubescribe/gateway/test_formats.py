@@ -27,6 +27,14 @@ def received(body, content_type="", encoding="", api="loki"):
     return Received(api=api, body=body, content_type=content_type, encoding=encoding, tenant="", at=NOW)
 
 
+def of_json(body):
+    return list(lokijson.streams_of(lokijson.parse(body)))
+
+
+def of_otlp(body):
+    return list(otlp.streams_of(otlp.parse(body), now_ns=NOW))
+
+
 def lines_of(incoming):
     return decode(encode_stream("{}", incoming.entries))[0][1]
 
@@ -45,9 +53,9 @@ def test_any_bytes_are_a_push_or_a_clear_refusal(body, kind, encoding, api):
 
 @given(st.binary(max_size=120))
 def test_any_protobuf_is_a_push_or_a_clear_refusal(body):
-    for read in (lokiproto.streams_of, lambda data: otlp.streams_of(data, now_ns=NOW)):
+    for read in (lokiproto.streams_of, lokiproto.streams_of_large, of_otlp):
         try:
-            read(body)
+            list(read(body))
         except BadPush as error:
             assert str(error)  # noqa: PT017
 
@@ -130,7 +138,7 @@ def test_json_as_loki_reads_it():
         ]
     }
 
-    (found,) = lokijson.streams_of(json.dumps(body).encode())
+    (found,) = of_json(json.dumps(body).encode())
 
     assert found.labels == '{a="b", n="5"}'
     assert lines_of(found) == [(1, "one", {"x": "y", "n": "1"}), (2, "", {}), (3, "three", {"k": "v"})]
@@ -150,11 +158,11 @@ def test_json_as_loki_reads_it():
 )
 def test_json_that_loki_refuses_is_refused(body):
     with pytest.raises(BadPush, match=r"."):
-        lokijson.streams_of(body)
+        of_json(body)
 
 
 def test_json_with_broken_text_is_repaired():
-    (found,) = lokijson.streams_of(b'{"streams":[{"stream":{"a":"b"},"values":[["1","caf\xe9 \\ud800 x"]]}]}')
+    (found,) = of_json(b'{"streams":[{"stream":{"a":"b"},"values":[["1","caf\xe9 \\ud800 x"]]}]}')
 
     assert lines_of(found) == [(1, "caf\ufffd ? x", {})]
 
@@ -181,7 +189,7 @@ def test_json_with_broken_text_is_repaired():
 def test_a_body_of_any_kind_is_text_as_pdata_writes_it(value, text):
     body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": str(NOW), "body": value}]}]}]}
 
-    (found,) = otlpjson.streams_of(json.dumps(body).encode(), now_ns=1)
+    (found,) = otlp.streams_of(otlpjson.parse(json.dumps(body).encode()), now_ns=1)
 
     assert found.labels == "{}"
     assert lines_of(found) == [(NOW, text, {})]
@@ -234,8 +242,8 @@ def test_otlp_is_the_same_in_json_and_in_protobuf():
     record.span_id = bytes.fromhex("eee19b7ec3c1b174")
     scope.log_records.add().body.string_value = "without a time"
 
-    (by_json,) = otlpjson.streams_of(json.dumps(body).encode(), now_ns=NOW)
-    (by_protobuf,) = otlp.streams_of(logs.SerializeToString(), now_ns=NOW)
+    (by_json,) = otlp.streams_of(otlpjson.parse(json.dumps(body).encode()), now_ns=NOW)
+    (by_protobuf,) = of_otlp(logs.SerializeToString())
 
     assert by_json == by_protobuf
     shared = {"scope_name": "n", "scope_version": "1", "scope_dropped_attributes_count": "2"}
@@ -255,6 +263,41 @@ def test_the_path_of_a_file_in_a_record_tells_the_pod_where_the_resource_does_no
         path = f"/var/log/pods/shop_{pod}_{'0' * 32}/app/0.log"
         record.attributes.add(key="log.file.path").value.string_value = path
 
-    found = otlp.streams_of(logs.SerializeToString(), now_ns=NOW)
+    found = of_otlp(logs.SerializeToString())
 
     assert [(each.clue.pod, each.count) for each in found] == [("a", 2), ("b", 1)]
+
+
+@pytest.mark.parametrize("odd", [b"", b"\x18\x05", b"\x22\x01x"])
+def test_a_large_push_is_the_same_lines_in_pieces(odd):
+    lines = [b"%05d %s" % (number, b"x" * 500) for number in range(3000)]
+    entries = b"".join(encode_entry(NOW + number, line) for number, line in enumerate(lines))
+    request = (
+        encode_stream('{a="b"}', entries + odd) + encode_stream('{c="d"}', encode_entry(NOW, b"one")) + b"\x12\x01f"
+    )
+
+    *pieces, last = lokiproto.streams_of_large(request)
+
+    assert [line.encode() for piece in pieces for _, line, _ in lines_of(piece)] == lines
+    assert sum(piece.count for piece in pieces) == len(lines)
+    assert {piece.labels for piece in pieces} == {'{a="b"}'}
+    assert (last.labels, lines_of(last)) == ('{c="d"}', [(NOW, "one", {})])
+
+
+@pytest.mark.parametrize("cut", [1, 10, 500])
+def test_a_large_push_that_is_torn_is_refused(cut):
+    request = encode_stream('{a="b"}', encode_entry(NOW, b"x" * 1000))[:-cut]
+
+    with pytest.raises(BadPush, match="protobuf"):
+        list(lokiproto.streams_of_large(request))
+
+
+def test_a_long_stream_of_json_comes_in_pieces_and_in_order():
+    values = [[str(NOW + number), f"{number:05d} {'x' * 500}"] for number in range(3000)]
+    body = json.dumps({"streams": [{"stream": {"a": "b"}, "values": values}]}).encode()
+
+    pieces = of_json(body)
+
+    assert len(pieces) == 3
+    assert [[str(at), line] for piece in pieces for at, line, _ in lines_of(piece)] == values
+    assert [piece.first_at for piece in pieces] == sorted(piece.first_at for piece in pieces)

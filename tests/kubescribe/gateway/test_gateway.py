@@ -264,7 +264,7 @@ def free_port():
 
 
 async def test_kill_9_loses_no_acknowledged_line_and_doubles_none(tmp_path):
-    rng, port, count = random.Random(3), free_port(), 150
+    rng, port, count = random.Random(3), free_port(), 100
     url = f"http://127.0.0.1:{port}/loki/api/v1/push"
 
     async def start(loki):
@@ -293,7 +293,7 @@ async def test_kill_9_loses_no_acknowledged_line_and_doubles_none(tmp_path):
         try:
             async with asyncio.timeout(60), asyncio.TaskGroup() as group:
                 shippers = [group.create_task(ship(session, shipper)) for shipper in range(2)]
-                for kills in range(1, 4):
+                for kills in range(1, 3):
                     await until(lambda kills=kills: len(loki.requests) > kills * 12 or all(s.done() for s in shippers))
                     process.send_signal(signal.SIGKILL)
                     await process.wait()

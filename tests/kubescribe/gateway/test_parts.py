@@ -8,7 +8,7 @@ import pytest
 from kubescribe.gateway.errors import TooLarge
 from kubescribe.gateway.intake import Intake, Received
 from kubescribe.gateway.naming import Naming
-from kubescribe.gateway.parts import MAX_STREAMS, check_loki_json, check_otlp_json, check_push
+from kubescribe.gateway.parts import MAX_STREAMS, check_loki_json, check_messages, check_otlp_json, messages_in
 from kubescribe.loki.encoding import compress, encode_entry, encode_metadata, encode_stream
 from tests.kubescribe.gateway.house import NOW, Book, snappy, stream
 
@@ -61,4 +61,4 @@ def test_what_a_shipper_sends_after_an_hour_of_silence_is_no_bomb():
     entry = encode_entry(
         NOW, b"Traceback:\n  at cart.pay(cart.py)\n" * 15, encode_metadata({"pod": "web", "node": "n1"})
     )
-    check_push(encode_stream('{a="b"}', entry * (29 * MIB // len(entry))))
+    check_messages(messages_in(encode_stream('{a="b"}', entry * (29 * MIB // len(entry)))))

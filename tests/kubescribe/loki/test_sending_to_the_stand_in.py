@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -172,3 +173,57 @@ async def test_a_stop_and_a_new_sender_lose_nothing_and_double_nothing():
                 done |= {n for n, outcome in waiting.items() if outcome.done()}
 
         assert sorted(int(entry.line) for entry in loki.entries('{app=~".+"}')) == list(range(60))
+
+
+async def test_nothing_is_lost_or_doubled_when_everything_happens_at_once():
+    """Old lines between new ones, low limits, faults of every kind, senders that are stopped and follow each other."""
+    draw = random.Random(11)
+    now = time.time_ns()
+    limits = Limits(
+        ingestion_rate_bytes=2_000_000,
+        ingestion_burst_bytes=300_000,
+        stream_rate_bytes=1_000_000,
+        stream_burst_bytes=100_000,
+    )
+    pushes = [
+        push_of(
+            f"app{draw.randrange(8)}",
+            *(f"{n}.{k} {'x' * draw.randrange(1500)}" for k in range(draw.randrange(1, 5))),
+            at=(now if draw.random() > 0.1 else now - 3 * HOUR) + n * 100,
+        )
+        for n in range(150)
+    ]
+    done = set()
+    async with running_loki(limits) as loki:
+
+        def misbehave():
+            match draw.randrange(40):
+                case 0:
+                    loki.faults.answer(500, 2)
+                case 1 | 2 | 3:
+                    loki.faults.cut(draw.choice([Cut.BEFORE, Cut.HALFWAY, Cut.AFTER]), 2)
+
+        for share in (30, 90, 150):
+            async with sending(loki.url, replace(QUICK, waiting_bytes=60_000), clock=SystemClock()) as sender:
+                waiting = {}
+                rest = [(n, push) for n, push in enumerate(pushes) if n not in done]
+                submitting = asyncio.create_task(_submit(sender, rest, waiting, misbehave))
+                await until(partial(_has, waiting, share - len(done)), 20)
+                submitting.cancel()
+                await asyncio.wait([submitting])
+                done |= {n for n, outcome in waiting.items() if outcome.done()}
+                assert not [it for it in waiting.values() if it.done() and it.result().rejected]
+
+        names = [entry.line.split()[0] for entry in loki.entries('{app=~".+"}')]
+        assert sorted(names) == sorted(f"{n}.{k}" for n, push in enumerate(pushes) for k in range(push.count))
+        assert loki.entries('{late="1"}')
+
+
+async def _submit(sender, pushes, waiting, misbehave):
+    for n, push in pushes:
+        misbehave()
+        waiting[n] = await sender.submit(push)
+
+
+def _has(waiting, count):
+    return sum(outcome.done() for outcome in waiting.values()) >= count
