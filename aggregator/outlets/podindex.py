@@ -7,6 +7,7 @@ Kept small: what is known of a pod is packed, 1 KB each with all its keys, and u
 
 import asyncio
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from sys import intern
@@ -29,6 +30,11 @@ MAX_MISSED = 4096
 MISSED_SECONDS = 60.0
 ASK_SECONDS = 2.0
 """A push waits for the journal no longer than this; then its lines go on as they came."""
+
+ASKING_SHARE = 0.2
+ASKING_SECONDS = 5.0
+"""Pushes are understood one after the other, and whoever makes up names of pods could keep all of them waiting: so much
+of the time goes to the journal at most, after a burst of so many seconds; then unknown pods stay unknown."""
 
 NAMING_LABELS = frozenset(
     {
@@ -106,6 +112,8 @@ class PodIndex:
         self._unpacked: OrderedDict[str, PodFacts] = OrderedDict()
         self._forgotten: set[str] = set()
         self._missed: OrderedDict[Clue, float] = OrderedDict()
+        self._may_ask_seconds = ASKING_SECONDS
+        self._counted_at = time.monotonic()
 
     def __len__(self) -> int:
         """Return how many pods are known."""
@@ -174,15 +182,25 @@ class PodIndex:
     def _is_worth_asking(self, clue: Clue) -> bool:
         asked_at = self._missed.get(clue)
         now = self._now_ns() / 1e9
-        return bool(clue.uid or clue.pod) and (asked_at is None or now - asked_at > MISSED_SECONDS)
+        is_new = bool(clue.uid or clue.pod) and (asked_at is None or now - asked_at > MISSED_SECONDS)
+        return is_new and self._may_ask()
+
+    def _may_ask(self) -> bool:
+        now = time.monotonic()
+        earned = (now - self._counted_at) * ASKING_SHARE
+        self._may_ask_seconds, self._counted_at = min(ASKING_SECONDS, self._may_ask_seconds + earned), now
+        return self._may_ask_seconds > 0
 
     def _ask(self, clue: Clue) -> str | None:
+        began = time.monotonic()
         asking = asyncio.run_coroutine_threadsafe(self._of_journal(clue), self._loop)
         try:
             body = asking.result(ASK_SECONDS)
         except (TimeoutError, StoreError):
             asking.cancel()
             body = None
+        finally:
+            self._may_ask_seconds -= time.monotonic() - began
         if body is not None and (uid := self._take("", "", body)):
             self._dead.setdefault(uid, self._now_ns())
             return uid

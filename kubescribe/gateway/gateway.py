@@ -18,7 +18,8 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.client_exceptions import ClientPayloadError
 
-from kubescribe.gateway.admission import Admission
+from kubescribe.gateway.admission import WAITING_BYTES, Admission
+from kubescribe.gateway.bodies import JSON, media_type
 from kubescribe.gateway.config import GatewayConfig
 from kubescribe.gateway.errors import BadPush, Busy, GatewayError, TooLarge
 from kubescribe.gateway.finding import PodFinder
@@ -40,6 +41,9 @@ _TENANT = re.compile(r"[0-9A-Za-z!\-_.*'()]{1,150}")
 
 BODY_SECONDS = 30.0
 """A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
+
+_PACKED = 8
+"""How many times as large as its packed form a body of logs is counted; what is then too large is let in alone."""
 
 _LOG_SECONDS = 10.0
 _log = structlog.get_logger()
@@ -130,7 +134,7 @@ class Gateway:
             raise TooLarge(f"the body has {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
         # What cannot be kept is not read, and its sender knows earlier.
         self.spool.store.admit(0)
-        async with self._admission.let_in(length if length is not None else max_bytes // 4):
+        async with self._admission.let_in(_room_for(request, length, max_bytes)):
             await self.take(
                 Received(
                     api=api,
@@ -196,6 +200,14 @@ async def open_gateway(
         )
         with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as decoding:
             yield Gateway(spool, forwarder, intake, decoding)
+
+
+def _room_for(request: web.Request, length: int | None, max_bytes: int) -> int:
+    """Return what a body takes in memory, as far as can be told before it is there."""
+    if length is None:
+        return max_bytes // 4
+    is_packed = hdrs.CONTENT_ENCODING in request.headers or media_type(request.content_type) != JSON
+    return min(length * _PACKED, WAITING_BYTES) if is_packed else length
 
 
 def _tenant(request: web.Request) -> str:

@@ -152,6 +152,28 @@ async def test_after_a_start_the_living_are_there_and_the_dead_are_asked_of_the_
         assert Clue(uid="u9") in index._missed
 
 
+class SlowJournal:
+    """Knows no pod, and takes its time to say so."""
+
+    def __init__(self):
+        self.asked = 0
+
+    async def object(self, _uid):
+        self.asked += 1
+        await asyncio.sleep(0.1)
+
+
+async def test_whoever_makes_up_pods_does_not_keep_the_others_waiting_for_the_journal(clock, monkeypatch):
+    monkeypatch.setattr(podindex, "ASKING_SECONDS", 0.3)
+    journal = SlowJournal()
+    index = PodIndex(journal, now_ns=lambda: clock[0])
+
+    for number in range(1000):
+        assert await found(index, uid=f"made-up-{number}") is None
+
+    assert 3 <= journal.asked < 20
+
+
 def test_no_label_that_names_a_workload_is_left_out():
     source = "".join((ROOT / "kubescribe/labels" / name).read_text() for name in ("workloads.py", "enriching.py"))
     asked = set(re.findall(r'"((?:app\.kubernetes\.io/|[a-z-]*hash|k8s-app|app")[a-z-]*)', source))

@@ -93,6 +93,16 @@ async def test_a_body_that_does_not_come_gives_its_room_back_and_may_come_again(
         assert (await to.post(snappy(stream(TEXT, b"one"))))[0] == 204
 
 
+async def test_a_packed_body_is_let_in_with_the_room_that_it_takes_unpacked(tmp_path):
+    async with pushing(tmp_path) as to:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(to.url.rpartition(":")[2]))
+        writer.write(b"POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        await until(lambda: to.gateway._admission.inside == 8_000_000)
+        writer.close()
+
+        await until(lambda: to.gateway._admission.inside == 0)
+
+
 async def test_a_push_without_a_line_is_nothing(tmp_path):
     async with pushing(tmp_path) as to:
         assert await to.post(b'{"streams": []}', {"Content-Type": "application/json"}) == (204, "")
@@ -134,6 +144,16 @@ async def test_the_same_body_again_goes_on_once_also_after_a_start(tmp_path):
             await session.post(url + "/loki/api/v1/push", data=body, headers={"X-Scope-OrgID": "b"})
             await until(lambda: gateway.numbers.accepted == 1)
     assert [len(request.lines) for request in loki.requests] == [1, 1]
+
+
+async def test_the_same_words_without_a_time_are_others_when_they_come_again(tmp_path):
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "backed up"}}]}]}]})
+    async with pushing(tmp_path) as to:
+        for _ in range(2):
+            assert (await to.post(body.encode(), {"Content-Type": "application/json"}, "/otlp/v1/logs"))[0] == 204
+
+        await until(lambda: to.gateway.numbers.accepted == 2)
+        assert to.gateway.numbers.repeats == 0
 
 
 async def test_what_loki_did_not_acknowledge_is_sent_again_as_the_same_bytes_whatever_the_pods_became(tmp_path):
