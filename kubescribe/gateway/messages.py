@@ -35,6 +35,7 @@ _PUSH: Mapping[str, Fields] = {
     "Stream": {"labels": (1, "string"), "entries": (2, "*Entry"), "hash": (3, "uint64")},
     "Push": {"streams": (1, "*Stream"), "format": (2, "string")},
 }
+_ENTRIES: Mapping[str, Fields] = {"Entries": {"entries": (2, "*bytes")}}
 _LOGS: Mapping[str, Fields] = {
     "Array": {"values": (1, "*Value")},
     "Map": {"values": (1, "*Attribute")},
@@ -103,5 +104,7 @@ Push: Any = _strict["Push"]
 Stream: Any = _strict["Stream"]
 LoosePush: Any = _loose["Push"]
 """The same bytes, with texts that need not be UTF-8."""
+Entries: Any = _classes("entries", _ENTRIES)["Entries"]
+"""The entries of a stream, each as its bytes."""
 Logs: Any = _classes("logs", _LOGS)["Logs"]
 LooseLogs: Any = _classes("looselogs", _LOGS, texts="bytes")["Logs"]

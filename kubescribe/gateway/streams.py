@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubescribe.gateway.messages import Stream
+from kubescribe.gateway.messages import Entries, Stream
 from kubescribe.gateway.parts import check_streams
 from kubescribe.labels.clues import Clue
 from kubescribe.loki.encoding import encode_metadata, varint
 
 _STREAM, _LABELS, _ENTRY = 0x0A, 0x0A, 0x12
 _SAMPLED = 8
-_PREFIXES = [b"\x12" + varint(length) for length in range(1 << 14)]
 _SECOND = 1_000_000_000
 MAX_TIME = 2**63 - 1
 PIECE_BYTES = 512 * 1024
@@ -97,21 +96,18 @@ def clamped(at_ns: int) -> int:
 
 
 def append_metadata(entries: bytes, metadata: bytes) -> bytes:
-    """Return *entries* with *metadata* (from encode_metadata) at the end of each, the same for the same each time."""
-    try:
-        return _spliced(entries, metadata) if metadata else _checked(entries)
-    except (ValueError, IndexError):
-        # Fields that are no entries lie among them; a parser has read them as a stream before.
-        return append_metadata(canonical(entries), metadata)
+    """
+    Return *entries* with *metadata* (from encode_metadata) at the end of each, the same for the same each time.
 
-
-def canonical(entries: bytes) -> bytes:
-    """Return only the entries of the fields of a stream, in order."""
-    stream = Stream.FromString(entries)
-    stream.ClearField("labels")
-    stream.ClearField("hash")
-    stream.DiscardUnknownFields()
-    written: bytes = stream.SerializeToString()
+    What else lies among them is left out. Every line of every push goes through it, so the parser cuts: a loop of
+    Python takes six times as long where nothing is appended, and a tenth more where something is.
+    """
+    cut = Entries.FromString(entries)
+    if metadata:
+        cut = Entries(entries=[entry + metadata for entry in cut.entries])
+    else:
+        cut.DiscardUnknownFields()
+    written: bytes = cut.SerializeToString()
     return written
 
 
@@ -165,37 +161,6 @@ def ends_of(entries: bytes) -> Iterator[int]:
         length, body = read_length(entries, at + 1)
         at = body + length
         yield at
-
-
-def _checked(entries: bytes) -> bytes:
-    for _ in ends_of(entries):
-        pass
-    return entries
-
-
-def _spliced(entries: bytes, metadata: bytes) -> bytes:
-    """Append *metadata*; the loop that every line of every push goes through."""
-    at, size, more = 0, len(entries), len(metadata)
-    prefixes, short = _PREFIXES, len(_PREFIXES) - more
-    parts: list[bytes] = []
-    add = parts.append
-    while at < size:
-        if entries[at] != _ENTRY:
-            raise ValueError
-        length = entries[at + 1]
-        body = at + 2
-        if length > 0x7F:
-            second = entries[body]
-            if second < 0x80:
-                length += (second << 7) - 0x80
-                body += 1
-            else:
-                length, body = read_length(entries, at + 1)
-        at = body + length
-        add(prefixes[length + more] if length < short else b"\x12" + varint(length + more))
-        add(entries[body:at])
-        add(metadata)
-    return b"".join(parts)
 
 
 def read_length(data: bytes | memoryview, at: int) -> tuple[int, int]:
