@@ -36,12 +36,17 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGatewaySettings:
-    """`folder` is the spool's; `node` is "" for an agent that sees several."""
+    """
+    `folder` is the spool's, `tenant` whose lines are those of shippers that name none.
+
+    `node` is "" for an agent that sees several.
+    """
 
     gateway: GatewayConfig
     listen: HostPort
     token_file: Path | None
     folder: Path
+    tenant: str
     cluster: str
     node: str
     pod_labels: tuple[str, ...]
@@ -83,6 +88,7 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
         settings.folder,
         sender,
         finder,
+        tenant=settings.tenant,
         pod_labels=settings.pod_labels,
         free_floor=settings.free_floor,
     ) as gateway:

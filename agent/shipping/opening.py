@@ -76,6 +76,7 @@ async def open_line_parts(
                 listen=config.gateway.listen,
                 token_file=config.gateway.token_file,
                 folder=config.data / "gateway",
+                tenant=config.loki.tenant,
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
