@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 
 from agent.pods.book import PodBook
 from kubescribe.gateway.config import GatewayConfig
+from kubescribe.gateway.finding import is_of_bearer
 from kubescribe.gateway.gateway import Gateway, Handler, open_gateway
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.labels.clues import Clue
@@ -61,7 +62,7 @@ class BookFinder:
         self._cluster = cluster
         self._node = node
 
-    def find(self, clue: Clue) -> PodFacts | None:
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:
         """Return the pod that *clue* leads to; one of which only the name is known is as good as not known."""
         book, pod = self._book, None
         if clue.uid:
@@ -69,7 +70,8 @@ class BookFinder:
         elif clue.container_id:
             pod = book.of_container(clue.container_id)
         if pod is None and not clue.uid and clue.pod:
-            pod = book.of_name(clue.namespace, clue.pod)
+            named = book.of_name(clue.namespace, clue.pod)
+            pod = named if named is not None and is_of_bearer(named, clue, at) else None
         return None if pod is None or pod.is_guessed else pod
 
     def node_of(self, pod: PodFacts | None) -> NodeFacts:

@@ -57,7 +57,7 @@ class Book:
         self.pods = [WEB, *pods]
         self.ids = {ID: WEB}
 
-    def find(self, clue):
+    def find(self, clue, at=0):  # noqa: ARG002
         if clue.uid:
             return next((pod for pod in self.pods if clue.uid in (pod.uid, pod.file_uid)), None)
         if clue.container_id in self.ids:
