@@ -82,6 +82,7 @@ async def open_line_parts(
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
+                hold_seconds=config.logs.hold_seconds,
                 free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))

@@ -1,14 +1,20 @@
 """A node's gateway finds the pods that the agent has seen, by whatever a shipper tells of them."""
 
 import json
+import socket
+from contextlib import AsyncExitStack
 
+import aiohttp
 import pytest
 
 from agent.pods.book import PodBook
-from agent.shipping.gateway import BookFinder
+from agent.shipping.gateway import BookFinder, NodeGatewaySettings, open_node_gateway
+from kubescribe.gateway.config import GatewayConfig
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
+from kubescribe.runtime.values import HostPort
 from kubescribe.wire.records import Change
+from tests.kubescribe.loki.house import fake_loki, sending
 
 ID = "0123456789abcdef" * 4
 SECOND = 10**9
@@ -106,6 +112,62 @@ def test_a_static_pods_containers_may_be_older_than_it_is():
 
     assert finder.find(Clue(container_id="1" * 64, namespace="shop", pod="etcd-n1"), CREATED_AT + 60 * SECOND) is None
     assert finder.find(Clue(namespace="shop", pod="etcd-n1"), CREATED_AT - 60 * SECOND) is not None
+
+
+@pytest.fixture
+async def knock(tmp_path):
+    """Return what opens a gateway on a book and pushes to it: the status, and when to come again."""
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        loki = await stack.enter_async_context(fake_loki())
+        sender = await stack.enter_async_context(sending(loki.url))
+
+        async def opened(book, hold_seconds):
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            settings = NodeGatewaySettings(
+                gateway=GatewayConfig(),
+                listen=HostPort("127.0.0.1", port),
+                token_file=None,
+                folder=tmp_path / str(port),
+                tenant="",
+                cluster="prod",
+                node="n1",
+                pod_labels=(),
+                hold_seconds=hold_seconds,
+                free_floor=0.0,
+            )
+            await stack.enter_async_context(open_node_gateway(settings, book, sender))
+
+            async def push():
+                body = {"streams": [{"stream": {"pod": "web"}, "values": [[str(CREATED_AT), "x"]]}]}
+                async with session.post(f"http://127.0.0.1:{port}/loki/api/v1/push", json=body) as answer:
+                    return answer.status, answer.headers.get("Retry-After")
+
+            return push
+
+        yield opened
+
+
+async def test_nothing_is_taken_before_the_pods_are_known(knock):
+    book = PodBook(now_ns=lambda: 1)
+    push = await knock(book, hold_seconds=3600.0)
+    book.pass_mark("pods", is_listing=True)
+    book.observe(pod("web", "u1"))
+    assert await push() == (503, "1")
+
+    book.pass_mark("pods", is_listing=False)
+
+    assert (await push())[0] == 204
+
+
+async def test_a_restart_and_an_api_server_that_is_away_keep_no_shipper_waiting_for_long(knock):
+    known, unknown = PodBook(now_ns=lambda: 1), PodBook(now_ns=lambda: 1)
+    known.restore({}, None, ["pods"])
+
+    assert (await (await knock(known, hold_seconds=3600.0))())[0] == 204
+    assert (await (await knock(unknown, hold_seconds=0.0))())[0] == 204
 
 
 def test_a_pod_is_where_it_runs_and_everything_else_here(finder):
