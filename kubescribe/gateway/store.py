@@ -4,6 +4,7 @@ The spool's files: append durably, read in order, forget what Loki has. Synchron
     lock      held with flock for the life of the process
     N.seg     frames N and following
     cursor    up to which frame Loki has everything
+    final     which frames beyond the cursor Loki has as well
     repeats   digests of bodies whose segments are gone
 
 Nothing is displaced: when there is no room, what comes is refused, and its sender keeps it.
@@ -21,6 +22,7 @@ import structlog
 
 from kubescribe.gateway.cursor import Cursor
 from kubescribe.gateway.errors import Busy, DiskFailed, TooLarge
+from kubescribe.gateway.finals import Finals, read_finals
 from kubescribe.gateway.frames import Frame, Head, encode_payload
 from kubescribe.gateway.repeats import Repeats, read_repeats
 from kubescribe.gateway.segments import Segment, scan, write_all
@@ -88,6 +90,7 @@ class Store:
     segments: list[Segment] = field(default_factory=list)
     repeats: Repeats = field(default_factory=Repeats)
     losses: Losses = field(default_factory=Losses)
+    finals: Finals = field(default_factory=Finals)
     _active: int = -1
 
     @property
@@ -97,8 +100,8 @@ class Store:
 
     @property
     def last_n(self) -> int:
-        """The number of the last frame."""
-        return max(self.cursor.n, self.segments[-1].last_n if self.segments else 0)
+        """The number of the last frame; what was final is never the number of another."""
+        return max(self.cursor.n, self.finals.through, self.segments[-1].last_n if self.segments else 0)
 
     @property
     def oldest_at(self) -> int | None:
@@ -166,6 +169,26 @@ class Store:
         # The newest segment is written on until it is full: a few pushes are not worth a file each.
         if gone and gone[-1] is self.segments[-1] and gone[-1].size < self.limits.segment_bytes // 8:
             gone.pop()
+        self._delete(gone)
+
+    def release(self, finals: Finals) -> None:
+        """Delete the segments, but the newest, of which everything is final. Raises OSError."""
+        gone = [
+            segment
+            for segment in self.segments[:-1]
+            if segment.last_n <= finals.through and not finals.open_between(segment.numbers[0], segment.last_n)
+        ]
+        if gone:
+            # First: what is missing without a word is a loss.
+            self.keep_finals(finals)
+            self._delete(gone)
+
+    def keep_finals(self, finals: Finals) -> None:
+        """Note durably what is final beyond the cursor. Raises OSError."""
+        finals.write(self.folder / "final")
+        self.finals = finals
+
+    def _delete(self, gone: Sequence[Segment]) -> None:
         if gone:
             self._write_repeats()
         for segment in gone:
@@ -186,6 +209,7 @@ class Store:
         """Read what is there. Raises OSError."""
         digests = read_repeats(self.folder / "repeats")
         paths = sorted(self.folder.glob("*.seg"))
+        self.finals = read_finals(self.folder / "final")
         expected = self.cursor.n
         for path, following in zip(paths, [*paths[1:], None], strict=False):
             scanned = scan(path, before=None if following is None else _first_n(following))
@@ -193,7 +217,8 @@ class Store:
             digests += scanned.digests
             self.losses.bytes += scanned.odd_bytes
             for n in segment.numbers:
-                self.losses.frames += max(n - expected - 1, 0)
+                if n > expected + 1:
+                    self.losses.frames += self.finals.open_between(expected + 1, n - 1)
                 expected = max(expected, n)
             if segment.last_n <= self.cursor.n:
                 path.unlink()
