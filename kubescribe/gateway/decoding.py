@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 3.0
 """With the five of admission below every shipper's timeout."""
 
 WORTH_SECONDS_PER_BYTE = 3e-6
-"""Of the body as it came: gzipped JSON takes 0.2 of ordinary lines and 1.7 of short ones, a bomb of 64 KB 7 and more."""
+"""Of the body as it came: gzipped JSON takes 0.2 of ordinary lines, 1.7 of short ones, a bomb of 64 KB 7 and more."""
 
 WORTH_SECONDS = 0.005
 """Of any push, however small."""
