@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from kubescribe.gateway.compacting import WORTH_SHARE, compact, open_bytes
 from kubescribe.gateway.cursor import Cursor
 from kubescribe.gateway.errors import Busy, DiskFailed, TooLarge
 from kubescribe.gateway.finals import Finals, read_finals
@@ -182,6 +183,26 @@ class Store:
             # First: what is missing without a word is a loss.
             self.keep_finals(finals)
             self._delete(gone)
+        elif self.size > self.limits.max_bytes // 2:
+            self._compact(finals)
+
+    def _compact(self, finals: Finals) -> None:
+        """
+        Write the segment anew that has the least in it that is open; one at a time, the disk is others' as well.
+
+        Not the first: where nothing is held up, it is the one that goes next.
+        """
+        worth = [
+            (left, index)
+            for index, segment in enumerate(self.segments[1:-1], 1)
+            if (left := open_bytes(segment, finals)) <= segment.size * WORTH_SHARE
+        ]
+        if worth:
+            self.keep_finals(finals)
+            self._write_repeats()
+            index = min(worth)[1]
+            self.segments[index] = compact(self.segments[index], finals)
+            sync_folder(self.folder)
 
     def keep_finals(self, finals: Finals) -> None:
         """Note durably what is final beyond the cursor. Raises OSError."""
@@ -207,6 +228,9 @@ class Store:
 
     def load(self) -> None:
         """Read what is there. Raises OSError."""
+        for begun in self.folder.glob("*.new"):
+            if begun.is_file():
+                begun.unlink()
         digests = read_repeats(self.folder / "repeats")
         paths = sorted(self.folder.glob("*.seg"))
         self.finals = read_finals(self.folder / "final")
