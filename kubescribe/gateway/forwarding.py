@@ -9,7 +9,7 @@ as the same bytes. What Loki refuses for good is final as well: it is counted, a
 import asyncio
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -170,21 +170,23 @@ class Forwarder:
             return []
 
     def _submit_all(self, ways: Iterable[Way]) -> None:
-        for way in ways:
-            if not way.is_submitting:
-                way.is_submitting = True
-                task = asyncio.create_task(self._submit(way))
-                self._submitting.add(task)
-                task.add_done_callback(self._submitted)
+        """Hand over what is in the outboxes of *ways*, which are one tenant's, when the sender has room for it."""
+        idle = [way for way in ways if not way.is_submitting]
+        for way in idle:
+            way.is_submitting = True
+        if idle:
+            task = asyncio.create_task(self._submit(idle))
+            self._submitting.add(task)
+            task.add_done_callback(self._submitted)
 
-    async def _submit(self, way: Way) -> None:
-        """Hand over what is in the outbox; a way that finds no room at the sender waits by itself."""
-        while way.outbox:
-            push, flight = way.outbox.popleft()
-            outcome = await self._sender.submit(push)
-            outcome.add_done_callback(partial(self._done, way, flight))
-        way.is_submitting = False
-        self._ways.forget_way(way)
+    async def _submit(self, ways: Sequence[Way]) -> None:
+        for way in ways:
+            while way.outbox:
+                push, flight = way.outbox.popleft()
+                outcome = await self._sender.submit(push)
+                outcome.add_done_callback(partial(self._done, way, flight))
+            way.is_submitting = False
+            self._ways.forget_way(way)
 
     def _submitted(self, task: "asyncio.Task[None]") -> None:
         self._submitting.discard(task)

@@ -23,7 +23,7 @@ from kubescribe.loki.pushes import Push
 _FIXED = struct.Struct(">QI")
 MIN_PAYLOAD_BYTES = _FIXED.size
 MAX_PAYLOAD_BYTES = 2**31
-MAX_PUSH_BYTES = 128 * 1024
+MAX_PUSH_BYTES = 256 * 1024
 """The least that a stream which Loki holds up keeps in memory; a request has room for several."""
 
 _ENTRY_OVERHEAD = 12
