@@ -17,7 +17,7 @@ WORTH_SHARE = 0.5
 
 def open_bytes(segment: Segment, finals: Finals) -> int:
     """Return how many bytes of *segment* are frames that are not final."""
-    return sum(end - start for n, start, end in _frames(segment) if not finals.has(n))
+    return sum(end - start for n, start, end in segment.extents if not finals.has(n))
 
 
 def compact(segment: Segment, finals: Finals) -> Segment:
@@ -37,17 +37,12 @@ def compact(segment: Segment, finals: Finals) -> Segment:
 def _written(segment: Segment, finals: Finals, path: Path) -> Segment:
     new = Segment(segment.path)
     with segment.path.open("rb") as old, path.open("wb") as file:
-        for index, (n, start, end) in enumerate(_frames(segment)):
+        for index, (n, start, end) in enumerate(segment.extents):
             if finals.has(n):
                 continue
             old.seek(start)
-            new.note(n, segment.times[index], new.size)
+            new.note(n, segment.times[index], new.size, segment.tenants[index])
             new.size += file.write(old.read(end - start))
         file.flush()
         os.fsync(file.fileno())
     return new
-
-
-def _frames(segment: Segment) -> list[tuple[int, int, int]]:
-    ends = [*segment.starts[1:], segment.size]
-    return list(zip(segment.numbers, segment.starts, ends, strict=True))

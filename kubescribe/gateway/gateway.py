@@ -133,7 +133,7 @@ class Gateway:
         if length is not None and length > max_bytes:
             raise TooLarge(f"the body has {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
         # What cannot be kept is not read, and its sender knows earlier.
-        self.spool.store.admit(0)
+        self.spool.store.admit(0, tenant)
         async with self._admission.let_in(_room_for(request, length, max_bytes)):
             await self.take(
                 Received(

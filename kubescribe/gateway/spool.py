@@ -39,7 +39,7 @@ class Spool:
     async def put(self, body: Body) -> None:
         """Keep *body* durably. Raises Busy, DiskFailed or TooLarge, and then nothing of it is kept."""
         waiting = sum(each.size for each, _ in self._waiting)
-        self.store.admit(waiting + body.size)
+        self.store.admit(waiting + body.size, body.frames[0].head.tenant)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, done))
         async with self._turn:

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +28,15 @@ from kubescribe.gateway.finals import Finals, read_finals
 from kubescribe.gateway.frames import Frame, Head, encode_payload
 from kubescribe.gateway.repeats import Repeats, read_repeats
 from kubescribe.gateway.segments import Segment, scan, write_all
+from kubescribe.gateway.ways import tenant_key
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of
 
 MIB = 2**20
+TENANT_TIMES = 7
+"""A tenant may have so many times what is free: seven eighths alone, and less when others' is waiting as well."""
+
 FREE_FLOOR = 0.15
 """The kubelet evicts pods at 15 % of free image disk, and a gateway must not be the cause."""
 _log = structlog.get_logger()
@@ -91,6 +96,8 @@ class Store:
     segments: list[Segment] = field(default_factory=list)
     repeats: Repeats = field(default_factory=Repeats)
     losses: Losses = field(default_factory=Losses)
+    held: Counter[int] = field(default_factory=Counter)
+    """Bytes of the segments by tenant_key."""
     finals: Finals = field(default_factory=Finals)
     _active: int = -1
 
@@ -112,8 +119,8 @@ class Store:
                 return segment.times[bisect_right(segment.numbers, self.cursor.n)]
         return None
 
-    def admit(self, size: int) -> None:
-        """Raise what is to be answered when there is no room for *size* more bytes."""
+    def admit(self, size: int, tenant: str = "") -> None:
+        """Raise what is to be answered when there is no room for *size* more bytes of *tenant*."""
         if size > self.limits.max_bytes:
             raise TooLarge(f"the spool takes {self.limits.max_bytes} bytes, and this push {size} (gateway.spoolBytes)")
         if self.size + size > self.limits.max_bytes:
@@ -124,6 +131,9 @@ class Store:
             raise DiskFailed(f"the disk does not answer: {error.strerror}") from error
         if room.is_below(self.limits.free_floor):
             raise DiskFailed(f"less than {self.limits.free_floor:.0%} of the disk or its inodes are free")
+        held = self.held[tenant_key(tenant)]
+        if held and held + size > TENANT_TIMES * (self.limits.max_bytes - self.size - size):
+            raise Busy("the tenant's share of the spool is full, Loki has to take what is in it first")
 
     def append(self, bodies: Sequence[Body]) -> list[Frame]:
         """Write *bodies*, whole and durably, or none of them, and return their frames. Raises DiskFailed."""
@@ -132,20 +142,25 @@ class Store:
             segment = self._segment(sum(body.size for body in bodies), n + 1)
             start, noted = segment.size, []
             frames: list[Frame] = []
+            held: Counter[int] = Counter()
             parts: list[bytes] = []
             for new in (frame for body in bodies for frame in body.frames):
                 n += 1
                 data = framed(*encode_payload(n, new.head, new.request))
-                noted.append((n, new.head.at, start))
+                key = tenant_key(new.head.tenant)
+                noted.append((n, new.head.at, start, key))
+                size = sum(map(len, data))
+                held[key] += size
                 frames.append(Frame(n=n, head=new.head, request=new.request, regions=new.regions))
                 parts += data
-                start += sum(map(len, data))
+                start += size
             self._write(segment, parts)
         except OSError as error:
             raise DiskFailed(f"the disk does not take it: {error.strerror}") from error
         for each in noted:
             segment.note(*each)
         segment.size = start
+        self.held.update(held)
         for frame in frames:
             self.repeats.add(frame.head.digest, frame.head.at)
         return frames
@@ -201,7 +216,10 @@ class Store:
             self.keep_finals(finals)
             self._write_repeats()
             index = min(worth)[1]
-            self.segments[index] = compact(self.segments[index], finals)
+            old = self.segments[index]
+            new = self.segments[index] = compact(old, finals)
+            self.held.update(new.bytes_by_tenant())
+            self.held.subtract(old.bytes_by_tenant())
             sync_folder(self.folder)
 
     def keep_finals(self, finals: Finals) -> None:
@@ -217,6 +235,7 @@ class Store:
                 self._close_active()
             segment.path.unlink(missing_ok=True)
             self.segments.remove(segment)
+            self.held.subtract(segment.bytes_by_tenant())
 
     def close(self) -> None:
         """Close the files and let the folder go; idempotent."""
@@ -251,6 +270,7 @@ class Store:
                 _log.warning("gateway.tail_cut", segment=path.name, bytes=path.stat().st_size - segment.size)
                 os.truncate(path, segment.size)
             self.segments.append(segment)
+            self.held.update(segment.bytes_by_tenant())
         self.repeats = Repeats(digests)
         if self.losses.frames or self.losses.bytes:
             _log.error("gateway.spool_damaged", frames=self.losses.frames, bytes=self.losses.bytes)

@@ -127,6 +127,11 @@ class Tenant:
 Waiting = Tenant | Way
 
 
+def tenant_key(name: str) -> int:
+    """Return which of TENANTS *name* is."""
+    return zlib.crc32(name.encode()) % TENANTS
+
+
 class Ways:
     """All tenants of whom something is not final."""
 
@@ -141,7 +146,7 @@ class Ways:
 
     def tenant(self, name: str) -> Tenant:
         """Return the tenant of that name, made if there is none."""
-        key = zlib.crc32(name.encode()) % TENANTS
+        key = tenant_key(name)
         found = self._tenants.get(key)
         if found is None:
             found = self._tenants[key] = Tenant(key)
