@@ -197,6 +197,7 @@ class Ways:
             self.forget_way(waiting)
         else:
             waiting.notes.drop_first()
+            self.forget(waiting)
 
     def land(self, way: Way, flight: Flight, now: float) -> None:
         """Take that the fate of *flight* is final."""

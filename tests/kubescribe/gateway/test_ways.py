@@ -96,3 +96,12 @@ def test_a_tenant_whose_streams_wait_for_too_many_frames_waits_as_a_whole(monkey
 
     assert tenant.noted == 5
     assert ways.takes(ways.tenant("b"))
+
+
+def test_a_frame_that_cannot_be_read_any_more_leaves_nothing_behind():
+    ways = Ways()
+    ways.tenant("a").notes.add(1)
+
+    ways.skip(ways.next_waiting())
+
+    assert (ways.oldest(), ways._tenants) == (None, {})
