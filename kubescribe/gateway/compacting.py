@@ -11,7 +11,7 @@ from pathlib import Path
 from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.segments import Segment
 
-WORTH_SHARE = 0.5
+WORTH_SHARE = 0.75
 """Of a segment that is open: what has more is not worth the writing."""
 
 

@@ -210,7 +210,10 @@ class Forwarder:
 
     async def _settle(self) -> None:
         while True:
-            await self._settled.wait()
+            with suppress(TimeoutError):
+                # Also when nothing moves: what is refused for want of room moves nothing.
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._settled.wait()
             try:
                 await self._acknowledge()
                 await self._release()
@@ -230,7 +233,10 @@ class Forwarder:
         now = time.monotonic()
         if len(self._spool.store.segments) > 1 and now - self._released_at >= RELEASE_SECONDS:
             self._released_at = now
-            await self._spool.release(self._finals())
+            if await self._spool.release(self._finals()):
+                # A segment at a time: there may be another.
+                self._released_at = now - RELEASE_SECONDS
+                self._settled.set()
 
     def _finals(self) -> Finals:
         return Finals(self._routed, array("Q", self._ways.open()))

@@ -75,9 +75,9 @@ class Spool:
         """Note durably that Loki has everything up to *n*. Raises OSError."""
         await self._run(lambda: self.store.acknowledge(n))
 
-    async def release(self, finals: Finals) -> None:
-        """Give back the segments of which everything is final. Raises OSError."""
-        await self._run(lambda: self.store.release(finals))
+    async def release(self, finals: Finals) -> bool:
+        """Give back of what is final beyond the cursor; tell whether that was any. Raises OSError."""
+        return await self._run(lambda: self.store.release(finals))
 
     async def keep_finals(self, finals: Finals) -> None:
         """Note durably what is final beyond the cursor. Raises OSError."""

@@ -34,8 +34,8 @@ from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of
 
 MIB = 2**20
-TENANT_TIMES = 7
-"""A tenant may have so many times what is free: seven eighths alone, and less when others' is waiting as well."""
+TENANT_TIMES = 3
+"""A tenant may have so many times what is free: three quarters alone, and less when others' is waiting as well."""
 
 FREE_FLOOR = 0.15
 """The kubelet evicts pods at 15 % of free image disk, and a gateway must not be the cause."""
@@ -187,8 +187,8 @@ class Store:
             gone.pop()
         self._delete(gone)
 
-    def release(self, finals: Finals) -> None:
-        """Delete the segments, but the newest, of which everything is final. Raises OSError."""
+    def release(self, finals: Finals) -> bool:
+        """Give back of what is final, but in the newest segment; tell whether that was any. Raises OSError."""
         gone = [
             segment
             for segment in self.segments[:-1]
@@ -198,10 +198,10 @@ class Store:
             # First: what is missing without a word is a loss.
             self.keep_finals(finals)
             self._delete(gone)
-        elif self.size > self.limits.max_bytes // 2:
-            self._compact(finals)
+            return True
+        return self.size > self.limits.max_bytes // 2 and self._compact(finals)
 
-    def _compact(self, finals: Finals) -> None:
+    def _compact(self, finals: Finals) -> bool:
         """
         Write the segment anew that has the least in it that is open; one at a time, the disk is others' as well.
 
@@ -221,6 +221,7 @@ class Store:
             self.held.update(new.bytes_by_tenant())
             self.held.subtract(old.bytes_by_tenant())
             sync_folder(self.folder)
+        return bool(worth)
 
     def keep_finals(self, finals: Finals) -> None:
         """Note durably what is final beyond the cursor. Raises OSError."""

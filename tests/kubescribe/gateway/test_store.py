@@ -251,7 +251,7 @@ def test_the_same_body_of_another_tenant_or_path_is_another():
 
 def test_a_tenant_that_fills_the_spool_leaves_room_to_the_others_also_after_a_start(opened):
     store = opened()
-    for number in range(45):
+    for number in range(39):
         store.admit(20_000, "a")
         store.append([body(b"%02d" % number + os.urandom(20_000), tenant="a")])
 
