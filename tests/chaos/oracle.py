@@ -196,7 +196,8 @@ def _judge_state(finding: Finding, life: Life, kept: list[Row], until: int, era:
         default=None,
     )
     if head is None:
-        if alive:
+        # One that is known by a later version only was listed after *until*; what lies between is judged by the gaps.
+        if alive and not kept:
             finding.add(f"unknown: {life.resource} {life.name} {last}")
         return
     if head.gone == alive and (alive or last.epoch == era + 1):
