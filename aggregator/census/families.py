@@ -47,6 +47,13 @@ COUNTERS: Mapping[str, Family] = {
 }
 """They live in the journal and survive restarts and retention: edges are counted with the version that shows them."""
 
+GAP_CAUSES = (
+    *("agent_absent", "node_unreported", "malformed", "record_too_large", "unreadable_batch"),
+    *("watch_disconnected", "expired", "not_welcomed", "oversized", "relisted", "store_restored"),
+    *("listing_interrupted", "undecodable", "spool_full", "spool_damaged", "journal_lost"),
+)
+"""What agents and ingest tell; these series begin at 0."""
+
 MARKS = "marks"
 """Not a family: how far was counted of an object that a restored store set back; see ingest/edges.py."""
 

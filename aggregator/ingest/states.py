@@ -34,17 +34,13 @@ def follow_state(
         return
     if new is not None and new is not old:
         if not head.version.gone and not isinstance(old, type(new)):
-            _begin(draft, new)
+            begin_state(draft, new)
         _count(draft, head, before, old, new)
     draft.states[key] = None if head.version.gone else new
 
 
-def enrolled(draft: Draft, state: State) -> None:
-    """Begin the series of an object that was in the journal before it was opened."""
-    _begin(draft, state)
-
-
-def _begin(draft: Draft, state: State) -> None:
+def begin_state(draft: Draft, state: State) -> None:
+    """Let the series of what is counted of an object be there at 0."""
     if isinstance(state, PodState | ControllerState):
         begin_series(draft, state)
 
