@@ -5,7 +5,7 @@ Nothing is kept from scrape to scrape, so nothing can drift. A family with more 
 as `other`, where a sum makes sense, and how many these are.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -19,10 +19,8 @@ from kubescribe.runtime.exposition import Row, TableFamily
 
 _ENDED = ("Succeeded", "Failed")
 
-_AMOUNTS: Mapping[str, Callable[[Resource], float | None]] = {
-    "container_resource_requests": lambda it: it.request,
-    "container_resource_limits": lambda it: it.limit,
-}
+_REQUEST, _LIMIT = Resource._fields.index("request"), Resource._fields.index("limit")
+_AMOUNTS = {"container_resource_requests": _REQUEST, "container_resource_limits": _LIMIT}
 
 
 class Standing:
@@ -82,25 +80,25 @@ class Standing:
             rows = list(kept.items())
         return rows
 
-    def _resources(
-        self, name: str, pods: Iterable[PodState], amount: Callable[[Resource], float | None]
-    ) -> Iterator[Row]:
-        limit, told, beyond = self._limits(name), 0, 0
+    def _resources(self, name: str, pods: Iterable[PodState], amount: int) -> Iterator[Row]:
+        """Give the field *amount* of every resource. Written to be quick: it runs for a hundred thousand."""
+        room, beyond = self._limits(name), 0
         rest: dict[tuple[str, ...], float] = {}
         for pod in pods:
             if pod.phase in _ENDED:
                 continue
             namespace, pod_name, node = pod.namespace, pod.name, pod.node
             for it in pod.resources:
-                value = amount(it)
+                value: float | None = it[amount]  # type: ignore[assignment]
                 if value is None:
                     continue
-                if told < limit:
-                    told += 1
-                    yield (namespace, pod_name, it.container, node, it.resource, it.unit), value
+                container, resource, unit = it[0], it[1], it[2]
+                if room:
+                    room -= 1
+                    yield (namespace, pod_name, container, node, resource, unit), value
                 else:
                     beyond += 1
-                    other = (OTHER, OTHER, OTHER, OTHER, it.resource, it.unit)
+                    other = (OTHER, OTHER, OTHER, OTHER, resource, unit)
                     rest[other] = rest.get(other, 0.0) + value
         yield from rest.items()
         self._beyond[name] = beyond
