@@ -25,7 +25,7 @@ class Family(NamedTuple):
 COUNTERS: Mapping[str, Family] = {
     "changes_total": Family("Versions of objects that the journal took, by kind and verb.", ("kind", "verb")),
     "occurrences_total": Family(
-        "Kubernetes Events that happened, repetitions included. A new series is first told as 0, once.",
+        "Kubernetes Events that happened, repetitions included.",
         ("namespace", "reason", "type"),
         10_000,
     ),

@@ -32,20 +32,19 @@ class Standing:
         self._beyond: dict[str, int] = dict.fromkeys(GAUGES, 0)
 
     def families(self) -> Iterator[Metric]:
-        """Yield every family. Until the roll is complete there is only `roll_complete`: half a count is a wrong one."""
+        """Yield every family; without a sample until the roll is complete, since half a count is a wrong one."""
         yield GaugeMetricFamily(
             "kubescribe_roll_complete",
             "1 once the families of pods, workloads and nodes are told; 0 while they are read from the journal.",
             value=int(self._roll.is_complete),
         )
-        if not self._roll.is_complete:
-            return
-        pods = _named_once(self._roll.pods())
+        is_complete = self._roll.is_complete
+        pods = _named_once(self._roll.pods()) if is_complete else []
         yield self._table("pods", lambda: self._folded("pods", _phases(pods)))
         yield self._table("unschedulable_pods", lambda: self._folded("unschedulable_pods", _unschedulable(pods)))
-        replicas = _replicas(self._roll.controllers())
+        replicas = _replicas(self._roll.controllers() if is_complete else [])
         yield self._table("workload_replicas", lambda: self._folded("workload_replicas", replicas))
-        conditions = _conditions(self._roll.nodes())
+        conditions = _conditions(self._roll.nodes() if is_complete else [])
         yield self._table("node_condition", lambda: self._cut("node_condition", conditions))
         for name, amount in _AMOUNTS.items():
             yield self._table(name, partial(self._resources, name, pods, amount))

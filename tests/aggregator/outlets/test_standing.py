@@ -48,7 +48,10 @@ def test_nothing_is_told_of_the_cluster_before_the_roll_is_complete() -> None:
     roll = Roll()
     roll.take({ObjectKey("Pod", "u"): a_pod()})
 
-    assert told(roll) == {"roll_complete": {(): 0.0}}
+    families = told(roll)
+    assert families.pop("roll_complete") == {(): 0.0}
+    assert not any(families.pop("series_beyond_limit").values())
+    assert families == {name: {} for name in GAUGES}
 
 
 def test_pods_are_told_by_phase_with_every_phase_of_their_namespace() -> None:
