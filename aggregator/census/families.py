@@ -54,6 +54,9 @@ GAP_CAUSES = (
 )
 """What agents and ingest tell; these series begin at 0."""
 
+BLIND = "watch_blind_milliseconds"
+"""Not a family of its own: the closed part of `watch_blind_seconds_total`, by stream."""
+
 MARKS = "marks"
 """Not a family: how far was counted of an object that a restored store set back; see ingest/edges.py."""
 

@@ -78,7 +78,7 @@ class ClusterGauges(Collector):
         self._roll = roll
         self._accounts = accounts_of(COUNTERS)
         self._lag = LagHistogram()
-        self._blindness = Blindness(state.open_gaps.values())
+        self._blindness = Blindness(state.open_gaps.values(), state.counters)
         self._facts: Mapping[str, int] = {}
         self._last_seq = state.last_seq
         for (family, labels), value in state.counters.items():
@@ -95,6 +95,7 @@ class ClusterGauges(Collector):
                 self._lag.observe((item.committed_at - item.facets.observed_at) / NANOSECONDS)
             elif item.topic == "gaps":
                 self._blindness.take(item.json)
+        self._blindness.count(counters)
         if published:
             self._last_seq = published[-1].seq
 
@@ -113,7 +114,7 @@ class ClusterGauges(Collector):
         yield from self._agents()
         blind = CounterMetricFamily(
             "kubescribe_watch_blind_seconds",
-            "Time in which a stream could not be watched, open gaps included, since this process began.",
+            "Time in which a stream could not be watched, open gaps included.",
             labels=("stream",),
         )
         for stream, seconds in self._blindness.seconds(now).items():

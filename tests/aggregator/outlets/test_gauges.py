@@ -112,10 +112,16 @@ def test_a_stream_is_blind_while_its_gap_is_open_and_the_time_never_falls():
         "outcome": "lost",
     }
     published = Published(seq=43, topic="gaps", committed_at=0, facets=Facets(), json=json.dumps(closed).encode())
-    gauges.committed([published], {})
+    gauges.committed([published], {CounterKey("watch_blind_milliseconds", ("pods",)): 5000})
     now[0] = 200 * SECOND
 
     assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 10.0' in scrape()
+
+
+def test_blind_time_goes_on_from_what_the_journal_held():
+    _, scrape = gauges_of(counters={CounterKey("watch_blind_milliseconds", ("pods",)): 1500})
+
+    assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 1.5' in scrape()
 
 
 def test_agents_and_facts_are_told():
