@@ -152,6 +152,8 @@ def pod_state(body: bytes, *, namespace: str, name: str, node: str) -> PodState 
     spec = _SPEC.decode(body).spec or _Spec()
     containers = (*(spec.init_containers or ()), *(spec.containers or ()))[:MAX_CONTAINERS]
     others = (spec.ephemeral_containers or ())[:MAX_CONTAINERS]
+    # By name: of nonsense that names a container twice the later counts, as two series must not be the same.
+    asked = {(row.container, row.resource): row for it in containers for row in _resources(it)}
     return PodState(
         namespace=intern(namespace),
         name=name,
@@ -161,7 +163,7 @@ def pod_state(body: bytes, *, namespace: str, name: str, node: str) -> PodState 
         phase=_phase(status),
         is_unschedulable=_is_unschedulable(body),
         names=_shared(tuple(it.name for it in (*containers, *others))),
-        resources=_shared(tuple(row for it in containers for row in _resources(it))),
+        resources=_shared(tuple(asked.values())),
         instances=_instances(status),
     )
 

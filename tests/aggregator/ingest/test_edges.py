@@ -219,6 +219,8 @@ async def test_nonsense_is_counted_as_nothing_and_harms_no_other(scribe, counted
     await scribe.send(a_pod(2, status(1, last=terminated(n=0)), uid="v"))
 
     assert (restarts(counted()), endings(counted())) == (1, {"Error": 1})
+    assert not scribe.pipeline.ledger.open_gaps.get("malformed/Pod/u/2")
+    assert CounterKey("gaps_total", ("malformed",)) not in counted()
 
 
 async def test_a_reason_is_from_a_closed_set(scribe, counted):
