@@ -2,6 +2,7 @@
 The composition of an agent: builds every part, connects them, owns their start and stop. Nothing else does.
 
     API server ─▶ watchers ─▶ spool ─▶ link ─▶ aggregator
+    log files  ─▶ tailer ─▶ Loki ◀─ gateway ◀─ shippers
 """
 
 import asyncio
@@ -15,15 +16,19 @@ from typing import Literal, cast
 
 import structlog
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from agent.config import AgentConfig
 from agent.election.candidate import Candidate, ElectionTiming
 from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession, open_session
+from agent.lines.answering import LineReader
+from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers
 from agent.probes import probes_app
+from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -35,11 +40,14 @@ from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
 from agent.watch.settings import WatchSettings
 from agent.watch.sharing import WatchTools, watch_tools
+from agent.watch.sink import Sink
+from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
+from kubescribe.wire.link import LINES
 from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
@@ -56,7 +64,7 @@ class RunningAgent:
     parts: Sequence[Part]
     cluster_uid: str
     unready: "Readiness"
-    collector: AgentCollector
+    collectors: Sequence[Collector]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +91,8 @@ async def run(config: AgentConfig, stop: asyncio.Event, *, access: Access | None
     registry = CollectorRegistry()
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(assembled(config, access=access))
-        registry.register(agent.collector)
+        for collector in agent.collectors:
+            registry.register(collector)
         app = probes_app(registry, agent.unready)
         metrics = await stack.enter_async_context(serving(app, config.metrics, option="--metrics"))
         _log.info("agent.watching", cluster_uid=agent.cluster_uid, aggregator=config.aggregator, metrics=metrics.url)
@@ -113,7 +122,12 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        yield _connect(config, session, spool, kinds=kinds)
+        lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
+        cluster = config.cluster or session.access.cluster
+        logs = await stack.enter_async_context(
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+        )
+        yield _connect(config, session, spool, lines, logs, kinds=kinds)
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -141,9 +155,19 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: Sequence[WatchedKind]) -> RunningAgent:
+def _connect(
+    config: AgentConfig,
+    session: ApiSession,
+    spool: Spool,
+    lines: LineReader | FilesOrServer | None,
+    logs: LineParts,
+    *,
+    kinds: Sequence[WatchedKind],
+) -> RunningAgent:
     counters = WatchCounters()
-    tools = _tools(config, session, spool, counters)
+    # Whoever needs no pods pays for none.
+    sink = TappedSink(spool, logs.book.observe, logs.keep) if logs.book is not None else spool
+    tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope
     if election is not None:
@@ -163,8 +187,13 @@ def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: S
         cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    link = Link(identity, spool, scope, handlers=scope.handlers())
+    handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
+    link = Link(identity, spool, scope, handlers=handlers)
+    if logs.knows_nobody:
+        scope.watchers.list_first("pods")
     scope.attach(link)
+    if (book := logs.book) is not None:
+        scope.hear(lambda welcome: book.welcome(welcome.zones))
     ended = asyncio.Event()
 
     async def keep_link() -> None:
@@ -191,14 +220,21 @@ def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: S
         # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.
         parts.insert(1, Part(name="election", run=election.run, stop=election.stop))
     return RunningAgent(
-        parts=parts,
+        # What was lost of lines is told through the link, which therefore ends last.
+        parts=[*logs.first, parts[0], *logs.last, *parts[1:]],
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
-        collector=AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+        collectors=[
+            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+            *logs.collectors,
+            *([lines.numbers] if lines is not None else ()),
+        ],
     )
 
 
-def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters) -> WatchTools:
+def _tools(
+    config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters, *, sink: Sink
+) -> WatchTools:
     inactivity = config.watch.inactivity_seconds
     keyring = Keyring(cast("Literal['balanced', 'strict']", config.watch.redaction), spool.redaction_key or b"")
     settings = WatchSettings(
@@ -208,7 +244,7 @@ def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: Wat
         start_jitter_seconds=config.watch.start_jitter_seconds,
         max_line_bytes=config.watch.max_line_bytes,
     )
-    return watch_tools(session, spool, keyring, settings=settings, counters=counters)
+    return watch_tools(session, sink, keyring, settings=settings, counters=counters)
 
 
 def _election(config: AgentConfig, session: ApiSession) -> Election:

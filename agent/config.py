@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from kubescribe.gateway.config import GatewayConfig
 from kubescribe.kube.account import own_namespace
+from kubescribe.lines.config import PATTERNS, SCRUB_HELP, SCRUB_WHY
 from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
@@ -172,12 +173,19 @@ class LogsConfig:
         help="Labels of pods that every line carries as structured metadata.",
         why="what a label is good for is known only to who set it",
     )
+    scrub: tuple[str, ...] = setting((), PATTERNS, help=SCRUB_HELP, why=SCRUB_WHY)
     hold_seconds: float = setting(
         5.0,
         between(DURATION, 0.0, 300.0),
         help="Lines of a pod that is not known yet wait this long, in their file, before they go out under the name"
         " that the file's path gives them.",
         why="a pod is known within a second unless the API server is away",
+    )
+    backlog_seconds: float = setting(
+        3600.0,
+        between(DURATION, 0.0, 7 * 86_400.0),
+        help="At the very first start, lines that are older than this are left where they are; --profile standalone.",
+        why="a node keeps days of lines, and Loki takes none that are an hour behind the newest of their stream",
     )
 
 

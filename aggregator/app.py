@@ -4,11 +4,12 @@ The composition of an aggregator: builds every part, connects them, owns their s
     links ─▶ reception ─▶ pipeline ─▶ journal
                              └ after the commit ─▶ hub ─▶ feed
                                               └──▶ gauges ─▶ /metrics
+                                       journal ─▶ outlets/loki ─▶ Loki ◀─ gateway ◀─ shippers
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,23 +31,36 @@ from aggregator.ingest.reception import Reception
 from aggregator.ingest.recorder import IngestRecorder
 from aggregator.ingest.reviews import TokenReviews
 from aggregator.ingest.settling import Settling
+from aggregator.ingest.zones import zones_in
+from aggregator.logs.following import Tails
+from aggregator.logs.loki import LokiLines
+from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
+from aggregator.outlets.loki.outlet import LokiOutlet
+from aggregator.outlets.podindex import PodIndex
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
-from aggregator.web.credentials import TokenFileUnusable, Tokens
 from aggregator.web.guarding import Guard, TokenHolders
 from aggregator.web.parts import WebParts
+from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
+from kubescribe.lines.scrubbing import Scrubber
+from kubescribe.loki.client import open_client
+from kubescribe.loki.errors import LokiError
+from kubescribe.loki.numbers import LokiCollector
+from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
+from kubescribe.runtime.tokens import TokenFileUnusable, Tokens
+from kubescribe.wire.records import Change
 
 _log = structlog.get_logger()
 
@@ -56,12 +70,17 @@ _FACTS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningAggregator:
-    """An aggregator that listens; its `parts` have yet to be run, in this order of stopping."""
+    """
+    An aggregator that listens; its `parts` have yet to be run, in this order of stopping.
+
+    `loki` is the collector of its way to Loki, None without one: who has another way in this process adds it there.
+    """
 
     parts: Sequence[Part]
     http_url: str
     ingest_url: str
     metrics_url: str
+    loki: LokiCollector | None = None
 
 
 async def run(config: AggregatorConfig, stop: asyncio.Event) -> None:
@@ -91,19 +110,33 @@ async def assembled(
         journal = open_journal(_store_url(config), cluster_uid=cluster_uid)
         stack.push_async_callback(journal.close)
         state = await journal.open()
-        parts, reception, link, web = _connect(config, registry, journal, state, guard, authenticator=authenticator)
-        machines = machines_app(guard)
+        pods = PodIndex(journal, now_ns=time.time_ns) if config.loki.url is not None else None
+        parts, reception, link, web = _connect(
+            config, registry, journal, state, guard, authenticator=authenticator, seen=pods.observe if pods else _ignore
+        )
+        to_loki = await stack.enter_async_context(_to_loki(config, registry, web, pods))
+        parts += to_loki.parts
+        web.lines.loki = await stack.enter_async_context(_remembered_lines(config))
+        machines = machines_app(guard, to_loki.routes)
         link.add_to(machines)
         observability = observability_app(registry, web.recorder)
         ingest = await stack.enter_async_context(
-            serving(machines, config.ingest.listen, option="--ingest", shutdown_seconds=SHUTDOWN_SECONDS)
+            serving(
+                machines,
+                config.ingest.listen,
+                option="--ingest",
+                shutdown_seconds=SHUTDOWN_SECONDS,
+                auto_decompress=False,  # the gateway unpacks bodies itself, in its thread and within its limits
+            )
         )
         http = await stack.enter_async_context(
             serving(public_app(web), config.http.listen, option="--http", shutdown_seconds=SHUTDOWN_SECONDS)
         )
         metrics = await stack.enter_async_context(serving(observability, config.metrics, option="--metrics"))
         stack.push_async_callback(reception.close)
-        yield RunningAggregator(parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url)
+        yield RunningAggregator(
+            parts=parts, http_url=http.url, ingest_url=ingest.url, metrics_url=metrics.url, loki=to_loki.collector
+        )
 
 
 def _store_url(config: AggregatorConfig) -> str:
@@ -145,6 +178,7 @@ def _connect(
     guard: Guard,
     *,
     authenticator: Authenticator,
+    seen: Callable[[Sequence[Change]], None],
 ) -> tuple[list[Part], Reception, LinkServer, WebParts]:
     metrics = AggregatorMetrics(registry)
     facts: dict[str, int] = {}
@@ -164,6 +198,8 @@ def _connect(
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
+        tails.committed(done.published)
+        seen(done.seen)
         gauges.committed(done.published, done.counters)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
@@ -191,6 +227,7 @@ def _connect(
         roster,
         adopting,
         now_ns=time.time_ns,
+        zones_of=zones_in(journal),
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
@@ -211,10 +248,14 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
+    lines = NodeLines(journal, reception, now_ns=time.time_ns)
     link = LinkServer(reception, metrics.link, authenticator=authenticator)
+    tails = Tails(lines)
     web = WebParts(
         journal=journal,
         hub=hub,
+        lines=lines,
+        tails=tails,
         recorder=recorder,
         guard=guard,
         version=version_string(),
@@ -244,6 +285,64 @@ def _connect(
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
     ]
     return parts, reception, link, web
+
+
+def _ignore(_: Sequence[Change]) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ToLoki:
+    """What has to run to bring anything to Loki, the routes of the gateway, and what counts for the way."""
+
+    parts: Sequence[Part] = ()
+    routes: Sequence[Route] = ()
+    collector: LokiCollector | None = None
+
+
+@asynccontextmanager
+async def _to_loki(
+    config: AggregatorConfig, registry: CollectorRegistry, web: WebParts, pods: PodIndex | None
+) -> AsyncIterator[_ToLoki]:
+    """Yield what brings the journal's events, terminations and changes, and what shippers push, to Loki, if any."""
+    if config.loki.url is None or pods is None:
+        yield _ToLoki()
+        return
+    async with (
+        open_sender(config.loki, version=version_string()) as sender,
+        open_gateway(config.gateway, config.data / "gateway", sender, pods) as gateway,
+    ):
+        outlet = LokiOutlet(
+            web.journal,
+            sender,
+            cluster=lambda: web.recorder.identity().cluster,
+            last_seq=lambda: web.hub.last_seq,
+            now_ns=time.time_ns,
+        )
+        pods.cluster = lambda: web.recorder.identity().cluster
+        await pods.fill()
+        collector = LokiCollector(sender.numbers)
+        for each in (collector, outlet, gateway.collector):
+            registry.register(each)
+        yield _ToLoki(
+            parts=[*outlet.parts(), gateway.part, Part(name="loki", run=sender.run, stop=sender.stop)],
+            routes=gateway.routes,
+            collector=collector,
+        )
+
+
+@asynccontextmanager
+async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines | None]:
+    """Yield what asks Loki for lines that no file holds any more; nothing without a --loki."""
+    if config.loki.url is None:
+        yield None
+        return
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
+        except LokiError as error:
+            raise StartupError(f"--loki-ca-file {error}") from error
+        yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
 async def _refresh_facts(journal: Journal, gauges: ClusterGauges, facts: dict[str, int]) -> None:

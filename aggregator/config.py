@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from kubescribe.gateway.config import GatewayConfig
+from kubescribe.lines.config import LinesConfig
 from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, group, setting
@@ -225,6 +226,7 @@ class AggregatorConfig:
     adoption: AdoptionConfig = group(AdoptionConfig)
     store: StoreConfig = group(StoreConfig)
     feed: FeedConfig = group(FeedConfig)
+    logs: LinesConfig = group(LinesConfig)
     loki: LokiConfig = group(LokiConfig)
     gateway: GatewayConfig = group(GatewayConfig)
 

@@ -24,6 +24,11 @@ class FeedMetrics:
         )
         for cause in ("stuck", "silent", "too_many_clients", "bad_messages"):
             self.dropped.labels(cause)
+        self.dropped_lines = Counter(
+            "kubescribe_feed_dropped_lines",
+            "Lines of logs that a client was too slow for, and was told of.",
+            registry=registry,
+        )
         self.fell_behind = Counter(
             "kubescribe_feed_fell_behind",
             "Times that a subscription was too slow for the live feed and went back to replay.",

@@ -87,6 +87,13 @@ class ChangeRow:
     after: int | None
 
 
+class Transition(NamedTuple):
+    """What a change made of its object, JSON; `before` is None for a version that none lay below."""
+
+    before: bytes | None
+    after: bytes
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class OccurrenceRow:
     """One stored state of a Kubernetes Event; `added` is how many times it happened since the state before."""
@@ -267,7 +274,8 @@ class RecordQuery:
     The parameters of `GET changes` and of its kin.
 
     `start` (`from` in the API) and `after` are exclusive, `to` inclusive; the times are of `observedAt`, ns. `after` is
-    a seq: records above it in ascending order, below it in descending order. None and "" mean: any.
+    a seq: records above it in ascending order, below it in descending order. None and "" mean: any. With
+    `without_lines` gaps are left out that are about lines of containers only.
     """
 
     start: int | None = None
@@ -282,6 +290,7 @@ class RecordQuery:
     q: str = ""
     limit: int = 100
     ascending: bool = False
+    without_lines: bool = False
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)

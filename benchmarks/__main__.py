@@ -18,6 +18,7 @@ LIMIT_SECONDS = 180.0
 
 BENCHES: dict[str, str] = {
     "watch": "benchmarks.watch",
+    "agent_logs": "benchmarks.agent_logs",
     "e2e_rate": "benchmarks.e2e_rate",
     "e2e_latency": "benchmarks.e2e_latency",
     "journal": "benchmarks.journal",
@@ -25,6 +26,7 @@ BENCHES: dict[str, str] = {
     "bytes_per_change": "benchmarks.bytes_per_change",
     "restart": "benchmarks.restart",
     "scrape": "benchmarks.scrape",
+    "gateway": "benchmarks.gateway",
     "memory_agent": "benchmarks.memory_agent",
     "memory_aggregator": "benchmarks.memory_aggregator",
 }

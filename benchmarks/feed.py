@@ -27,6 +27,8 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from aggregator.logs.following import Tails
+from aggregator.logs.reading import NodeLines
 from aggregator.metrics import FeedMetrics
 from aggregator.outlets.hub import Hub
 from aggregator.records import Facets, Published
@@ -212,15 +214,23 @@ def _serve_feed(pipe: Connection) -> None:
     uvloop.run(_feed(pipe))
 
 
+class _NoAgents:
+    def reading(self, node: str) -> None:
+        """Return nobody: lines are not what is measured."""
+
+
 async def _feed(pipe: Connection) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     journal = open_journal("memory:")
     await journal.open()
     hub = Hub(journal_id="bench", last_seq=0, metrics=FeedMetrics(CollectorRegistry()), now_ns=time.time_ns)
+    lines = NodeLines(journal, _NoAgents(), now_ns=time.time_ns)
     # The recorder serves `status` alone, which nobody asks for here.
     parts = WebParts(
         journal=journal,
         hub=hub,
+        lines=lines,
+        tails=Tails(lines),
         recorder=None,  # type: ignore[arg-type]
         guard=Guard(None),
         version="bench",

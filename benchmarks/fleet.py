@@ -6,6 +6,7 @@ Starting it, waiting for it, and what can be asked of it; not what is measured.
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ import aiohttp
 
 from benchmarks import daemons
 from benchmarks.journal_file import ask, journal_of
+from benchmarks.lagging import StreamState, lagging, last_warnings, told
 from benchmarks.memory import resident_bytes
 from benchmarks.whole_path import cpu_seconds
 from simulator.control import Control
@@ -24,6 +26,7 @@ from simulator.process import SimulatorProcess, simulator_process
 
 PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.2
+_COMPLAINT_SECONDS = 20.0
 
 Requests = Counter[tuple[str, str]]
 """By (verb, resource)."""
@@ -85,7 +88,7 @@ class Fleet:
             here = {str(item["agent"]) for item in await self.items("/agents") if item["connected"]}
             return wanted <= here and any(name.startswith("cluster/") for name in here)
 
-        await until(are, lambda: "not every agent is connected")
+        await until(are, lambda: self._told_of_agents("not every agent is connected"))
 
     async def until_live(self) -> None:
         """Wait until every node's pods are watched and the journal has them."""
@@ -95,16 +98,48 @@ class Fleet:
             live = sum(bool(stream["state"] == "live") for item in items if item["node"] for stream in item["streams"])
             return live == len(self.nodes)
 
-        await until(are, lambda: "not every stream is live")
+        await until(are, lambda: self._told_of_agents("not every stream is live"))
 
-    async def until_complete(self, at_ns: int) -> None:
+    async def until_complete(self, at_ns: int, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until the journal has what each node's stream, of which something changes all the time, saw to then."""
 
         async def are() -> bool:
-            seen = [int(at) for (at,) in await asyncio.to_thread(ask, self.journal, _COMPLETE)]
-            return len(seen) == len(self.nodes) and min(seen) >= at_ns
+            return not await self._late(at_ns)
 
-        await until(are, lambda: "not every stream has caught up")
+        await until(are, lambda: self._told_of_streams(at_ns), seconds=seconds)
+
+    async def _late(self, at_ns: int) -> list[StreamState]:
+        rows = await asyncio.to_thread(ask, self.journal, _STREAMS)
+        return lagging((StreamState(*row) for row in rows), self.nodes, at_ns)
+
+    async def _told_of_streams(self, at_ns: int) -> str:
+        late, now_ns = await self._late(at_ns), time.time_ns()
+        items = await self.items("/agents")
+        return "\n".join([*told(late, items, at_ns=at_ns, now_ns=now_ns, of=len(self.nodes)), *self._last_warnings()])
+
+    async def _told_of_agents(self, complaint: str) -> str:
+        items = await self.items("/agents")
+        away = [str(item["agent"]) for item in items if not item["connected"]]
+        dead = [
+            f"{item['agent']}: {stream['name']} {stream['state']} {stream['detail'] or ''}"
+            for item in items
+            for stream in item["streams"]
+            if stream["state"] != "live"
+        ]
+        return "\n".join(
+            [
+                f"{complaint}: {len(items)} agents, {len(away)} away {away[:10]}",
+                f"  {len(dead)} streams not live: {dead[:10]}",
+                *self._last_warnings(),
+            ]
+        )
+
+    def _last_warnings(self) -> list[str]:
+        found = []
+        for daemon in (*self.packs, self.leader, self.aggregator):
+            logged = warnings(daemon.output.read_text(errors="replace").splitlines())
+            found += last_warnings(f"{daemon.role} in {daemon.folder.name}", logged)
+        return found
 
     async def until_there(self, changes: int) -> None:
         """Wait until the journal has so many versions of the load's pods that were watched; raise if it has more."""
@@ -112,7 +147,10 @@ class Fleet:
         async def are() -> bool:
             return versions(self.journal) >= changes
 
-        await until(are, lambda: f"{versions(self.journal)} of {changes} changes are there")
+        async def complaint() -> str:
+            return f"{versions(self.journal)} of {changes} changes are there"
+
+        await until(are, complaint)
         if versions(self.journal) > changes:
             raise RuntimeError(f"{versions(self.journal)} versions are there, {changes} were made")
 
@@ -125,7 +163,11 @@ class Fleet:
                 raise RuntimeError(f"{len(lost)} gaps are lost: {lost[:5]}")
             return not gaps
 
-        await until(is_whole, lambda: "gaps are still open")
+        async def complaint() -> str:
+            gaps = await self.gaps()
+            return "\n".join([f"{len(gaps)} gaps are still open: {gaps[:10]}", *self._last_warnings()])
+
+        await until(is_whole, complaint)
 
     async def gaps(self) -> list[str]:
         """Return the gaps that are open or lost."""
@@ -143,7 +185,7 @@ class Fleet:
         return found
 
 
-_COMPLETE = "SELECT complete_at FROM streams WHERE name LIKE 'pods/node=%'"
+_STREAMS = "SELECT name, complete_at, holder, held_since FROM streams WHERE name LIKE 'pods/node=%'"
 
 _VERSIONS = """SELECT count(DISTINCT c.resource_version) FROM changes AS c JOIN objects AS o ON o.id = c.object
     JOIN words AS w ON w.id = o.kind WHERE w.text = 'Pod' AND c.gone = 0"""
@@ -169,14 +211,25 @@ def requests_of(rows: Iterable[dict[str, Any]]) -> Requests:
     return found
 
 
-async def until(condition: Callable[[], Awaitable[bool]], complaint: Callable[[], str]) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool]],
+    complaint: Callable[[], Awaitable[str]],
+    *,
+    seconds: float = PATIENCE_SECONDS,
+) -> None:
     """Wait until *condition* is met. Raises RuntimeError with *complaint* when it is not in time."""
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(seconds):
             while not await condition():
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
-        raise RuntimeError(complaint()) from None
+        try:
+            async with asyncio.timeout(_COMPLAINT_SECONDS):
+                text = await complaint()
+        except (TimeoutError, aiohttp.ClientError) as error:
+            # What did not become true may be because nobody answers.
+            text = f"not within {seconds:g} s, and what there is could not be asked: {error!r}"
+        raise RuntimeError(text) from None
 
 
 @asynccontextmanager

@@ -15,10 +15,10 @@ import time
 from itertools import count
 from pathlib import Path
 
-from agent.spool.limits import Room
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from benchmarks.pod_lives import another_life
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import encode_record
 from kubescribe.wire.records import Change
 

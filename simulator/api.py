@@ -20,6 +20,7 @@ from simulator.etcd import Etcd
 from simulator.faults import Faults, error_of
 from simulator.kinds import REVIEWS
 from simulator.listing import page, source_of
+from simulator.logs.answering import PodLogAnswers
 from simulator.options import list_options
 from simulator.replay import Replay
 from simulator.requests import ApiPath, RequestCounts, api_path
@@ -60,6 +61,7 @@ class ApiServer:
         settings: WatchSettings,
         tokens: Tokens,
         holds: Holds,
+        pod_logs: PodLogAnswers,
         replay: Replay | None = None,
     ) -> None:
         self._etcd = etcd
@@ -70,6 +72,7 @@ class ApiServer:
         self._settings = settings
         self._tokens = tokens
         self._holds = holds
+        self._pod_logs = pod_logs
         self._replay = replay
 
     def application(self, control: list[web.RouteDef]) -> web.Application:
@@ -119,6 +122,8 @@ class ApiServer:
         await self._spoil(request[_USER], resource, verb, path)
         if verb in {"list", "watch"}:
             return await self._collection(request, path, resource, api_version)
+        if verb == "get" and (path.plural, path.subresource) == ("pods", "log"):
+            return await self._pod_logs.answer(request, path.namespace, path.name)
         if verb == "get":
             return self._get(request, path, resource, api_version)
         return await self._write(request, resource, path, verb)

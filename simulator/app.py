@@ -21,6 +21,9 @@ from simulator.faults import Faults
 from simulator.history import History
 from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
 from simulator.load import Load
+from simulator.logs.answering import PodLogAnswers
+from simulator.logs.folder import LogFolder
+from simulator.logs.podlogs import LogSettings, PodLogs
 from simulator.placing import Placing
 from simulator.replay import Replay
 from simulator.requests import RequestCounts
@@ -62,7 +65,7 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     """Run a pretend cluster until *stop* is set. BadSettings when it cannot start."""
     if settings.die_with_parent:
         _die_with_parent()
-    async with opened(settings) as simulator, asyncio.TaskGroup() as group:
+    async with opened(settings) as simulator, _loki(settings), asyncio.TaskGroup() as group:
         parts = [group.create_task(simulator.load.run(), name="simulator.load")]
         if not settings.quiet and settings.replay is None:
             # Lazily: a quiet cluster and a replay need no scenario.
@@ -80,6 +83,9 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             # Thousands of pods that stay: a collection that walks them all would hold up every watch.
             settle_garbage_collection()
             parts.append(group.create_task(world.run(), name="simulator.world"))
+        if (logs := _pod_logs(settings, simulator.etcd)) is not None:
+            logs.open()
+            parts.append(group.create_task(logs.run(), name="simulator.logs"))
         if settings.write_kubeconfig is not None:
             _write_kubeconfig(settings.write_kubeconfig, simulator)
         log.info("simulator.started", url=simulator.url, revision=simulator.etcd.revision)
@@ -87,6 +93,38 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
         for part in parts:
             part.cancel()
     log.info("simulator.stopped")
+
+
+def _pod_logs(settings: SimulatorSettings, etcd: Etcd) -> PodLogs | None:
+    """Return what writes the containers' logs, if it is asked for."""
+    folder = _log_folder(settings)
+    if folder is None:
+        return None
+    how = LogSettings(
+        lines_per_second=settings.log_rate,
+        rotate_seconds=settings.log_rotate_seconds,
+        max_bytes=settings.log_max_bytes,
+        max_files=settings.log_max_files,
+    )
+    return PodLogs(etcd, folder, settings=how, seed=settings.seed)
+
+
+def _log_folder(settings: SimulatorSettings) -> LogFolder | None:
+    return None if settings.logs is None else LogFolder(settings.logs, by_node=settings.logs_by_node)
+
+
+@asynccontextmanager
+async def _loki(settings: SimulatorSettings) -> AsyncIterator[None]:
+    """Serve the stand-in for Loki beside the API, if it is asked for."""
+    if settings.loki_port is None:
+        yield
+        return
+    # Lazily: google.protobuf is no part of a pretend cluster.
+    from simulator.loki.app import running_loki  # noqa: PLC0415
+
+    async with running_loki(port=settings.loki_port) as loki:
+        log.info("simulator.loki_started", url=loki.url)
+        yield
 
 
 def _write_kubeconfig(path: Path, simulator: RunningSimulator) -> None:
@@ -148,6 +186,7 @@ def _application(
         settings=watch_settings,
         tokens=tokens,
         holds=holds,
+        pod_logs=PodLogAnswers(etcd, _log_folder(settings)),
         replay=None if settings.replay is None else Replay(settings.replay),
     )
     # A restored store means a restarted API server: whatever was connected is not any more.

@@ -78,6 +78,10 @@ class Control:
         """End open watches cleanly, as their timeout would."""
         return int((await self.verb("end", resource=resource, count=count))["streams"])
 
+    async def bookmark(self, resource: str | None = None) -> int:
+        """Have open watches say their version now, as they do each minute: nobody has to wait for it."""
+        return int((await self.verb("bookmark", resource=resource))["streams"])
+
     async def send(self, resource: str | None, data: str | bytes) -> int:
         """Send bytes as they are into open watches: a line that is no JSON, say; the newline is yours."""
         encoded = base64.b64encode(data.encode() if isinstance(data, str) else data).decode()

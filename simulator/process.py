@@ -1,6 +1,7 @@
 """A pretend cluster as a process of its own: started, killed and started again by tests and benches."""
 
 import asyncio
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -81,6 +82,14 @@ class SimulatorProcess:
     def output(self) -> str:
         """What it wrote to stdout and stderr so far."""
         return (self.folder / "output").read_text(errors="replace")
+
+    @property
+    def loki_url(self) -> str:
+        """Where the stand-in for Loki listens; SimulatorFailed without --loki-port."""
+        for line in reversed(self.output.splitlines()):
+            if '"simulator.loki_started"' in line:
+                return str(json.loads(line)["url"])
+        raise SimulatorFailed("no stand-in for Loki: start it with --loki-port")
 
     def control(self) -> Control:
         """Return a client of its verbs, to be used with `async with`."""

@@ -22,6 +22,20 @@ class SimulatorSettings:
     """Makes what the living cluster does repeatable."""
     replay: Path | None = None
     """Recorded answers to serve instead of a living cluster."""
+    loki_port: int | None = None
+    """Where the stand-in for Loki listens on 127.0.0.1, 0 for any free port; None for none."""
+    logs: Path | None = None
+    """Where the containers' log files are written, as in /var/log/pods; None for none."""
+    logs_by_node: bool = False
+    """Below a folder for each node, so that each may have an agent of its own."""
+    log_rate: float = 0.5
+    """Lines a second of each container, besides what the stories say; 100 of all at most."""
+    log_rotate_seconds: float = 10.0
+    """Between two looks at the sizes of the log files, as the kubelet's."""
+    log_max_bytes: int = 0
+    """The size at which a log file is rotated; 0: what keeps all of them within 100 MB."""
+    log_max_files: int = 5
+    """Files that are kept of each container, as the kubelet's containerLogMaxFiles."""
     write_kubeconfig: Path | None = None
     """Written once the API listens."""
     data: Path | None = None

@@ -35,6 +35,7 @@ class Doing(StrEnum):
     SEND = "send"
     SEND_AND_END = "send-and-end"
     END = "end"
+    BOOKMARK = "bookmark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,20 @@ class Stream:
     holds: Holds
     actions: deque[Action] = field(default_factory=deque)
     sent_events: int = 0
+    _owes_bookmark: bool = False
 
     def do(self, action: Action) -> None:
-        """Have an action done as soon as the stream is not busy sending; a drop is done at once."""
+        """
+        Have an action done as soon as the stream is not busy sending; a drop is done at once.
+
+        A bookmark comes after the events that are there, as one that is due does.
+        """
         if action.doing is Doing.DROP:
             self.connection.abort()
-        self.actions.append(action)
+        if action.doing is Doing.BOOKMARK:
+            self._owes_bookmark = self.timing.bookmarks
+        else:
+            self.actions.append(action)
         self.watcher.wake.set()
 
     async def run(self) -> None:
@@ -128,9 +137,10 @@ class Stream:
                 self.connection.abort()
                 raise StreamCut("the client is too slow")
             now = loop.time()
-            if now >= next_bookmark:
+            if self._owes_bookmark or now >= next_bookmark:
+                self._owes_bookmark = False
                 await self._write(self.view.bookmark(revision))
-                next_bookmark = next(bookmarks)
+                next_bookmark = next(bookmarks) if now >= next_bookmark else next_bookmark
             if now >= end:
                 return
             try:

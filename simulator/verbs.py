@@ -61,6 +61,7 @@ class Verbs:
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
             "end": lambda a: self._do(a, Action(Doing.END)),
+            "bookmark": lambda a: self._do(a, Action(Doing.BOOKMARK)),
             "send": lambda a: self._do(a, Action(Doing.SEND, base64.b64decode(a["base64"]))),
             "error": self._error,
             "expire": self._expire,

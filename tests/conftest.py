@@ -83,6 +83,22 @@ def guard_tasks(request: pytest.FixtureRequest, no_leaked_threads: None) -> None
         request.getfixturevalue("no_leaked_tasks")
 
 
+LONGEST_FIRST = (
+    "tests/chaos/test_faults.py",
+    "tests/chaos/",
+    "tests/project/test_dockerfile.py",
+    "tests/e2e/",
+)
+"""What takes a minute or half of one. Of several processes one must not begin with it when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, place in enumerate(LONGEST_FIRST) if item.nodeid.startswith(place)), len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End although a failed test left a thread that would keep the interpreter: aiosqlite's are no daemons."""
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]

@@ -43,6 +43,8 @@ MAX_BODY_BYTES = 1024 * 2**20
 
 _ERROR_BYTES = 64 * 1024
 
+_FIRST_QUESTION = "`get` on the namespace kube-system"
+
 
 _T = TypeVar("_T")
 
@@ -223,12 +225,13 @@ class ApiSession:
                 if error.code == 401 and not is_last:
                     await self.access.credentials.renew()
                     continue
-                raise self._told(error) from error
+                raise self.told(error, _FIRST_QUESTION) from error
             except NoAnswer as error:
-                raise self._told(error) from error
+                raise self.told(error, _FIRST_QUESTION) from error
         raise AssertionError("unreachable")
 
-    def _told(self, error: RequestFailed) -> AccessError:
+    def told(self, error: RequestFailed, grant: str) -> AccessError:
+        """Return what is told of *error* in one line; *grant* is the permission to give when it is missing."""
         where = self.access.base_url
         if isinstance(error.__cause__, AccessError):
             return error.__cause__
@@ -240,8 +243,7 @@ class ApiSession:
                 )
             if error.code == 403:
                 return AccessForbidden(
-                    f"the API server {where} answered 403 Forbidden: grant `get` on the namespace kube-system "
-                    f"({error.message[:160]})"
+                    f"the API server {where} answered 403 Forbidden: grant {grant} ({error.message[:160]})"
                 )
             return AccessError(f"the API server {where} answered {error}")
         silence = isinstance(error, NoAnswer) and error.is_silence

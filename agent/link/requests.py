@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import structlog
 
 from agent.link.errors import LinkEnded
-from kubescribe.wire.link import Reply, Request
+from kubescribe.wire.link import CANCEL, Reply, Request
 
 _LOG = structlog.get_logger(__name__)
 
 Handler = Callable[[bytes], AsyncIterator[bytes]]
-"""Takes a request's arguments, yields the payloads of the answer. It is closed at the deadline and on disconnect."""
+"""
+Takes a request's arguments, yields the payloads of the answer.
+
+It is closed at the deadline, on disconnect, and when the asker has gone.
+"""
 
 MAX_RUNNING = 32
 MAX_DEADLINE_SECONDS = 3600.0
@@ -32,10 +36,15 @@ class Requests:
         self._send = send
         self._credit = credit
         self._credited = asyncio.Condition()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], int] = {}
 
     def begin(self, request: Request) -> None:
         """Answer *request* in a task of its own; too many at once are answered with an error."""
+        if request.verb == CANCEL:
+            for task, number in self._running.items():
+                if number == request.id:
+                    task.cancel()
+            return
         handler = self._handlers.get(request.verb)
         # Owned by this object; `close` cancels and awaits it.
         if handler is None:
@@ -48,8 +57,8 @@ class Requests:
             answer.close()  # not even the errors are taken; the asker's deadline ends it
             return
         task = asyncio.create_task(answer, name=f"request {request.verb[:32]} {request.id}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = request.id
+        task.add_done_callback(self._running.pop)
 
     async def add_credit(self, messages: int) -> None:
         """Allow *messages* more replies."""

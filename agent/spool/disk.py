@@ -15,8 +15,9 @@ from agent.spool.folder import Folder, Identity, boot_id, encode_key, new_identi
 from agent.spool.frames import Frame, FrameHead
 from agent.spool.intake import Draft, Intake
 from agent.spool.ledger import JOURNAL_LOST
-from agent.spool.limits import RoomOf, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.segments import SegmentStore
+from kubescribe.runtime.room import RoomOf
 from kubescribe.wire.codec import join_records
 
 _MARGIN = 4096

@@ -1,7 +1,6 @@
 """
-Frames: what a segment file is made of. Pure; knows bytes, not files.
+Frames: what a segment file is made of (kubescribe.runtime.framing). Pure; knows bytes, not files.
 
-    frame    = length u32, crc32 u32, payload           (big-endian; length and crc are the payload's)
     payload  = n u64, count u32, head length u32, head, batch
     head     = FrameHead as MessagePack
     batch    = the `records` field of the link's Batch, compressed once, so that a resend is byte for byte the same
@@ -10,7 +9,6 @@ A frame holds its records' marks, so that data and resume point are written or l
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,10 +16,10 @@ import msgspec
 
 from agent.spool.ledger import Span
 from agent.spool.marks import StreamMark
+from kubescribe.runtime.framing import framed, frames_from
 from kubescribe.wire.link import MAX_MESSAGE_BYTES
 from kubescribe.wire.records import Gap
 
-_PREFIX = struct.Struct(">II")
 _FIXED = struct.Struct(">QII")
 MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES
 """A longer length field is damage, not a frame: it must not make the reader allocate."""
@@ -61,7 +59,7 @@ def encode_frame(frame: Frame) -> bytes:
     """Return *frame* as it is appended to a segment."""
     head = _HEAD_ENCODER.encode(frame.head)
     payload = _FIXED.pack(frame.n, frame.count, len(head)) + head + frame.batch
-    return _PREFIX.pack(len(payload), zlib.crc32(payload)) + payload
+    return b"".join(framed(payload))
 
 
 def frames_in(data: bytes | memoryview, *, start: int = 0, after: int | None = None) -> Iterator[Placed]:
@@ -71,23 +69,13 @@ def frames_in(data: bytes | memoryview, *, start: int = 0, after: int | None = N
     A frame whose number does not follow its predecessor's ends the sequence too. *after* is the number before the
     first, None when any may come first. What follows the last yielded `end` is a torn or damaged tail.
     """
-    view = memoryview(data)
-    position = start
     previous = after
-    while position + _PREFIX.size <= len(view):
-        length, crc = _PREFIX.unpack_from(view, position)
-        end = position + _PREFIX.size + length
-        if length < _FIXED.size or length > MAX_FRAME_BYTES or end > len(view):
-            return
-        payload = view[position + _PREFIX.size : end]
-        if zlib.crc32(payload) != crc:
-            return
-        frame = _decode_payload(payload)
+    for found in frames_from(data, start, min_bytes=_FIXED.size, max_bytes=MAX_FRAME_BYTES):
+        frame = _decode_payload(found.payload) if found.is_whole else None
         if frame is None or (previous is not None and frame.n != previous + 1):
             return
-        yield Placed(frame, end)
+        yield Placed(frame, found.end)
         previous = frame.n
-        position = end
 
 
 def _decode_payload(payload: memoryview) -> Frame | None:

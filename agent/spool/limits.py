@@ -1,9 +1,6 @@
-"""How much the spool may take, and how long it collects. Values only, and the one look at the file system."""
+"""How much the spool may take, and how long it collects. Values only."""
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 MIB = 2**20
 
@@ -33,26 +30,3 @@ class SpoolLimits:
     idle_frame_bytes: int = 900 * 1024
     idle_linger_seconds: float = 0.5
     retry_seconds: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """The share of a file system that is free, bytes and inodes, each 0 to 1."""
-
-    bytes_free: float
-    inodes_free: float
-
-    def is_below(self, floor: float) -> bool:
-        """Tell whether either share is below *floor*."""
-        return self.bytes_free < floor or self.inodes_free < floor
-
-
-RoomOf = Callable[[Path], Room]
-
-
-def room_of(folder: Path) -> Room:
-    """Return the room on the file system of *folder*. A file system without a count of inodes has enough of them."""
-    answer = os.statvfs(folder)
-    blocks = answer.f_bavail / answer.f_blocks if answer.f_blocks else 1.0
-    inodes = answer.f_favail / answer.f_files if answer.f_files else 1.0
-    return Room(blocks, inodes)

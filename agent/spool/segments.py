@@ -19,8 +19,9 @@ import structlog
 from agent.spool.folder import HISTORY, Deleted, Folder, State
 from agent.spool.frames import Frame, encode_frame, frames_in
 from agent.spool.ledger import SPOOL_DAMAGED, Ledger, Span
-from agent.spool.limits import RoomOf, SpoolLimits, room_of
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
+from kubescribe.runtime.room import RoomOf, room_of
 
 _LOG = structlog.get_logger()
 MAX_MARKS = 4096

@@ -25,8 +25,9 @@ from agent.spool.disk import Disk
 from agent.spool.errors import SpoolClosed
 from agent.spool.frames import Frame
 from agent.spool.intake import Draft, Intake
-from agent.spool.limits import RoomOf, SpoolLimits, room_of
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
+from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.wire.records import AnyRecord
 
 _LOG = structlog.get_logger()

@@ -1,6 +1,6 @@
 """What every scope has in common: its watchers, and what the link tells about them. A scope is the link's `LinkApp`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agent.link.requests import Handler
 from agent.spool.spool import Spool
@@ -16,6 +16,11 @@ class Scope:
     def __init__(self, tools: WatchTools, spool: Spool) -> None:
         self._tools = tools
         self.watchers = Watchers(tools, spool)
+        self._heard: list[Callable[[Welcome], None]] = []
+
+    def hear(self, heard: Callable[[Welcome], None]) -> None:
+        """Call *heard* with each Welcome; it must be quick."""
+        self._heard.append(heard)
 
     def attach(self, claims: Claims) -> None:
         """Take the link on which streams are claimed."""
@@ -42,6 +47,8 @@ class Scope:
     async def on_welcome(self, welcome: Welcome) -> None:
         """Take the redaction key: watching may begin."""
         self._tools.keyring.provide(welcome.redaction_key)
+        for heard in self._heard:
+            heard(welcome)
 
     async def on_grants(self, granted: Granted) -> None:
         """Tell each watcher where its stream goes on."""

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import structs
+
 from agent.spool.spool import Spool
 from agent.watch.kinds import WatchedKind
 from agent.watch.sharing import WatchTools
@@ -52,6 +54,12 @@ class Watchers:
         self._running: dict[str, _Running] = {}
         self._group: asyncio.TaskGroup | None = None
         self._left: list[Watcher] = []
+        self._lists_first = ""
+        self._listed: set[str] = set()
+
+    def list_first(self, resource: str) -> None:
+        """Let each stream of *resource* begin with a list: somebody here has to learn what there is already."""
+        self._lists_first = resource
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -112,6 +120,9 @@ class Watchers:
         running = self._running.get(grant.name)
         if running is None:
             return False
+        if grant.name.partition("/")[0] == self._lists_first and grant.name not in self._listed:
+            self._listed.add(grant.name)
+            grant = structs.replace(grant, snapshot=True)
         running.watcher.granted(grant, self._spool.marks().get(grant.name))
         return True
 

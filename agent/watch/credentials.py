@@ -11,6 +11,8 @@ import re
 from collections import Counter
 from functools import lru_cache
 
+from kubescribe.lines.credentials import NAMED, PRIVATE_KEY, SCHEMED, TOKENS, URL_PASSWORD
+
 _NAME = re.compile(
     r"pass(wd|word|phrase|code)?(?![a-z])|pwd|secret|token|credential|api[-_.]?key|access[-_.]?key|"
     r"private|signing|encrypt|auth(?!or)|bearer|cookie|session|salt|signature|dsn|conn(ection)?[-_.]?str|"
@@ -20,21 +22,7 @@ _NAME = re.compile(
 
 _NAME_OF_HASH = re.compile(r"sha|commit|revision|digest|checksum|hash|etag|image|version|build|uid|uuid", re.IGNORECASE)
 
-_FORMS = (
-    r"\b(AKIA|ASIA|AIDA|AROA)[0-9A-Z]{16}\b",
-    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY",
-    r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:[^/\s@]+@",
-    r"\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bglpat-[A-Za-z0-9_-]{16,}",
-    r"\bxox[abeoprs]-[A-Za-z0-9-]{8,}|hooks\.slack\.com/services/|discord(app)?\.com/api/webhooks/",
-    r"\b[prs]k_(live|test)_[A-Za-z0-9]{8,}|\bwhsec_[A-Za-z0-9]{8,}",
-    r"\bAIza[0-9A-Za-z_-]{30,}|\bya29\.[0-9A-Za-z_-]{16,}",
-    r"\bSG\.[A-Za-z0-9_-]{16,}|\bnpm_[A-Za-z0-9]{20,}|\bpypi-[A-Za-z0-9_-]{16,}|\bdop_v1_[a-f0-9]{16,}",
-    r"\bsk-[A-Za-z0-9_-]{20,}|\bhv[sb]\.[A-Za-z0-9_-]{16,}|\bAGE-SECRET-KEY-1[A-Z0-9]{16,}",
-    r"(?i:\b(bearer|basic)\s+[A-Za-z0-9+/=._-]{12,})",
-    r"(?i:(pass(word|wd|phrase)?|pwd|secret|token|api[-_]?key|account[-_]?key|access[-_]?key)[\"']?\s*[=:]\s*[^\s,;]{3,})",
-)
-_VALUE = re.compile("|".join(_FORMS))
+_VALUE = re.compile("|".join((*TOKENS, PRIVATE_KEY, URL_PASSWORD, SCHEMED, NAMED)))
 
 _RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
 _PIECE = re.compile(r"[A-Za-z0-9+=]{16,}")

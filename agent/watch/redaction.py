@@ -19,11 +19,15 @@ import msgspec
 
 from agent.watch.credentials import has_credential, is_credential_name, is_random
 from agent.watch.kinds import Redaction
+from kubescribe.labels.pods import KEPT_ANNOTATIONS
 
 Mode = Literal["balanced", "strict"]
 
 SHORT_CHARACTERS = 256
 """A harmless value is short: what is longer is a file, and nobody can tell what is in a file."""
+
+MAX_KEPT_CHARACTERS = 1024
+"""Of an annotation that names a pod's application or service: Argo CD's tracking id holds five names."""
 
 LARGE_CONFIG_MAP_BYTES = 64 * 1024
 
@@ -223,12 +227,18 @@ class Redactor:
         redacted = {name: redact(name, value) for name, value in values.items()}
         return section if redacted == values else msgspec.json.encode(redacted)
 
+    def _annotation(self, name: str, text: str) -> str:
+        # Under these names lines are sent: they are names themselves, unless somebody put a credential there.
+        if name in KEPT_ANNOTATIONS and len(text) <= MAX_KEPT_CHARACTERS and not has_credential(text):
+            return text
+        return self.value(name, text)
+
     def _redacted_annotations(self, raw: bytes) -> RedactedAnnotations:
         try:
             values = msgspec.json.decode(raw, type=dict[str, str] | None) or {}
         except _BAD:
             return RedactedAnnotations(_EMPTY, hash(raw))
-        kept = {name: self.value(name, text) for name, text in values.items() if name != _LAST_APPLIED}
+        kept = {name: self._annotation(name, text) for name, text in values.items() if name != _LAST_APPLIED}
         body = raw if kept == values else msgspec.json.encode(kept)
         # Of the raw values: a change of a value that is only sent as a hash is a change all the same.
         steady = tuple((name, text) for name, text in values.items() if name not in _LEADERS)

@@ -51,6 +51,7 @@ GAP_CAUSES = (
     *("agent_absent", "node_unreported", "malformed", "record_too_large", "unreadable_batch"),
     *("watch_disconnected", "expired", "not_welcomed", "oversized", "relisted", "store_restored"),
     *("listing_interrupted", "undecodable", "spool_full", "spool_damaged", "journal_lost"),
+    *("logRotated", "logDeleted", "logTruncated", "logUnreadable", "logRefused"),
 )
 """What agents and ingest tell; these series begin at 0."""
 

@@ -10,7 +10,7 @@ from aiohttp import ClientConnectionResetError, web
 
 from aggregator.errors import LinkRefused, RequestFailed
 from kubescribe.wire.codec import encode_message
-from kubescribe.wire.link import Ack, Batch, Credit, FromAggregator, Refused, Reply, Request
+from kubescribe.wire.link import CANCEL, Ack, Batch, Credit, FromAggregator, Refused, Reply, Request
 
 MAX_OUTGOING = 256
 """Messages that may wait for an agent; acknowledgements are one at most. All are small."""
@@ -189,7 +189,11 @@ class Requests:
         self._credit = credit
 
     async def ask(self, verb: str, arguments: bytes, deadline_seconds: float) -> AsyncIterator[bytes]:
-        """Send a Request; yield the payloads. Raises RequestFailed."""
+        """
+        Send a Request; yield the payloads. Raises RequestFailed.
+
+        Whoever closes it before its end ends the agent's work with it.
+        """
         if self._closed is not None:
             raise RequestFailed(f"{verb}: {self._closed}")
         if len(self._waiting) >= MAX_REQUESTS:
@@ -199,10 +203,12 @@ class Requests:
         replies: asyncio.Queue[Reply | None] = asyncio.Queue()
         self._waiting[number] = replies
         deadline = asyncio.get_running_loop().time() + deadline_seconds
+        is_over = False
         try:
             self._outgoing.put(Request(id=number, verb=verb, arguments=arguments, deadline_seconds=deadline_seconds))
             while True:
                 reply = await self._next(replies, deadline, verb)
+                is_over = reply.last
                 if reply.error:
                     raise RequestFailed(f"{verb}: {reply.error[:256]}")
                 if reply.payload:
@@ -212,6 +218,8 @@ class Requests:
         finally:
             del self._waiting[number]
             self._grant(replies.qsize())
+            if not is_over and self._closed is None:
+                self._outgoing.put(Request(id=number, verb=CANCEL))
 
     def answered(self, reply: Reply) -> None:
         """

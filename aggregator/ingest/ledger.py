@@ -23,7 +23,7 @@ from aggregator.records import (
     SnapshotStage,
     StreamRow,
 )
-from kubescribe.wire.records import Gap, Presence
+from kubescribe.wire.records import Change, Gap, Presence
 
 MAX_SPOOLS = 10_000
 """Spools whose last batch is known: each node that ever was has left one. One that was forgotten and comes back is told
@@ -105,6 +105,7 @@ class Draft:
     nodes: list[Head] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     states: dict[ObjectKey, State | None] = field(default_factory=dict)
+    seen: list[Change] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0

@@ -38,10 +38,13 @@ from aggregator.ingest.versions import prefetch, store_change
 from aggregator.records import CounterKey, Head, JournalState, ObjectKey, Published
 from aggregator.store.base import Journal
 from kubescribe.wire.link import Claim, Grant, Granted, Relist
-from kubescribe.wire.records import AnyRecord
+from kubescribe.wire.records import AnyRecord, Change
 
 # Deciding this many records takes well under 20 ms: no thread is needed.
 _SMALL = 16
+
+_OF_LINES = frozenset({"Pod", "Node"})
+"""The kinds that tell whose a line is."""
 
 _log = structlog.get_logger(__name__)
 
@@ -51,7 +54,8 @@ class Committed:
     """
     What one transaction brought: for the outlets, and for the numbers that tell how ingest does.
 
-    `nodes` are the heads of the Nodes that it moved, `strays` the nodes of pods for which there was no stream.
+    `nodes` are the heads of the Nodes that it moved, `strays` the nodes of pods for which there was no stream, `seen`
+    the Pods and Nodes as they were reported, old versions included.
     """
 
     published: Sequence[Published]
@@ -62,6 +66,7 @@ class Committed:
     relists: Sequence[Relist]
     nodes: Sequence[Head]
     strays: Sequence[str]
+    seen: Sequence[Change]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +259,7 @@ class Pipeline:
                 relists=[Relist(epoch=draft.epoch, streams=names, reason="snapshot") for names in draft.relists],
                 nodes=draft.nodes,
                 strays=draft.strays,
+                seen=draft.seen,
             )
         )
 
@@ -266,6 +272,9 @@ class Pipeline:
     async def _decide_and_commit(self, group: Sequence[_Work]) -> Draft:
         draft = Draft(self.ledger, self._now_ns())
         located = _first_pass(draft, group)
+        draft.seen = [
+            item.change for item in located if isinstance(item, LocatedChange) and item.change.kind in _OF_LINES
+        ]
         known = await prefetch(self._journal, self._catalog, located)
         occurrences = await prefetch_occurrences(self._journal, located)
 

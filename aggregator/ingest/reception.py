@@ -20,6 +20,7 @@ from aggregator.ingest.peers import foreign_in
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
 from aggregator.ingest.unreadable import UnreadableBatches, give_up
+from aggregator.ingest.zones import ZonesOf
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.errors import WireError
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Welcome
@@ -55,6 +56,7 @@ class Reception:
         adopting: Adopting,
         *,
         now_ns: Callable[[], int],
+        zones_of: ZonesOf | None = None,
         window_batches: int = 32,
         window_bytes: int = 8 * 2**20,
         credit: int = 64,
@@ -64,6 +66,7 @@ class Reception:
         self._roster = roster
         self._adopting = adopting
         self._now_ns = now_ns
+        self._zones_of = zones_of
         self._window_batches = window_batches
         self._window_bytes = window_bytes
         self._credit = credit
@@ -127,6 +130,8 @@ class Reception:
                 raise
             _require_cluster(ledger, hello)  # another cluster's agent may have come first in that transaction
             self._take_departure(hello.agent)  # of the connection that this one follows
+        # The agent of a cluster's other objects ships no lines.
+        zones = await self._zones_of(hello.node) if self._zones_of and hello.scope != "cluster" else {}
         self._sessions[hello.agent] = session
         self._roster.came(hello, now)
         self._adopting.came(session)
@@ -141,6 +146,7 @@ class Reception:
             credit=self._credit,
             heartbeat_seconds=self._heartbeat_seconds,
             server_time=now,
+            zones=zones,
         )
 
     async def claim(self, session: Session, claim: Claim) -> Granted:
@@ -206,6 +212,10 @@ class Reception:
         self._roster.went(agent, now)
         self._adopting.went(session)
         self._await_return(agent, now, session.spool_id)
+
+    def reading(self, node: str) -> Session | None:
+        """Return the agent that has the log files of *node*: its own, else the one that stands for every node."""
+        return self._sessions.get(f"node/{node}") or self._sessions.get("all")
 
     def ask_relist(self, relist: Relist) -> None:
         """Ask the connected agents for Snapshots of the streams named; who holds none of them ignores it."""

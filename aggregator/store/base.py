@@ -16,7 +16,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
+from aggregator.records import (
+    Head,
+    JournalState,
+    ObjectKey,
+    ObjectQuery,
+    Page,
+    Plan,
+    RecordQuery,
+    Stretch,
+    Transition,
+    Version,
+)
 
 Forgetting = Callable[[Collection[ObjectKey]], AbstractAsyncContextManager[None]]
 """What is entered around a deletion with the dead objects that disappear in it: nobody may stand on them meanwhile."""
@@ -97,6 +108,24 @@ class Journal(Protocol):
         with its head, inside `forgetting([its key, …])`, and its number is never given again. Of a gap
         the last row there stays when it is open, of an agent when it is here. A version that was deleted is not known
         any more: one that arrives again is stored again. Raises StoreUnavailable; then nothing was deleted.
+        """
+        ...
+
+    # The outlets' half: readers that pass on what they read, at their own pace and across restarts.
+
+    async def cursor(self, name: str) -> int | None:
+        """Return up to which seq the reader *name* has passed everything on, None when it never did."""
+        ...
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Keep, durably, that the reader *name* has come to *seq*. Raises StoreUnavailable; then it has not."""
+        ...
+
+    async def transitions(self, seqs: Collection[int]) -> dict[int, Transition]:
+        """
+        Return the object before and after each change in *seqs*; a change that was deleted meanwhile is missing.
+
+        Before is None, too, where retention has deleted the version below.
         """
         ...
 

@@ -10,6 +10,9 @@ import msgspec
 
 from aggregator.records import ChangeRow, GapRow, Head, ObjectQuery, OccurrenceRow, RecordQuery
 
+LINES = "logs/"
+"""How the stream of a gap begins that is about lines of containers and about nothing else."""
+
 _ACTOR = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -64,6 +67,7 @@ def wants_gap(query: RecordQuery, row: GapRow, *, open_or_lost_only: bool) -> bo
     gap = row.gap
     return (
         not (open_or_lost_only and gap.outcome == "recovered")
+        and not (query.without_lines and gap.stream.startswith(LINES))
         and (query.to is None or gap.start <= query.to)
         and (query.start is None or gap.to is None or gap.to >= query.start)
     )

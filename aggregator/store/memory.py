@@ -27,6 +27,7 @@ from aggregator.records import (
     PresenceRow,
     RecordQuery,
     Stretch,
+    Transition,
     Verb,
     Version,
 )
@@ -58,6 +59,7 @@ class MemoryJournal:
         self._gaps: dict[int, GapRow] = {}
         self._presences: dict[int, PresenceRow] = {}
         self._horizon = Horizon()
+        self._cursors: dict[str, int] = {}
 
     async def open(self) -> JournalState:
         """Open it."""
@@ -162,6 +164,25 @@ class MemoryJournal:
             self._delete(gone, dead)
         more = bool(self._due(before, max_bytes))
         return Pruned(records=len(gone), horizon_seq=seq, horizon_at=at, more=more, seconds=0.0)
+
+    async def cursor(self, name: str) -> int | None:
+        """Return how far the reader *name* has come."""
+        self._require_open()
+        return self._cursors.get(name)
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Keep that the reader *name* has come to *seq*."""
+        self._require_open()
+        self._cursors[name] = seq
+
+    async def transitions(self, seqs: Collection[int]) -> dict[int, Transition]:
+        """Return the object before and after each change."""
+        self._require_open()
+        rows = [self._changes[seq] for seq in seqs if seq in self._changes]
+        return {
+            row.seq: Transition(self._body(row.base) if row.base in self._changes else None, self._body(row.seq))
+            for row in rows
+        }
 
     async def changes(self, query: RecordQuery) -> Page:
         """Return changes by seq."""

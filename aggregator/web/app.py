@@ -10,6 +10,7 @@ from aggregator.web.answers import answer_json, encode
 from aggregator.web.feed import Feed
 from aggregator.web.guarding import MAX_BODY_BYTES, Guard, Handler, add_headers, answer_errors
 from aggregator.web.listing import Listings
+from aggregator.web.logs import Logs
 from aggregator.web.openapi import describe
 from aggregator.web.pages import page_routes
 from aggregator.web.parts import WebParts
@@ -30,7 +31,7 @@ def public_app(parts: WebParts) -> web.Application:
     """Return the application for 8080: page, API and feed below the base path; `/healthz` there and at the root."""
     listings = Listings(parts)
     statuses = Statuses(parts, listings)
-    feed, streams = Feed(parts), EventStreams(parts)
+    feed, streams, logs = Feed(parts), EventStreams(parts), Logs(parts)
     document = encode(describe(parts.version, parts.base_path))
 
     async def openapi(request: web.Request) -> web.Response:
@@ -43,6 +44,7 @@ def public_app(parts: WebParts) -> web.Application:
         "history": listings.history,
         "occurrences": listings.occurrences,
         "gaps": listings.gaps,
+        "logs": logs.handle,
         "agents": statuses.agents,
         "status": statuses.status,
         "feed": feed.handle,
@@ -58,6 +60,7 @@ def public_app(parts: WebParts) -> web.Application:
     app.router.add_routes(page_routes(parts.base_path))
 
     async def stop(_: web.Application) -> None:
+        await logs.stop()
         await streams.stop()
         await feed.stop()
 
@@ -75,7 +78,8 @@ def machines_app(
     """
     app = _application(max_body_bytes)
     for method, path, handler in routes:
-        app.router.add_route(method, path, _guarded(guard, handler, asks=True))
+        # Machines: a browser, which would send a password of its own accord, has nothing to do here.
+        app.router.add_route(method, path, _guarded(guard, handler, asks=True, takes_basic=True))
     app.router.add_get("/healthz", healthz)
     return app
 
@@ -93,12 +97,12 @@ def _application(max_body_bytes: int) -> web.Application:
     return app
 
 
-def _guarded(guard: Guard, handler: Handler, *, asks: bool) -> Handler:
+def _guarded(guard: Guard, handler: Handler, *, asks: bool, takes_basic: bool = False) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         guard.check_host(request)
         guard.check_origin(request)
         if asks:
-            guard.require(request)
+            guard.require(request, takes_basic=takes_basic)
         return await handler(request)
 
     return guarded

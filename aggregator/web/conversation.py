@@ -5,7 +5,9 @@ What goes out is written by hub and subscriptions, in whole frames (see outlets/
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from aiohttp import WSMsgType, web
@@ -16,6 +18,7 @@ from aggregator.outlets.clients import Client, ClientGone
 from aggregator.outlets.frames import encode_text
 from aggregator.web import feed_messages as said
 from aggregator.web.feed_messages import BadMessage
+from aggregator.web.logfeed import LOGS_TOPIC, LogSubscription
 from aggregator.web.parameters import BadParameter
 from aggregator.web.parts import WebParts
 
@@ -46,7 +49,7 @@ class Conversation:
         self._group = group
         self._known = known
         self._resume: said.Resume | None = None
-        self._tasks: dict[str, tuple[Subscription, asyncio.Task[None]]] = {}
+        self._tasks: dict[str, tuple[Subscription | LogSubscription, asyncio.Task[None]]] = {}
         self._bad = 0
 
     async def listen(self) -> None:
@@ -138,12 +141,20 @@ class Conversation:
         limit = self._hub.limits.max_subscriptions
         if len(self._tasks) >= limit:
             raise BadMessage("tooManySubscriptions", f"at most {limit} subscriptions on one connection", message.id)
+        if message.topic == LOGS_TOPIC:
+            self._tail(message.id, message.filter)
+            return
         topic = said.read_topic(message.topic, message.id)
         wanted = said.read_filter(message.filter, message.id)
         subscription = Subscription(
             self._hub, self._parts.journal, self._client, name=message.id, topic=topic, wanted=wanted
         )
         self._start(subscription, self._origin(message), snapshot=message.snapshot)
+
+    def _tail(self, identifier: str, values: dict[str, Any] | None) -> None:
+        query = said.read_tail(values, identifier, self._parts.now_ns())
+        tail = LogSubscription(self._hub, self._parts.tails, self._client, name=identifier, query=query)
+        self._begin(tail, tail.run())
 
     def _origin(self, message: said.Subscribe) -> Origin:
         try:
@@ -161,6 +172,11 @@ class Conversation:
     async def _update(self, message: said.Update) -> None:
         if message.id not in self._tasks:
             raise BadMessage("unknownId", f"id={message.id!r} is not subscribed", message.id)
+        if isinstance(self._tasks[message.id][0], LogSubscription):
+            said.read_tail(message.filter, message.id, self._parts.now_ns())
+            await self._cancel(message.id)
+            self._tail(message.id, message.filter)
+            return
         wanted = said.read_filter(message.filter, message.id)
         before = await self._cancel(message.id)
         after = Subscription(
@@ -168,7 +184,7 @@ class Conversation:
         )
         self._start(after, Origin(seq=before.position), snapshot=False)
 
-    async def _cancel(self, identifier: str) -> Subscription:
+    async def _cancel(self, identifier: str) -> Subscription | LogSubscription:
         found = self._tasks.pop(identifier, None)
         if found is None:
             raise BadMessage("unknownId", f"id={identifier!r} is not subscribed", identifier)
@@ -178,17 +194,20 @@ class Conversation:
         return subscription
 
     def _start(self, subscription: Subscription, origin: Origin, *, snapshot: bool) -> None:
-        task = self._group.create_task(
-            self._serve(subscription, origin, snapshot=snapshot), name=f"feed subscription {subscription.id}"
-        )
+        self._begin(subscription, subscription.run(origin, snapshot=snapshot))
+
+    def _begin(self, subscription: Subscription | LogSubscription, run: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(self._serve(subscription, run), name=f"feed subscription {subscription.id}")
         self._tasks[subscription.id] = (subscription, task)
 
-    async def _serve(self, subscription: Subscription, origin: Origin, *, snapshot: bool) -> None:
+    async def _serve(self, subscription: Subscription | LogSubscription, run: Coroutine[Any, Any, None]) -> None:
         try:
-            await subscription.run(origin, snapshot=snapshot)
+            await run
         except ClientGone as gone:
             if gone.cause != "closed":
                 self._hub.drop(self._client, gone.cause)
+        except BadMessage as error:
+            self._error(error.code, str(error), error.id, retryable=True)
         except BadQuery as error:
             self._error("badFilter", str(error), subscription.id)
         except StoreClosed:

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from aggregator.logs.asking import LogQuery
 from aggregator.outlets.catchup import Origin
 from aggregator.outlets.filters import TOPICS, Filter
-from aggregator.web.parameters import FILTER, MAX_SEQ, BadParameter
+from aggregator.web.logqueries import read_query
+from aggregator.web.parameters import FILTER, MAX_SEQ, TAIL, BadParameter
 from kubescribe.wire.times import from_rfc3339
 
 MAX_ID = 64
@@ -97,12 +99,29 @@ def decode_message(data: bytes) -> FromClient:
 def read_topic(topic: str, subscription: str) -> str:
     """Return *topic* when there is such a one. Raises BadMessage."""
     if topic not in TOPICS:
-        raise BadMessage("unknownTopic", f"topic={topic[:64]!r}: expected one of: {', '.join(TOPICS)}", subscription)
+        raise BadMessage(
+            "unknownTopic", f"topic={topic[:64]!r}: expected one of: {', '.join((*TOPICS, 'logs'))}", subscription
+        )
     return topic
 
 
 def read_filter(values: dict[str, Any] | None, subscription: str) -> Filter:
     """Return the filter that *values* says; null and "" mean any. Raises BadMessage."""
+    try:
+        return Filter(**FILTER.read(_pairs(values, subscription)))
+    except BadParameter as error:
+        raise BadMessage("badFilter", str(error), subscription) from error
+
+
+def read_tail(values: dict[str, Any] | None, subscription: str, now: int) -> LogQuery:
+    """Return the question about lines that a filter of the topic `logs` asks at the time *now*. Raises BadMessage."""
+    try:
+        return read_query({**TAIL.read(_pairs(values, subscription)), "follow": True}, now)
+    except BadParameter as error:
+        raise BadMessage("badFilter", str(error), subscription) from error
+
+
+def _pairs(values: dict[str, Any] | None, subscription: str) -> list[tuple[str, str]]:
     pairs = []
     for name, value in (values or {}).items():
         if value is None or value == "":
@@ -110,10 +129,7 @@ def read_filter(values: dict[str, Any] | None, subscription: str) -> Filter:
         if not isinstance(value, str):
             raise BadMessage("badFilter", f"{name[:64]}: expected text", subscription)
         pairs.append((name, value))
-    try:
-        return Filter(**FILTER.read(pairs))
-    except BadParameter as error:
-        raise BadMessage("badFilter", str(error), subscription) from error
+    return pairs
 
 
 def read_origin(value: int | str | None) -> Origin:

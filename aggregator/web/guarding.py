@@ -10,8 +10,9 @@ import structlog
 from aiohttp import hdrs, web
 
 from aggregator.ingest.peers import Peer
-from aggregator.web.credentials import Tokens, bearer_of, is_loopback
+from aggregator.web.credentials import bearer_of, is_loopback
 from aggregator.web.problems import Problem, problem_of, render_problem
+from kubescribe.runtime.tokens import Tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -63,21 +64,23 @@ class Guard:
         """Return the name that *token* stands under, "" for a nameless one, None when it is not good."""
         return "" if self._tokens is None else self._tokens.name_of(token)
 
-    def identifies(self, request: web.Request) -> bool:
+    def identifies(self, request: web.Request, *, takes_basic: bool = False) -> bool:
         """Tell whether *request* presents a good credential, or needs none. Raises Problem 401 for a wrong one."""
         if self._tokens is None:
             return True
         offered = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")
-        token = bearer_of(request.headers.get(hdrs.AUTHORIZATION), (name.strip() for name in offered))
+        token = bearer_of(
+            request.headers.get(hdrs.AUTHORIZATION), (name.strip() for name in offered), takes_basic=takes_basic
+        )
         if token is None:
             return False
         if not self.admits(token):
             raise unauthorized("the token is not known")
         return True
 
-    def require(self, request: web.Request) -> None:
-        """Raise Problem 401 unless *request* presents a good credential."""
-        if not self.identifies(request):
+    def require(self, request: web.Request, *, takes_basic: bool = False) -> None:
+        """Raise Problem 401 unless *request* presents a good credential; as a password only with *takes_basic*."""
+        if not self.identifies(request, takes_basic=takes_basic):
             raise unauthorized("a token is needed: Authorization: Bearer …")
 
     def check_host(self, request: web.Request) -> None:

@@ -94,7 +94,8 @@ class Listings:
         lost there, but nothing is known to be whole either. *since* is when the only object that is meant was first
         seen, ns. Call it after what it is about was read: the horizon only rises.
         """
-        query = RecordQuery(start=asked.start, to=asked.to, limit=MAX_GAPS)
+        # Lines of a container that were lost leave no list of objects or changes incomplete.
+        query = RecordQuery(start=asked.start, to=asked.to, limit=MAX_GAPS, without_lines=True)
         page = await self._journal.gaps(query, open_or_lost_only=True)
         first = max(self._parts.horizon(), page.horizon.at)
         if not first or _reaches_below(asked, page.horizon, first, since):

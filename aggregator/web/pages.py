@@ -11,6 +11,7 @@ _FILES = {
     "index.html": "text/html",
     "app.js": "text/javascript",
     "feed.js": "text/javascript",
+    "lines.js": "text/javascript",
     "rows.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",

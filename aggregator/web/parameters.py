@@ -10,6 +10,9 @@ from typing import Any
 
 from aggregator.errors import BadQuery
 from aggregator.outlets.filters import TOPICS
+from kubescribe.lines.levels import LEVELS
+from kubescribe.lines.patterns import MAX_CHARACTERS, Pattern
+from kubescribe.runtime.values import parse_duration
 from kubescribe.wire.times import from_rfc3339
 
 MAX_TEXT = 256
@@ -105,6 +108,20 @@ def number(
     return Parameter(name, description, f"a whole number from {low} to {high}", schema, read, into or name, default)
 
 
+def since(name: str, description: str, into: str = "") -> Parameter:
+    """Return a parameter that is a time, or how long ago: `15m`. Read as nanoseconds, negative for a duration."""
+
+    def read(value: str) -> int:
+        try:
+            return -int(parse_duration(value) * 1e9)
+        except ValueError:
+            return from_rfc3339(value)
+
+    schema = {"type": "string", "examples": ["15m", "2026-01-02T03:04:05Z"]}
+    expected = "a duration such as 15m, or an RFC 3339 time (+ as %2B)"
+    return Parameter(name, description, expected, schema, read, into or name)
+
+
 def flag(name: str, description: str, into: str) -> Parameter:
     """Return a parameter that is true or false."""
 
@@ -118,7 +135,20 @@ def flag(name: str, description: str, into: str) -> Parameter:
     )
 
 
-def choice(name: str, description: str, values: Mapping[str, Any], *, into: str, default: str) -> Parameter:
+def pattern(name: str, description: str) -> Parameter:
+    """Return a parameter that is a regular expression; its text is what is read."""
+
+    def read(value: str) -> str:
+        if not value:
+            raise _Unfit
+        return Pattern(value).text
+
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
+    expected = f"a regular expression in RE2's syntax of at most {MAX_CHARACTERS} characters"
+    return Parameter(name, description, expected, schema, read, name)
+
+
+def choice(name: str, description: str, values: Mapping[str, Any], *, into: str, default: str = "") -> Parameter:
     """Return a parameter that is one of the words in *values*, read as what they map to."""
 
     def read(value: str) -> Any:
@@ -126,7 +156,9 @@ def choice(name: str, description: str, values: Mapping[str, Any], *, into: str,
             raise _Unfit
         return values[value]
 
-    schema = {"type": "string", "enum": list(values), "default": default}
+    schema: dict[str, Any] = {"type": "string", "enum": list(values)}
+    if default:
+        schema["default"] = default
     return Parameter(name, description, "one of: " + ", ".join(values), schema, read, into, default)
 
 
@@ -182,7 +214,42 @@ NONE = ParameterSet(())
 FILTER = ParameterSet((FROM, TO, NAMESPACE, KIND, NAME, UID, MANAGER, REASON, TEXT))
 """What a feed's filter may say: the parameters of `GET changes` that are no paging, and an Event's reason."""
 
-TOPIC = choice("topic", "What to hear.", {topic: topic for topic in TOPICS}, into="topic", default="changes")
+_LINES = (
+    NAMESPACE,
+    text("pod", "Lines of the pod of this name."),
+    text("workload", "Lines of all pods of this workload, merged in the order of time."),
+    text("workloadKind", "The kind of the workload, where two share a name.", "workload_kind"),
+    text("uid", "Lines of the pod of this uid, alive or dead."),
+    text("container", "Only lines of this container."),
+    pattern("grep", "Only lines that match this regular expression (RE2), as they are shown: scrubbed."),
+    choice(
+        "level", "Only lines of this level and the graver ones.", {it: it for it in LEVELS}, into="level", default=""
+    ),
+    since("since", "Only lines from this time on, or of so long."),
+    number("limit", "Most lines: the newest that match.", low=1, high=1000, default=100),
+)
+LOGS = ParameterSet(
+    (
+        *_LINES,
+        since("until", "Only lines before this time, or older than that."),
+        flag("previous", "Only lines of instances of the containers before the current ones.", "previous"),
+        flag(
+            "follow",
+            "Go on with what comes: one JSON object a line (NDJSON), until the connection is closed.",
+            "follow",
+        ),
+    )
+)
+TAIL = ParameterSet(_LINES)
+"""What a filter of the feed's topic `logs` may say."""
+
+TOPIC = choice(
+    "topic",
+    "What to hear; `logs`, which is not among these, takes the parameters of `GET logs`.",
+    {topic: topic for topic in TOPICS},
+    into="topic",
+    default="changes",
+)
 EVENT_STREAM = ParameterSet(
     (
         TOPIC,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aggregator.logs.following import Tails
+from aggregator.logs.reading import NodeLines
 from aggregator.outlets.fleet import Recorder
 from aggregator.outlets.hub import Hub
 from aggregator.store.base import Journal
@@ -14,11 +16,15 @@ class WebParts:
     """
     `base_path` is "" or begins with a slash and does not end with one; `now_ns` is the wall clock.
 
+    `lines` reads lines, `tails` follows them.
+
     `horizon` tells when the oldest record was committed, ns, 0 while there is none: what lies before was not recorded.
     """
 
     journal: Journal
     hub: Hub
+    lines: NodeLines
+    tails: Tails
     recorder: Recorder
     guard: Guard
     version: str

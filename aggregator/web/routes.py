@@ -36,6 +36,7 @@ ROUTES = (
     ),
     Route("/occurrences", "occurrences", "Kubernetes Events, by seq.", p.OCCURRENCES, "Occurrence", is_list=True),
     Route("/gaps", "gaps", "What may have gone unseen, by seq.", p.GAPS, "Gap", is_list=True),
+    Route("/logs", "logs", "Lines of a pod or a workload, in the order of time.", p.LOGS, "Lines"),
     Route("/agents", "agents", "Who reports, and how far behind.", p.NONE, "Agent", is_list=True),
     Route("/status", "status", "What may be trusted.", p.STATUS, "Status"),
     Route("/feed", "feed", "The feed, a websocket: subprotocol kubescribe.feed.v1.", p.NONE, "", stream="websocket"),

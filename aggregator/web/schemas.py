@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kubescribe.lines.levels import LEVELS
+
 _TEXT = {"type": "string"}
 _TEXT_OR_NULL = {"type": ["string", "null"]}
 _NUMBER = {"type": "integer"}
@@ -143,6 +145,33 @@ SCHEMAS: dict[str, Any] = {
             "bytes": _NUMBER_OR_NULL,
             "detail": _TEXT_OR_NULL,
             "committedAt": _TIME,
+        }
+    ),
+    "Lines": _record(
+        {
+            "items": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
+            "next": {"type": ["string", "null"], "description": "the path of the lines before these"},
+            "complete": {"type": "boolean", "description": "false when gaps touch the lines, or anything is missing"},
+            "gaps": _GAPS,
+            "missing": {"type": "array", "items": _TEXT, "description": "in words: who did not answer, what is gone"},
+        }
+    ),
+    "Line": _record(
+        {
+            "type": {"const": "line"},
+            "at": _TIME,
+            "namespace": _TEXT,
+            "workloadKind": _TEXT,
+            "workload": _TEXT,
+            "pod": _TEXT,
+            "uid": _TEXT,
+            "node": _TEXT_OR_NULL,
+            "container": _TEXT,
+            "restart": _NUMBER,
+            "stream": {"type": "string", "enum": ["stdout", "stderr"]},
+            "level": {"type": ["string", "null"], "enum": [*LEVELS, None]},
+            "text": {"type": "string", "description": "scrubbed: what people may not read is replaced by a mark"},
+            "source": {"type": "string", "enum": ["node", "loki"]},
         }
     ),
     "Agent": _record(

@@ -6,17 +6,27 @@ The aggregator is put together as it runs, over a journal in memory, so that no 
 
 import asyncio
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
+from agent.lines.counting import LineNumbers
 from agent.metrics import AgentCollector, AgentNumbers
+from agent.shipping.metrics import TailCollector
+from agent.tail.counts import TailCounts
+from agent.tail.tailer import Tailer
 from aggregator.app import assembled
 from aggregator.census.families import COUNTERS, GAUGES
 from aggregator.config import AggregatorConfig
 from aggregator.outlets.accounts import ZERO_NS
+from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
+from kubescribe.loki.numbers import LokiCollector
 from kubescribe.runtime.exposition import TableFamily
 from kubescribe.runtime.settings import build
 from kubescribe.runtime.values import HostPort
@@ -77,9 +87,12 @@ def page() -> str:
 async def _of_aggregator() -> list[Metric]:
     registry = CollectorRegistry()
     free = HostPort("127.0.0.1", 0)
-    settings = {"store.url": "memory", "http.listen": free, "ingest.listen": free, "metrics": free}
-    async with assembled(build(AggregatorConfig, settings), registry):
-        return list(registry.collect())
+    settings: dict[str, object] = {"store.url": "memory", "http.listen": free, "ingest.listen": free, "metrics": free}
+    with tempfile.TemporaryDirectory() as folder:
+        # With a Loki, so that the families of the way to it are there; nothing is sent, since no part runs.
+        settings |= {"data": Path(folder), "loki.url": "http://127.0.0.1:3100"}
+        async with assembled(build(AggregatorConfig, settings), registry):
+            return list(registry.collect())
 
 
 def _of_agent() -> list[Metric]:
@@ -95,7 +108,16 @@ def _of_agent() -> list[Metric]:
         link_connected=False,
         leader=False,
     )
-    return list(AgentCollector(lambda: numbers).collect())
+    files = cast(Tailer, SimpleNamespace(counts=TailCounts(), tails={}))
+    nothing = SpoolNumbers(bytes=0, oldest_seconds=0.0, damaged_frames=0, damaged_bytes=0)
+    parts: list[Collector] = [
+        AgentCollector(lambda: numbers),
+        TailCollector(files),
+        LineNumbers(),
+        LokiCollector(),
+        GatewayCollector(GatewayNumbers(), lambda: nothing),
+    ]
+    return [metric for part in parts for metric in part.collect()]
 
 
 def _table(metrics: Iterable[Metric], limits: dict[str, int]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from agent.config import AgentConfig
 from aggregator.config import AggregatorConfig
+from kubescribe.cli.previewconfig import PreviewConfig
 from kubescribe.cli.simulateconfig import SimulateConfig
 from kubescribe.cli.upconfig import UpConfig
 
@@ -25,13 +26,15 @@ class Role:
     One sub-command.
 
     `entry` imports the role and returns what runs it until the event is set, and the errors that mean "it cannot
-    start": their message is one line that says what and what to do.
+    start": their message is one line that says what and what to do. A role that `answers` prints something and ends by
+    itself; a signal ends it as it would any command. The others run until they are told to stop.
     """
 
     name: str
     summary: str
     settings: type[Any]
     entry: Callable[[], tuple[Run, Errors]]
+    answers: bool = False
 
 
 def _agent() -> tuple[Run, Errors]:
@@ -59,6 +62,13 @@ def _simulate() -> tuple[Run, Errors]:
         await run(config.values(), stop)
 
     return simulate, _simulator_errors()
+
+
+def _preview() -> tuple[Run, Errors]:
+    from kubescribe.cli.preview.app import run  # noqa: PLC0415 - as the module says
+    from kubescribe.kube.errors import AccessError  # noqa: PLC0415 - as the module says
+
+    return run, (AccessError,)
 
 
 def _agent_errors() -> Errors:
@@ -108,6 +118,13 @@ ROLES: dict[str, Role] = {
             summary="a pretend cluster alone: the Kubernetes API over HTTP, and things that happen",
             settings=SimulateConfig,
             entry=_simulate,
+        ),
+        Role(
+            name="preview",
+            summary="print the Loki streams that the lines of a cluster would make, before anything sends them",
+            settings=PreviewConfig,
+            entry=_preview,
+            answers=True,
         ),
     )
 }

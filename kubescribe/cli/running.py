@@ -24,12 +24,20 @@ _log = structlog.get_logger()
 
 
 def run_role(role: Role, settings: Any) -> int:
-    """Run *role* until it is told to stop; return the exit code: 0, 2 when it cannot start, 1 for anything else."""
+    """
+    Run *role* until it is told to stop, or has answered; return the exit code.
+
+    0 for an ordered end, 2 when it cannot start, 1 for anything else. KeyboardInterrupt and BrokenPipeError come out of
+    a role that answers.
+    """
     configure_logs(settings.log)
     entry, told = role.entry()
     try:
-        run(_until_stopped(role.name, entry, settings))
-    except Exception as error:  # noqa: BLE001 - the top of the process: it is told, and becomes the exit code
+        # What is read in a shell ends at Ctrl-C, and when nobody reads it any more, like any other command.
+        run(entry(settings, asyncio.Event()) if role.answers else _until_stopped(role.name, entry, settings))
+    except Exception as error:  # The top of the process: it is told, and becomes the exit code.
+        if role.answers and isinstance(error, BrokenPipeError):
+            raise
         lines = _one_liners(error, (StartupError, *told))
         if lines is None:
             _log.error("process.failed", role=role.name, exc_info=error)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import group, setting
-from kubescribe.runtime.values import NUMBER, PATH, TEXT, WHOLE, between, listed
+from kubescribe.runtime.values import FLAG, NUMBER, PATH, TEXT, WHOLE, between, listed
 from simulator.settings import SimulatorSettings
 
 _DEFAULTS = SimulatorSettings()
@@ -55,6 +55,25 @@ class SimulateConfig:
         help="The folder of its etcd: with it, a restart goes on with the same uids and versions.",
         why="without it the cluster is forgotten, which is right for a look around",
     )
+    logs: Path | None = setting(
+        None,
+        PATH,
+        help="The folder of the containers' log files, at most 100 MB, written as the kubelet does in /var/log/pods.",
+        why="nobody's disk is written to unasked",
+    )
+    logs_by_node: bool = setting(
+        False,
+        FLAG,
+        help="Keep the log files of each node in a folder of its own below --logs, named for the node.",
+        why="an agent that sees all nodes reads one folder",
+    )
+    loki_port: int | None = setting(
+        None,
+        between(WHOLE, 0, 65_535),
+        has_variable=False,  # Kubernetes sets KUBESCRIBE_LOKI_PORT for a Service named kubescribe-loki.
+        help="The port of a stand-in for Loki that refuses what Loki refuses and answers queries; 0 for any free one.",
+        why="most look at the cluster alone",
+    )
     write_kubeconfig: Path | None = setting(
         None,
         PATH,
@@ -85,6 +104,9 @@ class SimulateConfig:
             rate=self.rate,
             seed=self.seed,
             data=self.data,
+            logs=self.logs,
+            logs_by_node=self.logs_by_node,
+            loki_port=self.loki_port,
             write_kubeconfig=self.write_kubeconfig,
             replay=self.replay,
             custom_groups=self.custom_groups,

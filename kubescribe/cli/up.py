@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 import agent.app
 import aggregator.app
 from kubescribe.cli.upconfig import UpConfig
+from kubescribe.loki.numbers import LokiCollector
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.tasks import run_parts
 
@@ -34,6 +35,7 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
         kubeconfig = config.kubeconfig
         if config.simulate:
             kubeconfig = await stack.enter_async_context(_pretend_cluster(config))
+            config = reading_pretend_logs(config)
         # Where the API server is, is asked first: its cluster decides which journal to open.
         cluster_uid = await agent.app.find_cluster(config.agent(config.data, aggregator="", kubeconfig=kubeconfig))
         folder = config.data / "clusters" / cluster_uid
@@ -44,12 +46,28 @@ async def run(config: UpConfig, stop: asyncio.Event) -> None:
         watching = await stack.enter_async_context(
             agent.app.assembled(config.agent(folder, aggregator=serving.ingest_url, kubeconfig=kubeconfig))
         )
-        registry.register(watching.collector)
+        for collector in watching.collectors:
+            if isinstance(collector, LokiCollector) and serving.loki is not None:
+                # One family of both: Prometheus refuses a page with the same family twice.
+                serving.loki.add(collector)
+            else:
+                registry.register(collector)
         _log.info("up.listening", look_at=serving.http_url + config.http.base_path + "/", metrics=serving.metrics_url)
         # Sources first: the agent's parts end while the aggregator still commits what they sent.
         await run_parts(
             stop, [*watching.parts, *(replace(part, name=f"aggregator {part.name}") for part in serving.parts)]
         )
+
+
+def reading_pretend_logs(config: UpConfig) -> UpConfig:
+    """Return *config* with the pretend cluster's logs, unless it names a folder itself."""
+    if config.logs.folder != UpConfig().logs.folder:
+        return config
+    return replace(config, logs=replace(config.logs, folder=_logs_folder(config)))
+
+
+def _logs_folder(config: UpConfig) -> Path:
+    return config.data / "simulator" / "logs"
 
 
 @asynccontextmanager
@@ -74,6 +92,7 @@ async def _pretend_cluster(config: UpConfig) -> AsyncIterator[Path]:
         f"--rate={pretend.rate}",
         f"--seed={pretend.seed}",
         f"--data={folder}",
+        f"--logs={_logs_folder(config)}",
         f"--write-kubeconfig={kubeconfig}",
         f"--log-level={config.log.level}",
         f"--log-format={config.log.format}",

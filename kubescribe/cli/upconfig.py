@@ -12,6 +12,7 @@ from typing import ClassVar
 from agent.config import AgentConfig, LogsConfig, SpoolConfig, WatchConfig
 from aggregator.config import AdoptionConfig, AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
 from kubescribe.gateway.config import GatewayConfig
+from kubescribe.lines.config import LinesConfig
 from kubescribe.loki.config import LokiConfig
 from kubescribe.runtime.logsettings import LogConfig
 from kubescribe.runtime.settings import Check, computed, group, setting
@@ -130,6 +131,7 @@ class UpConfig:
             adoption=self.adoption,
             store=self.store,
             feed=self.feed,
+            logs=LinesConfig(scrub=self.logs.scrub),
             loki=self.loki,
             gateway=self.gateway,
         )

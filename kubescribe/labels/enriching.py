@@ -13,7 +13,7 @@ import msgspec
 
 from kubescribe.labels.names import label_name, label_value, selector_text
 from kubescribe.labels.pods import SERVICE_NAME, TRACKING_ID, PodFacts, first_of
-from kubescribe.labels.workloads import workload_of
+from kubescribe.labels.workloads import Workload, workload_of
 
 STREAM_LABELS = (
     "cluster",
@@ -26,6 +26,9 @@ STREAM_LABELS = (
     "stream",
 )
 """All there are, but for `late`; none of them has more values than the cluster has workloads."""
+
+METADATA = ("pod", "pod_uid", "node", "zone", "image", "revision", "owner", "restart", "meta")
+"""The names of structured metadata that are ours; a label of pods that would be called so is left out."""
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -65,16 +68,20 @@ class Names(NamedTuple):
 
 def names_of(pod: PodFacts) -> Names:
     """Return what *pod* is part of."""
-    workload = workload_of(pod)
-    tracked = pod.annotations.get(TRACKING_ID, "").partition(":")[0]
+    return names_in(workload_of(pod), pod.labels, pod.annotations)
+
+
+def names_in(workload: Workload, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Names:
+    """Return what belongs to *workload*, by the labels and annotations that its pods carry."""
+    tracked = annotations.get(TRACKING_ID, "").partition(":")[0]
     return Names(
         workload_kind=workload.kind,
         workload=workload.name,
-        service_name=pod.annotations.get(SERVICE_NAME)
-        or first_of(pod.labels, "app.kubernetes.io/name", "app", "k8s-app")
+        service_name=annotations.get(SERVICE_NAME)
+        or first_of(labels, "app.kubernetes.io/name", "app", "k8s-app")
         or workload.name,
         application=tracked
-        or first_of(pod.labels, "app.kubernetes.io/part-of", "app.kubernetes.io/instance")
+        or first_of(labels, "app.kubernetes.io/part-of", "app.kubernetes.io/instance")
         or workload.name,
         revision=workload.revision,
         owner=workload.owner,

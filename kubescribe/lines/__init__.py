@@ -1,1 +1,1 @@
-"""Lines for people: how severe one is, and what of it nobody may read."""
+"""What is done to a line before anybody reads it: its level, and what is scrubbed from it. Pure, bounded in time."""

@@ -16,12 +16,23 @@ from typing import NamedTuple
 import cramjam
 
 _SECOND = 1_000_000_000
+_ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def varint(number: int) -> bytes:
     """Return *number* (not negative) as a base-128 varint, lowest group first."""
+    # The lengths, the seconds and the nanoseconds of every line go through here: written out, it takes a third.
     if number < 0x80:
-        return bytes((number,))
+        return _ONE_BYTE[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 0x20_0000:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    if number < 0x8_0000_0000:
+        head = (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14 & 0x7F | 0x80)
+        return bytes(
+            (*head, number >> 21) if number < 0x1000_0000 else (*head, number >> 21 & 0x7F | 0x80, number >> 28)
+        )
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -77,21 +88,54 @@ def spans_of(entries: bytes) -> Iterator[Span]:
     while at < size:
         if entries[at] != 0x12:
             raise ValueError(f"no entry at byte {at}")
-        length, shift, inner = 0, 0, at + 1
-        while True:
-            if inner >= size or shift > 28:
-                raise ValueError(f"a torn length at byte {at}")
-            byte = entries[inner]
-            inner += 1
-            length |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
+        length, inner = _varint(entries, at + 1, size)
         end = inner + length
         if end > size:
             raise ValueError(f"a torn entry at byte {at}")
         yield Span(at, end)
         at = end
+
+
+def time_of(entries: bytes, span: Span) -> int:
+    """Return when the entry at *span* was, nanoseconds; 0 for one without a time. Raises ValueError for a torn one."""
+    _, at = _varint(entries, span.start + 1, span.end)
+    while at < span.end:
+        key, at = _varint(entries, at, span.end)
+        if key & 7 == 2:
+            length, at = _varint(entries, at, span.end)
+            if at + length > span.end:
+                raise ValueError(f"a torn field at byte {at}")
+            if key == 0x0A:
+                return _timestamp(entries, at, at + length)
+            at += length
+        elif key & 7 == 0:
+            _, at = _varint(entries, at, span.end)
+        else:
+            raise ValueError(f"a field of no known kind at byte {at}")
+    return 0
+
+
+def _timestamp(data: bytes, at: int, end: int) -> int:
+    parts = {0x08: 0, 0x10: 0}
+    while at < end:
+        key, at = _varint(data, at, end)
+        value, at = _varint(data, at, end)
+        parts[key] = value
+    return parts[0x08] * _SECOND + parts[0x10]
+
+
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Return the number at *at* and where the next byte is."""
+    number, shift = 0, 0
+    while True:
+        if at >= end or shift > 63:
+            raise ValueError(f"a torn number at byte {at}")
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
 
 
 def join_entries(entries: bytes, spans: Iterable[Span]) -> bytes:

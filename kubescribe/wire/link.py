@@ -211,19 +211,34 @@ class Lines(Value, frozen=True, kw_only=True):
     One payload of the answer to `lines`.
 
     `missing` says in words what was wanted and is not there any more (rotated away, a container that left no file).
-    `dropped` counts lines that came faster than the asker took them, with `follow`.
+    `oldest`, in the first payload, is the time of the oldest line that there is of each pod, 0 for one without files.
+    With `follow`, payloads from the first `live` one on are of what came since; `dropped` counts lines that came
+    faster than the asker took them.
     """
 
     lines: tuple[Line, ...] = ()
     missing: tuple[str, ...] = ()
+    oldest: tuple[Integer, ...] = ()
+    live: bool = False
     dropped: Integer = 0
 
 
 LINES = "lines"
 """The verb of that request."""
 
+MAX_LINE_BYTES = 64 * 1024
+"""Of one line's text."""
+
 MAX_LINES_BYTES = 256 * 1024
 """Of the text in one payload; a reply never holds up the batches for longer than one of them does."""
+
+
+CANCEL = "cancel"
+"""
+The verb of a request that ends the request of the same id, whose asker has gone.
+
+Nothing answers it. An agent that does not know it answers with an error, which then nobody waits for.
+"""
 
 
 class Batch(Message, frozen=True, kw_only=True):

@@ -16,11 +16,14 @@ class Fargate:
     def __init__(self, cluster: Cluster, node_life: NodeLife) -> None:
         self._cluster = cluster
         self._node_life = node_life
+        self._last_number = _FIRST_NUMBER - 1
 
     def bring(self) -> NodeRecord:
         """Register a new node with room for one pod."""
         taken = (node.number for node in self._cluster.registry.nodes.values() if is_fargate(node.labels))
-        node = node_of(max(taken, default=_FIRST_NUMBER - 1) + 1, now=self._cluster.stamp, is_ready=True)
+        # Never the number of a node that went: a name that came again would be the same node to whoever watches.
+        self._last_number = max((self._last_number, *taken)) + 1
+        node = node_of(self._last_number, now=self._cluster.stamp, is_ready=True)
         metadata, status = node["metadata"], node["status"]
         metadata["name"] = f"fargate-{metadata['name']}"
         labels = metadata["labels"]

@@ -206,7 +206,7 @@ class NodeLife:
 
     def _evict_pod(self, pod: PodRecord) -> None:
         node = self._cluster.registry.nodes.get(pod.node)
-        if pod.owner_kind == "DaemonSet" or pod.is_terminating or node is None or node.is_alive:
+        if pod.owner_kind in {"DaemonSet", "Node"} or pod.is_terminating or node is None or node.is_alive:
             return
         obj = self._cluster.edit("pods", *pod.key, self._disrupt, manager=_MANAGER, subresource="status")
         if obj is not None:

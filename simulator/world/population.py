@@ -21,6 +21,7 @@ from simulator.world.podstatus import Container, pod_status, running
 from simulator.world.registry import NodeRecord, record_of
 from simulator.world.replicasets import ReplicaSets
 from simulator.world.sets import daemon_pod, daemon_status, stateful_pod
+from simulator.world.staticpods import mirror_pod
 from simulator.world.templates import pod_of
 
 _MANAGER = "kube-controller-manager"
@@ -69,7 +70,7 @@ class Population:
             record = record_of_node(self._cluster.create("nodes", node, "kubelet"))
             self._cluster.registry.nodes[record.name] = record
         self._next_node = self._spread()
-        elsewhere = len(_DAEMON_SETS) * self._node_count + _STATEFUL_SET[2] + self._fargate_count
+        elsewhere = len(_DAEMON_SETS) * self._node_count + _STATEFUL_SET[2] + self._fargate_count + 1
         apps = apps_for(self._pod_count - elsewhere)
         if self._fargate_count:
             apps = (*apps, replace(FARGATE_APP, replicas=self._fargate_count))
@@ -78,6 +79,7 @@ class Population:
         for name, image in _DAEMON_SETS:
             self._add_daemon_set(name, image)
         self._add_stateful_set(*_STATEFUL_SET)
+        self._add_static_pod()
         self._add_batch()
 
     def _place(self, objects: Iterator[groundwork.Placed]) -> None:
@@ -173,6 +175,13 @@ class Population:
         counts = ("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
         status = {**stateful_set["status"], **dict.fromkeys(counts, replicas), "observedGeneration": 1}
         self._cluster.write_status("statefulsets", stateful_set, status, _MANAGER)
+
+    def _add_static_pod(self) -> None:
+        """Write the mirror of a static pod, of the first node alone."""
+        record = next(iter(self._cluster.registry.nodes.values()))
+        node = self._cluster.get("nodes", "", record.name)
+        if node is not None:
+            self._add_pod(mirror_pod(node, now=self._cluster.stamp), record)
 
     def _add_batch(self) -> None:
         source = [{"name": "INPUT", "value": "s3://exports/orders"}]

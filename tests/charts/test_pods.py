@@ -8,6 +8,7 @@ from kubescribe.cli.running import LAST_RESORT_SECONDS
 from tests.charts.conftest import Rendering, example, render, values_at
 
 AGENTS = ["cluster-agent", "node-agent"]
+LOKI = {"loki": {"url": "http://loki:3100"}}
 RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -68,6 +69,15 @@ def test_the_node_agent_is_root_and_mounts_two_folders_of_the_node(plain: Render
     assert "readOnly" not in mounts(plain.container("node-agent"))["spool"]
 
 
+def test_docker_s_own_folder_is_mounted_only_where_it_is_named(plain: Rendering) -> None:
+    folder = "/var/lib/docker/containers"
+    made = render(values_at("nodeAgent.dockerFolder", folder))
+
+    assert "docker" not in volumes(plain.pod("node-agent"))
+    assert volumes(made.pod("node-agent"))["docker"]["hostPath"] == {"path": folder, "type": "Directory"}
+    assert mounts(made.container("node-agent"))["docker"] == {"name": "docker", "mountPath": folder, "readOnly": True}
+
+
 def test_every_volume_is_mounted_and_every_mount_has_a_volume(each: Rendering) -> None:
     for component in each.components:
         assert mounts(each.container(component)).keys() == volumes(each.pod(component)).keys()
@@ -94,16 +104,18 @@ def test_an_agent_finds_the_aggregator_through_its_service(plain: Rendering, com
 
 @pytest.mark.parametrize("profile", ["beside", "standalone"])
 def test_the_agents_are_told_the_profile(profile: str) -> None:
-    made = render({"profile": profile})
+    made = render({"profile": profile, **LOKI})
 
     for component in AGENTS:
         assert environment(made.container(component))["KUBESCRIBE_PROFILE"] == profile
 
 
 def test_the_profiles_differ_in_nothing_else() -> None:
-    beside, standalone = (render({"profile": profile}).files for profile in ("beside", "standalone"))
+    beside, standalone = (render({"profile": profile, **LOKI}).files for profile in ("beside", "standalone"))
 
+    notes = {beside.pop("NOTES.txt"), standalone.pop("NOTES.txt")}
     assert {path: text.replace("beside", "standalone") for path, text in beside.items()} == standalone
+    assert len(notes) == 2
 
 
 def test_a_pod_knows_its_node_and_its_namespace_from_the_downward_api(plain: Rendering) -> None:

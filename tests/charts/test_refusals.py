@@ -11,12 +11,17 @@ from scripts.rendering import CHART, rendered
 from tests.charts.conftest import render, values_at
 
 TOKEN = {"auth": {"tokenSecret": "people"}}
-AGENTS = "data metrics scope node profile tokenFile kubeconfig cluster election.leaseName election.leaseNamespace"
+LOKIS = "loki.url loki.tenant loki.username loki.passwordFile loki.bearerTokenFile loki.caFile"
+AGENTS = (
+    "data metrics scope node profile tokenFile kubeconfig cluster election.leaseName election.leaseNamespace"
+    f" logs.folder logs.podLabels gateway.listen gateway.tokenFile {LOKIS}"
+)
 RESERVED = {
     "nodeAgent": AGENTS,
     "clusterAgent": f"{AGENTS} watch.kinds",
-    "aggregator": "data metrics tokenFile http.listen http.basePath ingest.listen ingest.audience",
+    "aggregator": f"data metrics tokenFile http.listen http.basePath ingest.listen ingest.audience {LOKIS}",
 }
+LOKI = {"url": "http://loki:3100"}
 
 
 def refusal(values: dict[str, Any], **place: str) -> str:
@@ -109,6 +114,41 @@ def test_no_idle_timeout_that_cuts_a_quiet_feed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("loki", "told"),
+    [
+        ({"tenant": "a"}, "Set loki.url"),
+        ({"caSecret": "ca"}, "Set loki.url"),
+        ({**LOKI, "username": "me"}, "needs both"),
+        ({**LOKI, "passwordSecret": "secret"}, "needs both"),
+        ({**LOKI, "username": "me", "passwordSecret": "a", "bearerTokenSecret": "b"}, "one of them"),
+    ],
+)
+def test_no_half_a_way_to_loki(loki: dict[str, str], told: str) -> None:
+    assert told in refusal({"loki": loki})
+
+
+def test_no_stand_alone_agents_that_send_nothing() -> None:
+    assert "set profile=beside" in refusal({"profile": "standalone"})
+    assert render({"profile": "standalone", "loki": LOKI})
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"gateway": {"enabled": True, "tokenSecret": "t"}}, "loki.url does not say where"),
+        ({"loki": LOKI, "gateway": {"enabled": True}}, "name it in gateway.tokenSecret"),
+        (
+            {"loki": LOKI, "gateway": {"enabled": True, "tokenSecret": "t"}, "nodeAgent": {"enabled": False}},
+            "the aggregator's 8081",
+        ),
+        ({"gateway": {"tokenSecret": "t"}}, "set gateway.enabled=true too"),
+    ],
+)
+def test_no_gateway_that_takes_lines_from_anybody_or_leads_nowhere(values: dict[str, Any], told: str) -> None:
+    assert told in refusal(values)
+
+
+@pytest.mark.parametrize(
     "kind", [{"kind": "Secret", "resource": "secrets"}, {"kind": "Harmless", "resource": "secrets"}]
 )
 def test_no_secrets(kind: dict[str, str]) -> None:
@@ -140,6 +180,11 @@ def test_a_reserved_setting_is_found_in_its_dotted_form_too() -> None:
         (values_at("image.tag", 1.10), "/image/tag"),
         (values_at("image.digest", "sha256:1"), "/image/digest"),
         (values_at("nodeAgent.spool.hostPath", "/"), "/nodeAgent/spool/hostPath"),
+        (values_at("nodeAgent.dockerFolder", "/"), "/nodeAgent/dockerFolder"),
+        (values_at("loki.url", "loki:3100"), "/loki/url"),
+        (values_at("loki.url", "http://me:secret@loki"), "/loki/url"),
+        (values_at("loki.tenant", "a|b"), "/loki/tenant"),
+        (values_at("networkPolicy.lokiPorts", [0]), "/networkPolicy/lokiPorts/0"),
         (values_at("nodeAgent.maxUnavailable", "some"), "/nodeAgent/maxUnavailable"),
         (values_at("nodeAgent.maxUnavailable", "0%"), "/nodeAgent/maxUnavailable"),
         (values_at("clusterAgent.replicas", 0), "/clusterAgent/replicas"),

@@ -16,7 +16,8 @@ def place(made: Rendering, component: str, folder: Path, monkeypatch: pytest.Mon
     """Lay the pod's files into *folder*, set its variables, and return its arguments as they are on this machine."""
     container, pod = made.container(component), made.pod(component)
     (folder / "config.yaml").write_text(made.one("ConfigMap", component)["data"]["config.yaml"])
-    (folder / "token").write_text("a-token\n")
+    for name in ("token", "password", "bearer-token", "ca.crt"):
+        (folder / name).write_text("a-secret\n")
     for variable in container.get("env", ()):
         value = variable.get("value") or DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
         monkeypatch.setenv(variable["name"], value)

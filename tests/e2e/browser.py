@@ -47,6 +47,10 @@ class Page:
         expression = f'document.querySelector({json.dumps(selector)})?.innerText ?? ""'
         return str((await self.call("Runtime.evaluate", expression=expression))["result"].get("value", ""))
 
+    async def click(self, selector: str) -> None:
+        """Click on the first element that fits."""
+        await self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)}).click()")
+
     async def until(self, selector: str, text: str, seconds: float = 30.0) -> str:
         """Wait until *text* is in the element, and return all of its text."""
         shown = ""

@@ -1,15 +1,19 @@
 """What the benches have beside their measuring: they refuse a figure of something that did not happen."""
 
 import asyncio
+import gzip
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from benchmarks import memory_agent
+from benchmarks import gateway, memory_agent
 from benchmarks.fleet import requests_of, warnings
 from benchmarks.journal_file import living, until_living
+from benchmarks.lagging import StreamState, lagging, last_warnings, told
 from benchmarks.whole_path import Heard, PathBroken, check
+from kubescribe.gateway.messages import Push as PushMessage
 
 
 def metrics(*, events: int, lists: int) -> str:
@@ -96,3 +100,47 @@ def test_changes_of_many_streams_may_come_in_any_order() -> None:
     check(heard, 2, is_ordered=False)
     with pytest.raises(PathBroken, match="out of order"):
         check(heard, 2)
+
+
+def test_a_push_of_the_gateway_has_the_same_lines_in_either_format_and_none_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "_PUSHES", 2)
+    requests = gateway.requests()
+
+    lines = [
+        [
+            (one.time.seconds * 10**9 + one.time.nanos, one.line)
+            for stream in PushMessage.FromString(request).streams
+            for one in stream.entries
+        ]
+        for request in requests
+    ]
+    of_json = json.loads(gzip.decompress(gateway.as_json(requests[0])))["streams"]
+
+    assert [len(each) for each in lines] == [4000, 4000]
+    assert not {at for at, _ in lines[0]} & {at for at, _ in lines[1]}
+    assert [(int(at), line) for stream in of_json for at, line in stream["values"]] == lines[0]
+
+
+def test_a_fleet_that_did_not_catch_up_says_which_streams_lag_and_why() -> None:
+    rows = [StreamState("pods/node=a", 9, "spool-a", 1), StreamState("pods/node=b", 4, "spool-b", 3)]
+    item = {"agent": "node/b", "connected": False, "streams": [{"name": "pods/node=b", "state": "blind"}]}
+
+    late = lagging(rows, ["a", "b", "c"], 5)
+    first, of_c, of_b = told(late, [item], at_ns=5, now_ns=2_000_000_004, of=3)
+
+    assert [row.name for row in late] == ["pods/node=c", "pods/node=b"]
+    assert "2 of 3 streams" in first
+    assert "never complete, held by nobody; its agent: not in /agents" in of_c
+    assert "complete 2.0 s ago, held by spool-b since term 3" in of_b
+    assert '"connected": false' in of_b
+    assert '"state": "blind"' in of_b
+
+
+def test_of_a_log_s_warnings_the_last_are_told() -> None:
+    head, *lines = last_warnings("aggregator", [f"warning {number}" for number in range(20)])
+
+    assert "the last 8 of 20" in head
+    assert [line.strip() for line in lines] == [f"warning {number}" for number in range(12, 20)]
+    assert last_warnings("leader", []) == ["  leader: no warnings"]

@@ -12,7 +12,7 @@ from kubescribe.runtime.settings import table
 
 ROOT = Path(__file__).parents[2]
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md", "docs/logs.md"]
 
 
 def test_the_configuration_page_is_that_of_the_table() -> None:

@@ -85,6 +85,39 @@ async def test_the_living_cluster_lives(tmp_path):
         assert state["objects"]["pods"] > 0
 
 
+async def test_a_stand_in_for_loki_listens_beside_it(tmp_path):
+    async with (
+        simulator_process(tmp_path, "--quiet", "--loki-port", "0") as simulator,
+        aiohttp.ClientSession() as session,
+        session.get(f"{simulator.loki_url}/ready") as response,
+    ):
+        assert await response.text() == "ready\n"
+
+
+async def test_the_containers_logs_go_on_after_kill_9(tmp_path):
+    logs = tmp_path / "logs"
+    options = ("--nodes", "1", "--pods", "5", "--logs", str(logs), "--log-rate", "20")
+    async with simulator_process(tmp_path, *options) as simulator:
+        before = await grown(logs, {})
+
+        await simulator.restart()
+
+        after = await grown(logs, before)
+    for path in before.keys() & after.keys():
+        assert path.read_bytes().count(b"starting ") == 1, path
+
+
+async def grown(logs, sizes):
+    """Wait until most log files are larger than *sizes* and hold a hundred bytes at least; return their sizes."""
+    async with asyncio.timeout(20):
+        while True:
+            found = {path: path.stat().st_size for path in logs.glob("*/*/0.log")}
+            larger = [path for path, size in found.items() if size > max(600, sizes.get(path, 0))]
+            if found and len(larger) > len(found) / 2:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def test_the_living_cluster_has_nodes_of_fargate(tmp_path):
     options = ("--nodes", "2", "--pods", "20", "--fargate", "2")
     async with simulator_process(tmp_path, *options) as simulator, simulator.control() as control:

@@ -102,6 +102,19 @@ async def test_bookmarks_come_shortly_and_then_periodically(cluster):
     assert first["object"]["metadata"] == {"resourceVersion": str(cluster.etcd.revision)}
 
 
+async def test_a_test_that_cannot_wait_asks_for_the_bookmark_now(start, pod):
+    cluster = await start(bookmark_seconds=60)
+    async with cluster.watch("/api/v1/pods?watch=1&allowWatchBookmarks=true") as watch:
+        await watch.until("BOOKMARK")
+        cluster.etcd.create("pods", pod("a"), manager="m")
+
+        assert await cluster.control.bookmark("pods") == 1
+
+        added, bookmark = await watch.events(2)
+    assert [added["type"], bookmark["type"]] == ["ADDED", "BOOKMARK"]
+    assert bookmark["object"]["metadata"] == {"resourceVersion": str(cluster.etcd.revision)}
+
+
 async def test_without_being_asked_for_there_is_no_bookmark(cluster):
     async with cluster.watch("/api/v1/pods?watch=1&timeoutSeconds=1") as watch:
         assert await watch.rest() == b""

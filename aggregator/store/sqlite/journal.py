@@ -18,10 +18,21 @@ import aiosqlite
 import structlog
 
 from aggregator.errors import BadQuery, StoreClosed, StoreUnusable
-from aggregator.records import Head, JournalState, ObjectKey, ObjectQuery, Page, Plan, RecordQuery, Stretch, Version
+from aggregator.records import (
+    Head,
+    JournalState,
+    ObjectKey,
+    ObjectQuery,
+    Page,
+    Plan,
+    RecordQuery,
+    Stretch,
+    Transition,
+    Version,
+)
 from aggregator.store.base import Forgetting, Pruned
 from aggregator.store.bodies import SHIPPED, Packer
-from aggregator.store.sqlite import facts, lookups, objects, pruning, records
+from aggregator.store.sqlite import cursors, facts, lookups, objects, pruning, records
 from aggregator.store.sqlite.pool import ReaderPool, Reading
 from aggregator.store.sqlite.preparing import BUSY_MILLISECONDS, Prepared, prepare, release
 from aggregator.store.sqlite.rebuilding import rebuild
@@ -192,6 +203,24 @@ class SqliteJournal:
         found: set[tuple[str, int, int]] = set()
         for part in _parts(states):
             found |= await self._look_up(partial(lookups.known_occurrences, states=part))
+        return found
+
+    async def cursor(self, name: str) -> int | None:
+        """Return how far the reader *name* has come."""
+        return await self._read(lambda reading: cursors.cursor(reading, name))
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Keep that the reader *name* has come to *seq*."""
+        async with self._writing:
+            if self._writer is None:
+                raise StoreClosed("the journal was closed")
+            await self._writer.run(cursors.steps_to_move(name, seq))
+
+    async def transitions(self, seqs: Collection[int]) -> dict[int, Transition]:
+        """Return the object before and after each change."""
+        found: dict[int, Transition] = {}
+        for part in _parts(seqs):
+            found |= await self._read(partial(cursors.transitions, seqs=part))
         return found
 
     async def changes(self, query: RecordQuery) -> Page:

@@ -1,6 +1,7 @@
 // The page: the live stream, and how far it may be trusted.
 
 import { Feed } from "./feed.js";
+import { Lines } from "./lines.js";
 import { Rows, clock, element } from "./rows.js";
 
 const STATUS_MS = 10_000;
@@ -27,6 +28,8 @@ const feed = new Feed(base, (kind, detail) => {
     if (detail.some((it) => it.type === "gap" || it.type === "presence")) refreshSoon(500);
     const last = detail.at(-1);
     if (last) $("seq").textContent = `seq ${last.seq}`;
+  } else if (kind === "lines") {
+    lines.take(detail.kind, detail.message);
   } else if (kind === "state") {
     state = detail.name;
     $("login").hidden = state !== "ended";
@@ -44,6 +47,8 @@ const feed = new Feed(base, (kind, detail) => {
     show(detail);
   }
 });
+
+const lines = new Lines(feed, base);
 
 function show(tick) {
   const stale = tick ? tick.silentMs > tick.staleMs : document.body.dataset.stale === "true";
@@ -74,7 +79,7 @@ function learn(it) {
 
 function listen() {
   round += 1;
-  for (const id of [...feed.subscriptions.keys()]) feed.unsubscribe(id);
+  for (const [id, { topic }] of [...feed.subscriptions]) if (topic !== "logs") feed.unsubscribe(id);
   rows.clear();
   const filter = {};
   for (const name of ["namespace", "kind", "q"]) if ($(name).value.trim()) filter[name] = $(name).value.trim();
@@ -170,6 +175,11 @@ $("filters").addEventListener("input", () => {
   typing = setTimeout(listen, 300);
 });
 $("filters").addEventListener("submit", (event) => event.preventDefault());
+$("rows").addEventListener("click", (event) => {
+  const asked = event.target.closest("[data-lines]")?.dataset;
+  if (asked) lines.show(asked.lines, asked.namespace, asked.name);
+});
+$("show-lines").addEventListener("click", () => lines.show("workload", $("namespace").value.trim()));
 $("pause").addEventListener("click", () => pause(!rows.paused));
 $("theme").addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme.startsWith("dark");
@@ -182,11 +192,14 @@ $("login").addEventListener("submit", (event) => {
   feed.connect();
 });
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape") event.target.blur?.();
-  if (event.target.matches?.("input") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") event.target.matches?.("input") ? event.target.blur() : lines.close();
+  if (event.target.matches?.("input, select") || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "/") {
     event.preventDefault();
     $("q").focus();
+  } else if (event.key === "l") {
+    event.preventDefault();
+    lines.show("workload", $("namespace").value.trim());
   } else if (event.key === "p") pause(!rows.paused);
 });
 

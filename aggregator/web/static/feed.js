@@ -5,7 +5,7 @@ const FIRST_WAIT_MS = 1_000;
 const STALE_HEARTBEATS = 2.5;
 
 export class Feed {
-  // `on` is called with (kind, detail): state, items, gap, welcome, snapshot.
+  // `on` is called with (kind, detail): state, items, gap, welcome, snapshot; and lines, with what is said of logs.
   constructor(base, on) {
     this.base = base;
     this.on = on;
@@ -82,6 +82,7 @@ export class Feed {
   take(message) {
     if (message.type !== "pong") this.heardAt = Date.now();
     const subscription = this.subscriptions.get(message.id);
+    if (subscription?.topic === "logs") return this.takeLines(message);
     switch (message.type) {
       case "welcome":
         this.failures = 0;
@@ -117,6 +118,13 @@ export class Feed {
         if (message.retryable && subscription) setTimeout(() => this.isOpen() && this.ask(message.id), 2_000);
         break;
     }
+  }
+
+  // Lines have no seq to go on from: after a reconnection the newest come again.
+  takeLines(message) {
+    const kind = { delta: "items", bookmark: "begin", gap: "gap", error: "error" }[message.type];
+    if (kind) this.on("lines", { kind, message });
+    if (message.type === "error" && message.retryable) setTimeout(() => this.subscriptions.has(message.id) && this.isOpen() && this.ask(message.id), 2_000);
   }
 
   retry() {

@@ -2,6 +2,13 @@
 
 export const MAX_ROWS = 2_000;
 
+const WORKLOADS = new Set(["Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Rollout", "ReplicationController"]);
+
+// What a click on an object of this kind shows: a parameter of GET logs; undefined for what has no lines.
+function parameterOf(kind) {
+  return kind === "Pod" ? "pod" : WORKLOADS.has(kind) ? "workload" : undefined;
+}
+
 const VERBS = {
   added: ["+", "added"],
   modified: ["~", "modified"],
@@ -41,7 +48,14 @@ function described(diff) {
 }
 
 function object(kind, namespace, name) {
-  return element("span", "object", element("small", "", `${kind} `), namespace ? `${namespace}/${name}` : name);
+  const what = [element("small", "", `${kind} `), namespace ? `${namespace}/${name}` : name];
+  const parameter = parameterOf(kind);
+  if (!parameter) return element("span", "object", ...what);
+  const button = element("button", "object", ...what);
+  button.type = "button";
+  button.title = "Show its lines";
+  Object.assign(button.dataset, { lines: parameter, namespace, name });
+  return button;
 }
 
 const RENDER = {

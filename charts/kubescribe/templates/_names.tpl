@@ -18,6 +18,7 @@
 {{- define "kubescribe.aggregator" -}}{{ include "kubescribe.fullname" . }}-aggregator{{- end }}
 {{- define "kubescribe.clusterAgent" -}}{{ include "kubescribe.fullname" . }}-cluster-agent{{- end }}
 {{- define "kubescribe.nodeAgent" -}}{{ include "kubescribe.fullname" . }}-node-agent{{- end }}
+{{- define "kubescribe.gateway" -}}{{ include "kubescribe.fullname" . }}-gateway{{- end }}
 
 {{/* Where agents reach the aggregator. */}}
 {{- define "kubescribe.ingestUrl" -}}

@@ -15,6 +15,7 @@
 {{- if not $values.persistence.existingClaim -}}
 {{- $_ := set $own "store" (dict "retentionBytes" (include "kubescribe.retentionBytes" .)) -}}
 {{- end -}}
+{{- with include "kubescribe.loki.settings" . | fromJson -}}{{- $_ := set $own "loki" . -}}{{- end -}}
 {{- toYaml (mergeOverwrite $own (deepCopy $values.settings)) -}}
 {{- end }}
 
@@ -36,5 +37,8 @@
 {{- define "kubescribe.settings.nodeAgent" -}}
 {{- $own := dict "aggregator" (include "kubescribe.ingestUrl" .) "watch" (dict "startJitter" "15s") -}}
 {{- with .Values.clusterName -}}{{- $_ := set $own "cluster" . -}}{{- end -}}
+{{- with include "kubescribe.loki.settings" . | fromJson -}}{{- $_ := set $own "loki" . -}}{{- end -}}
+{{- with .Values.logs.podLabels -}}{{- $_ := set $own "logs" (dict "podLabels" .) -}}{{- end -}}
+{{- if .Values.gateway.enabled -}}{{- $_ := set $own "gateway" (dict "listen" ":8081") -}}{{- end -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.nodeAgent.settings)) -}}
 {{- end }}

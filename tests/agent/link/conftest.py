@@ -12,13 +12,14 @@ from prometheus_client import CollectorRegistry
 
 from agent.link.conversation import Deadlines
 from agent.link.link import Link, LinkConfig
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, StoreUnavailable
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.peers import Peer
 from aggregator.metrics import LinkMetrics
 from kubescribe.runtime.backoff import Backoff
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.link import PROTOCOL_VERSION, Grant, Granted, Welcome
 from kubescribe.wire.records import Change, Gap

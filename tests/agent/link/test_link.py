@@ -7,10 +7,11 @@ import time
 import pytest
 
 from agent.link.link import LinkConfig
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, RequestFailed
+from kubescribe.runtime.room import Room
 from kubescribe.wire.link import Adopt, Relist, StreamClaim
 from kubescribe.wire.records import Presence
 
@@ -344,6 +345,28 @@ async def test_a_request_under_way_is_cancelled_when_the_link_breaks(aggregator,
         await asyncio.wait_for(ended.wait(), 10)
         with pytest.raises(RequestFailed):
             await asking
+
+
+async def test_an_asker_who_goes_ends_the_answer_at_the_agent(aggregator, spool, linked, eventually):
+    ingest = aggregator.ingest
+    ended = asyncio.Event()
+
+    async def flows(arguments):
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async with linked(aggregator.url, spool, handlers={"flows": flows}):
+        await eventually(lambda: ingest.sessions)
+        answer = ingest.sessions["node-a"].request("flows")
+        assert await anext(answer) == b"x"
+
+        await answer.aclose()
+
+        await asyncio.wait_for(ended.wait(), 10)
 
 
 async def test_a_journal_that_was_lost_is_a_gap_and_a_relist_and_the_rest_arrives(

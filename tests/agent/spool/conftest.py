@@ -4,9 +4,10 @@ import random
 
 import pytest
 
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.records import Change
 

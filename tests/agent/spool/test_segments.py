@@ -16,9 +16,10 @@ from agent.spool.folder import Folder
 from agent.spool.frames import Frame, FrameHead
 from agent.spool.intake import Intake
 from agent.spool.ledger import Span
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
 from agent.spool.segments import SegmentStore
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.records import Change, Gap
 
@@ -26,7 +27,8 @@ from kubescribe.wire.records import Change, Gap
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
+from kubescribe.runtime.room import Room
 from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from kubescribe.wire.records import Change

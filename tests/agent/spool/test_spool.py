@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from agent.spool.errors import SpoolClosed, SpoolForeign, SpoolInUse, SpoolUnusable
-from agent.spool.limits import Room
 from agent.spool.segments import SegmentStore
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.records import Change, Gap, Progress
 

@@ -11,7 +11,7 @@ from agent.election.candidate import Candidate, ElectionTiming
 from agent.election.election import Election
 from agent.kube.leases import LeaseClient
 from agent.kube.session import ApiSession
-from agent.spool.limits import Room, SpoolLimits
+from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import ClusterScope
 from agent.supervision.scope import Scope
@@ -19,6 +19,7 @@ from agent.watch.keyring import Keyring
 from agent.watch.kinds import wanted_kinds
 from agent.watch.settings import WatchSettings
 from agent.watch.sharing import watch_tools
+from kubescribe.runtime.room import Room
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.link import Grant, Granted, StreamClaim, Welcome
 from kubescribe.wire.records import AnyRecord

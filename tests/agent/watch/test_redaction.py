@@ -165,6 +165,23 @@ def test_custom_resources_are_searched_in_every_section():
     assert "x3" not in json.dumps(redacted)
 
 
+@pytest.mark.parametrize("mode", ["balanced", "strict"])
+def test_annotations_that_name_a_pods_lines_are_no_secrets(mode):
+    raw = {
+        "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/checkout" + "x" * 300,
+        "resource.opentelemetry.io/service.name": "checkout",
+        "kubernetes.io/config.mirror": "0f" * 16,
+    }
+
+    assert json.loads(Redactor(KEY, mode).annotations(json.dumps(raw).encode()).body) == raw
+
+
+def test_a_credential_is_hashed_under_any_annotation():
+    raw = {"resource.opentelemetry.io/service.name": "ghp_" + "a1B2" * 9}
+
+    assert b"ghp_" not in Redactor(KEY).annotations(json.dumps(raw).encode()).body
+
+
 def test_annotations_lose_last_applied_and_keep_the_harmless():
     raw = {
         "kubectl.kubernetes.io/last-applied-configuration": "{}",

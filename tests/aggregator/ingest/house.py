@@ -12,6 +12,7 @@ from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster
 from aggregator.ingest.reception import Reception
 from aggregator.ingest.settling import Settling
+from aggregator.ingest.zones import zones_in
 from aggregator.records import RecordQuery
 from aggregator.store.memory import MemoryJournal
 from kubescribe.wire.codec import decode_settle, encode_records
@@ -97,7 +98,7 @@ class House:
         self.coverage = Coverage(after_seconds=60.0, max_adopted=2)
         self.adopting = Adopting(pipeline, journal, self.roster, self.coverage, now_ns=clock)
         self.settling = Settling(pipeline, self.adopting, now_ns=clock, tick_seconds=0.005)
-        self.reception = Reception(pipeline, self.roster, self.adopting, now_ns=clock)
+        self.reception = Reception(pipeline, self.roster, self.adopting, now_ns=clock, zones_of=zones_in(journal))
 
     async def come(self, **fields) -> Talk:
         hello = a_hello(**fields)

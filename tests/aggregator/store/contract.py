@@ -366,6 +366,16 @@ async def test_a_gap_is_what_its_latest_row_says(store):
     assert seqs(await store.gaps(RecordQuery(start=600, limit=1))) == [4]
 
 
+async def test_gaps_of_lines_are_left_out_where_they_say_nothing(store):
+    story = Story()
+    story.gap("g1", 100, 200, "lost")
+    story.gap("g2", 100, 200, "lost", stream="logs/shop/web-0/app")
+    await commit(store, story)
+
+    assert seqs(await store.gaps(ALL, open_or_lost_only=True)) == [1, 2]
+    assert seqs(await store.gaps(replace(ALL, without_lines=True), open_or_lost_only=True)) == [1]
+
+
 async def test_a_replay_gives_what_lies_above_until_the_limit(store):
     story = Story()
     story.pod("web-1", 1)

@@ -133,8 +133,8 @@ class Story:
         self.plan.occurrences.append(row)
         return row
 
-    def gap(self, name: str, start: int, to: int | None, outcome: str = "open") -> GapRow:
-        gap = Gap(id=name, stream="pods", cause="expired", start=start, to=to, outcome=outcome)
+    def gap(self, name: str, start: int, to: int | None, outcome: str = "open", *, stream: str = "pods") -> GapRow:
+        gap = Gap(id=name, stream=stream, cause="expired", start=start, to=to, outcome=outcome)
         row = GapRow(seq=next(self.seqs), committed_at=self.committed_at, gap=gap)
         self.plan.gaps.append(row)
         return row

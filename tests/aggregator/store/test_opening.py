@@ -16,6 +16,7 @@ from aggregator.errors import StoreUnusable
 from aggregator.records import Plan
 from aggregator.store.memory import MemoryJournal
 from aggregator.store.opening import open_journal
+from aggregator.store.schema import migrate
 from aggregator.store.sqlite.journal import SqliteJournal
 
 
@@ -117,6 +118,7 @@ OPEN = """
 import asyncio, importlib.readers, os, resource, signal, sys
 from aggregator.errors import StoreUnusable
 from aggregator.store.opening import open_journal
+from aggregator.store.schema import migrate
 path, user, limit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -172,3 +174,24 @@ async def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path):
     opened_elsewhere(path, limit=16_384)
 
     await make(path)
+
+
+async def test_a_journal_of_an_older_schema_is_brought_forward_with_what_it_holds(tmp_path, monkeypatch):
+    path = tmp_path / "journal.db"
+    known = migrate.migrations()
+    monkeypatch.setattr(migrate, "migrations", lambda: known[:2])
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        migrate.migrate(connection, str(path))
+        connection.execute("INSERT INTO meta VALUES ('journal_id', 'j1'), ('redaction_key', x'00'), ('epoch', 4)")
+        connection.execute("INSERT INTO spools VALUES ('s1', 17)")
+    monkeypatch.setattr(migrate, "migrations", lambda: known)
+
+    journal = SqliteJournal(path)
+    state = await journal.open()
+
+    assert (state.journal_id, state.epoch, state.spools) == ("j1", 4, {"s1": 17})
+    assert await journal.cursor("loki") is None
+    await journal.move_cursor("loki", 5)
+    await journal.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (known[-1][0],)

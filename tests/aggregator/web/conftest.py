@@ -9,12 +9,14 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
+from aggregator.logs.following import Tails
+from aggregator.logs.reading import NodeLines
 from aggregator.outlets.fleet import AgentStatus, Identity
 from aggregator.records import Page
 from aggregator.web.app import machines_app, observability_app, public_app
-from aggregator.web.credentials import Tokens
 from aggregator.web.guarding import Guard
 from aggregator.web.parts import WebParts
+from kubescribe.runtime.tokens import Tokens
 from kubescribe.wire.records import Presence, StreamHealth
 from tests.aggregator.outlets.conftest import Bench, ReplayJournal
 
@@ -59,6 +61,19 @@ class RecordedJournal(ReplayJournal):
         self.asked.append(query)
         items = [r.json for r in self.records if r.facets.uid == uid]
         return Page(items=items, last=None) if items else None
+
+
+class NoAgents:
+    """Nobody has the files of any node."""
+
+    def reading(self, node):  # noqa: ARG002
+        return None
+
+
+def line_parts(journal, agents=None):
+    """Return the parts of a site that read and follow lines."""
+    lines = NodeLines(journal, agents or NoAgents(), now_ns=lambda: NOW)
+    return {"lines": lines, "tails": Tails(lines)}
 
 
 class Recording:
@@ -151,7 +166,7 @@ async def session():
 async def site_of(serve, session):
     tasks = []
 
-    async def start(*, base_path="", token_file: Path | None = None, origins=(), horizon=1, **limits):
+    async def start(*, base_path="", token_file: Path | None = None, origins=(), horizon=1, agents=None, **limits):
         bench = Bench(**limits)
         bench.journal = RecordedJournal()
         recorder = Recording()
@@ -160,6 +175,7 @@ async def site_of(serve, session):
         parts = WebParts(
             journal=bench.journal,
             hub=bench.hub,
+            **line_parts(bench.journal, agents),
             recorder=recorder,
             guard=Guard(tokens, allowed_origins=frozenset(origins)),
             version="0.1.0",
@@ -171,6 +187,7 @@ async def site_of(serve, session):
         tasks.append(asyncio.create_task(bench.hub.run()))
         site = Site(bench, recorder, url + base_path, session, clock)
         site.root = url
+        site.parts = parts
         site.runner = runner
         return site
 

@@ -13,7 +13,7 @@ from aggregator.web.guarding import Guard
 from aggregator.web.parts import WebParts
 from kubescribe.wire.times import to_rfc3339
 from tests.aggregator.store.story import Story, uid_of
-from tests.aggregator.web.conftest import Recording
+from tests.aggregator.web.conftest import Recording, line_parts
 
 OLD, YOUNG, DEAD = uid_of(1), uid_of(2), uid_of(3)
 SECOND = 10**9
@@ -37,6 +37,7 @@ async def ask(request, tmp_path, serve, session):
         await journal.commit(story.take())
     hub = Hub(journal_id="j", last_seq=20, metrics=FeedMetrics(CollectorRegistry()), now_ns=lambda: 10 * SECOND)
     parts = WebParts(
+        **line_parts(journal),
         journal=journal,
         hub=hub,
         recorder=Recording(),

@@ -17,7 +17,7 @@ from aggregator.web.app import public_app
 from aggregator.web.guarding import Guard
 from aggregator.web.parts import WebParts
 from tests.aggregator.store.story import Story, pod_body
-from tests.aggregator.web.conftest import Recording
+from tests.aggregator.web.conftest import Recording, line_parts
 
 RECORDS = 400
 PODS = 4
@@ -55,7 +55,15 @@ async def hub():
 
 @pytest.fixture
 async def url(journal, hub, serve):
-    parts = WebParts(journal=journal, hub=hub, recorder=Recording(), guard=Guard(None), version="0", now_ns=lambda: 1)
+    parts = WebParts(
+        **line_parts(journal),
+        journal=journal,
+        hub=hub,
+        recorder=Recording(),
+        guard=Guard(None),
+        version="0",
+        now_ns=lambda: 1,
+    )
     url, runner = await serve(public_app(parts))
     for site in runner.sites:
         for listening in site._server.sockets:  # what it accepts inherits the size

@@ -19,7 +19,7 @@ from aggregator.web.guarding import Guard
 from aggregator.web.parts import WebParts
 from kubescribe.wire.link import Claim, StreamClaim
 from kubescribe.wire.records import Actor, Change, Gap, ObjectReference, Occurrence
-from tests.aggregator.web.conftest import Recording
+from tests.aggregator.web.conftest import Recording, line_parts
 
 SECOND = 10**9
 
@@ -41,7 +41,13 @@ async def recorded(request, tmp_path, serve):
         journal, state, now_ns=lambda: next(ticks), on_committed=lambda done: hub.publish(done.published)
     )
     parts = WebParts(
-        journal=journal, hub=hub, recorder=Recording(), guard=Guard(None), version="0", now_ns=lambda: next(ticks)
+        **line_parts(journal),
+        journal=journal,
+        hub=hub,
+        recorder=Recording(),
+        guard=Guard(None),
+        version="0",
+        now_ns=lambda: next(ticks),
     )
     url, _ = await serve(public_app(parts))
     tasks = [asyncio.create_task(pipeline.run()), asyncio.create_task(hub.run())]

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from aggregator.web.credentials import TokenFileUnusable, Tokens, is_loopback
+from aggregator.web.credentials import is_loopback
+from kubescribe.runtime.tokens import TokenFileUnusable, Tokens
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ async def test_open_and_lost_gaps_make_a_list_incomplete(site):
     assert answer["gaps"] == [{"type": "gap", "seq": 9}]
     query, open_or_lost_only = site.bench.journal.asked[-1]
     assert open_or_lost_only
+    assert query.without_lines
     assert (query.start, query.to) == (1767323045 * 10**9, 1767323045 * 10**9)
 
 

@@ -20,7 +20,7 @@ async def test_the_description_is_valid_and_served_below_the_base_path(site_of):
 async def test_every_route_of_the_table_answers(site):
     site.bench.publish(1, uid="u1")
     for route in ROUTES:
-        if not route.stream:
+        if not route.stream and route.name != "logs":  # it needs a pod; see test_logs.py
             path = re.sub(r"\{uid\}", "u1", route.path)
             await site.json(f"/api/v1{path}")
 

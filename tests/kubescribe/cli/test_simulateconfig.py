@@ -15,6 +15,9 @@ GIVEN = {
     "writeKubeconfig": Path("/k"),
     "replay": Path("/r"),
     "fargate": 10,
+    "lokiPort": 11,
+    "logs": Path("/l"),
+    "logsByNode": True,
     "customGroups": ("argoproj.io",),
 }
 
@@ -26,5 +29,6 @@ def test_every_option_reaches_the_simulator() -> None:
 
     assert (values.port, values.nodes, values.pods, values.rate, values.seed) == (5, 6, 7, 8.0, 9)
     assert (values.data, values.write_kubeconfig, values.replay) == (Path("/d"), Path("/k"), Path("/r"))
-    assert values.fargate == 10
+    assert (values.fargate, values.loki_port) == (10, 11)
+    assert (values.logs, values.logs_by_node) == (Path("/l"), True)
     assert values.custom_groups == ("argoproj.io",)

@@ -15,8 +15,12 @@ from kubescribe.wire.codec import (
     compress_records,
     decode_from_agent,
     decode_from_aggregator,
+    decode_line_query,
+    decode_lines,
     decode_records,
     decode_settle,
+    encode_line_query,
+    encode_lines,
     encode_message,
     encode_record,
     encode_records,
@@ -102,6 +106,18 @@ def test_what_is_to_be_settled_comes_back_as_it_was(settle):
     assert decode_settle(encode_settle(settle)) == settle
 
 
+@settings(deadline=None)
+@given(st.from_type(link.LineQuery))
+def test_what_is_asked_of_lines_comes_back_as_it_was(query):
+    assert decode_line_query(encode_line_query(query)) == query
+
+
+@settings(deadline=None)
+@given(st.from_type(link.Lines))
+def test_lines_come_back_as_they_were(lines):
+    assert decode_lines(encode_lines(lines)) == lines
+
+
 def only_wire_errors(decode, data):
     try:
         decode(data)
@@ -115,6 +131,8 @@ def test_arbitrary_bytes_raise_nothing_but_wire_errors(data):
     only_wire_errors(decode_from_agent, data)
     only_wire_errors(decode_from_aggregator, data)
     only_wire_errors(decode_settle, data)
+    only_wire_errors(decode_line_query, data)
+    only_wire_errors(decode_lines, data)
     only_wire_errors(decode_records, data)
     only_wire_errors(decode_records, compress_records(data))
 

@@ -39,6 +39,7 @@ LEGAL = {
     "pods": (
         *(f"spec.containers.[].{name}" for name in CONTAINER),
         *(f"spec.{name}" for name in SPEC),
+        "spec.hostNetwork",
         "status.containerStatuses.[].state.terminated",
         "status.hostIPs",
         "status.observedGeneration",

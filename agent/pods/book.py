@@ -1,0 +1,199 @@
+"""
+The pods that this agent has seen, by whatever a line tells of them, and the zones of nodes.
+
+Fed by what the watch reports, at the cost of a look-up for a pod that is known. What is known of a pod is what was
+first seen; a dead one is remembered for a day, since lines of it may still come. Readers may be in any thread: each
+look-up is one of a dict. Not for the disk: see keeping.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
+from kubescribe.wire.records import Change
+
+DEAD_SECONDS = 24 * 3600
+MAX_DEAD = 20_000
+"""Pods of two seconds, for eleven hours; at 600 bytes each, 12 MB."""
+
+UNSEEN_SECONDS = 7 * 24 * 3600
+"""A pod that an earlier life knew, and of which this one has seen no version: quiet, or gone in between."""
+
+_MAX_UNREAD_BODIES = 1024
+_SECOND = 1_000_000_000
+_ZONE = re.compile(rb'"topology\.kubernetes\.io/zone":"([^"\\]{1,253})"')
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """What is kept of a pod across restarts; `dead_at` is 0 while it lives."""
+
+    pod: PodFacts
+    dead_at: int = 0
+    containers: tuple[str, ...] = ()
+
+
+class PodBook:
+    """Pods and zones. `news` are the uids and nodes that changed since they were taken, for whoever keeps them."""
+
+    def __init__(self, *, now_ns: Callable[[], int], max_dead: int = MAX_DEAD) -> None:
+        self._now_ns = now_ns
+        self._max_dead = max_dead
+        self._pods: dict[str, PodFacts] = {}
+        self._by_file: dict[str, PodFacts] = {}
+        self._by_name: dict[tuple[str, str], PodFacts] = {}
+        self._by_container: dict[str, PodFacts] = {}
+        self._containers: dict[str, tuple[str, ...]] = {}
+        self._dead: OrderedDict[str, int] = OrderedDict()
+        self._unseen: OrderedDict[str, int] = OrderedDict()
+        self._zones: dict[str, str] = {}
+        self._are_zones_told = False
+        # Bodies whose container ids nobody has asked for yet: finding them costs as much as the rest of a change.
+        self._unread: dict[str, bytes] = {}
+        self.news: set[str] = set()
+        self.are_zones_news = False
+
+    def observe(self, change: Change) -> None:
+        """Take what a watch reports."""
+        if change.kind == "Pod":
+            self._observe_pod(change)
+        elif change.kind == "Node" and change.name not in self._zones:
+            found = _ZONE.search(change.body)
+            self._zones[change.name] = found[1].decode("utf-8", "replace") if found else ""
+            self.are_zones_news = True
+
+    def welcome(self, zones: Mapping[str, str]) -> None:
+        """Take the zones that the aggregator knows; a node that is not among them has none, as far as anybody knows."""
+        if not self._are_zones_told or any(self._zones.get(node) != zone for node, zone in zones.items()):
+            self.are_zones_news = True
+        self._zones.update(zones)
+        self._are_zones_told = True
+
+    # Looking up.
+
+    def of_uid(self, uid: str) -> PodFacts | None:
+        """Return the pod with *uid* in the API."""
+        return self._pods.get(uid)
+
+    def of_file(self, uid: str) -> PodFacts | None:
+        """Return the pod whose files carry *uid*, which of a static pod is not the one in the API."""
+        return self._by_file.get(uid) or self._pods.get(uid)
+
+    def of_name(self, namespace: str, name: str) -> PodFacts | None:
+        """Return the pod that had this name last."""
+        return self._by_name.get((namespace, name))
+
+    def of_container(self, container_id: str) -> PodFacts | None:
+        """Return the pod that has, or had, a container with that id, hexadecimal and whole."""
+        found = self._by_container.get(container_id)
+        if found is None and self._unread:
+            self._read_bodies()
+            found = self._by_container.get(container_id)
+        return found
+
+    def zone_of(self, node: str) -> str | None:
+        """Return the zone of *node*, "" for one that has none, None when nobody has told yet."""
+        zone = self._zones.get(node)
+        return "" if zone is None and self._are_zones_told else zone
+
+    # Keeping.
+
+    def restore(self, pages: Mapping[str, Page], zones: Mapping[str, str] | None) -> None:
+        """Take what an earlier life knew."""
+        # The dead before the living, in the order of their deaths: a name is its last bearer's.
+        for uid, page in sorted(pages.items(), key=lambda it: (not it[1].dead_at, it[1].dead_at)):
+            self._add(page.pod)
+            self._note_containers(page.pod, page.containers)
+            # One that died while the agent was away may never be told of: it is not remembered for ever.
+            ages, at = (self._dead, page.dead_at) if page.dead_at else (self._unseen, self._now_ns())
+            ages[uid] = at
+        if zones is not None:
+            self._zones.update(zones)
+            self._are_zones_told = True
+        self.news.clear()
+
+    def page(self, uid: str) -> Page | None:
+        """Return what is to be kept of the pod *uid*, None for one that is forgotten."""
+        pod = self._pods.get(uid)
+        if pod is None:
+            return None
+        return Page(pod=pod, dead_at=self._dead.get(uid, 0), containers=self._containers.get(uid, ()))
+
+    def zones(self) -> dict[str, str] | None:
+        """Return what is to be kept of zones, None as long as nobody has told."""
+        return dict(self._zones) if self._are_zones_told or self._zones else None
+
+    def uids(self) -> list[str]:
+        """Return the uid of every pod that is known."""
+        return list(self._pods)
+
+    def forget_old(self) -> None:
+        """Forget who has been dead for a day, and the longest dead beyond what is remembered; call it now and then."""
+        if self._unread:
+            self._read_bodies()
+        for ages, seconds in ((self._dead, DEAD_SECONDS), (self._unseen, UNSEEN_SECONDS)):
+            limit = self._now_ns() - seconds * _SECOND
+            while ages:
+                uid, since = next(iter(ages.items()))
+                if since > limit and len(ages) <= self._max_dead:
+                    break
+                del ages[uid]
+                self._forget(uid)
+
+    def _observe_pod(self, change: Change) -> None:
+        known = self._pods.get(change.uid)
+        if known is None or (not known.node and change.node):
+            try:
+                known = pod_facts(change.body)
+            except (ValueError, msgspec.MsgspecError):
+                # The object was too large to be reported whole; its name is known all the same.
+                known = PodFacts(
+                    namespace=change.namespace, name=change.name, uid=change.uid, node=change.node, is_guessed=True
+                )
+            self._add(known)
+        self._unseen.pop(change.uid, None)
+        if change.gone and change.uid not in self._dead:
+            self._dead[change.uid] = self._now_ns()
+            self.news.add(change.uid)
+        self._unread[change.uid] = change.body
+        if len(self._unread) > _MAX_UNREAD_BODIES:
+            self._read_bodies()
+
+    def _add(self, pod: PodFacts) -> None:
+        self._pods[pod.uid] = pod
+        if pod.file_uid != pod.uid:
+            self._by_file[pod.file_uid] = pod
+        self._by_name[pod.namespace, pod.name] = pod
+        self.news.add(pod.uid)
+
+    def _read_bodies(self) -> None:
+        bodies, self._unread = self._unread, {}
+        for uid, body in bodies.items():
+            if (pod := self._pods.get(uid)) is not None:
+                known = self._containers.get(uid, ())
+                new = container_ids(body).difference(known)
+                if new:
+                    self._note_containers(pod, (*known, *sorted(new)))
+                    self.news.add(uid)
+
+    def _note_containers(self, pod: PodFacts, containers: tuple[str, ...]) -> None:
+        # A container that restarts for days has a new id each time; the last ones are enough.
+        kept = containers[-64:]
+        for container in containers[:-64]:
+            self._by_container.pop(container, None)
+        self._containers[pod.uid] = kept
+        for container in kept:
+            self._by_container[container] = pod
+
+    def _forget(self, uid: str) -> None:
+        pod = self._pods.pop(uid, None)
+        if pod is None:
+            return
+        self._by_file.pop(pod.file_uid, None)
+        if self._by_name.get((pod.namespace, pod.name)) is pod:
+            del self._by_name[pod.namespace, pod.name]
+        for container in self._containers.pop(uid, ()):
+            self._by_container.pop(container, None)
+        self.news.add(uid)

@@ -1,0 +1,94 @@
+"""
+The files of one instance in the order in which they were written, and what of them vanished unread.
+
+The newest listing shows what is there; what was seen before and is there no longer was rotated away, and how large it
+was is known. Waits for the disk: not for the loop.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+
+from agent.tail.generations import Generation, has_files, list_generations
+from agent.tail.losing import Cause, Lost
+from agent.tail.paths import Instance
+
+
+class Chain:
+    """
+    The generations of an instance from the one that is read on.
+
+    `listing` is what was there when it was looked last.
+    """
+
+    def __init__(self, folder: Path, instance: Instance) -> None:
+        self._folder = folder
+        self._instance = instance
+        self._known: list[tuple[int, int]] = []
+        self.listing: list[Generation] = []
+
+    def look(self) -> None:
+        """List the files again."""
+        self.listing = list_generations(self._folder, self._instance)
+        identities = [generation.identity for generation in self.listing]
+        anchor = self._known[0][0] if self._known else None
+        # What is older than the file that is read is still there, and was read; also when that one is there no more.
+        begun = identities.index(anchor) if anchor in identities else 0
+        is_missing = anchor is not None and anchor not in identities
+        sizes = {
+            generation.identity: generation.size
+            for generation in self.listing[begun:]
+            if not (is_missing and anchor is not None and 0 < generation.identity < anchor)
+        }
+        self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
+        self._known += sizes.items()
+
+    def is_gone(self) -> bool:
+        """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""
+        return not has_files(self._folder, self._instance)
+
+    def begin(self, identity: int) -> None:
+        """Begin with the file *identity*: what is older is not wanted."""
+        self._known = self._known[[known for known, _ in self._known].index(identity) :]
+
+    def find(self, identity: int) -> Generation | None:
+        """Return the file with that first line."""
+        return next((generation for generation in self.listing if generation.identity == identity), None)
+
+    def after(self, identity: int) -> Generation | None:
+        """Return the oldest file that is younger than *identity*."""
+        younger = {known for known, _ in self._younger(identity)}
+        return next((generation for generation in self.listing if generation.identity in younger), None)
+
+    def skips(self, identity: int) -> bool:
+        """Tell whether there was a file between *identity* and the oldest younger one that is there."""
+        younger, following = self._younger(identity), self.after(identity)
+        return bool(younger) and following is not None and younger[0][0] != following.identity
+
+    def unread_after(self, identity: int) -> int:
+        """Return the bytes of all files that are younger than *identity*."""
+        return sum(size for _, size in self._younger(identity))
+
+    def go_on(self, identity: int, chosen: int) -> list[Lost]:
+        """Begin with *chosen*, the file that is read after *identity*; return what lay between and is gone."""
+        lost = []
+        younger = self._younger(identity)
+        for (known, size), (following, _) in pairwise(younger):
+            if known == chosen:
+                break
+            lost.append(_lost("logRotated", known, following, size))
+        self._known = younger[len(lost) :]
+        return lost
+
+    def give_up(self, identity: int, *, now: int) -> list[Lost]:
+        """Return what is younger than *identity*, all of which was deleted."""
+        return [_lost("logDeleted", known, now, size) for known, size in self._younger(identity) if size]
+
+    def _younger(self, identity: int) -> list[tuple[int, int]]:
+        places = [place for place, (known, _) in enumerate(self._known) if known == identity]
+        return self._known[places[-1] + 1 :] if places else self._known
+
+
+def _lost(cause: Cause, identity: int, end: int, size: int) -> Lost:
+    # A file in no known format has a checksum for an identity, which is no time.
+    end = max(end, 0)
+    return Lost(cause=cause, start=identity if identity > 0 else end, end=end, at=str(identity), size=size)

@@ -1,0 +1,118 @@
+"""What became of what was sent: places move on, room is made, and what was lost or refused is told as a Gap."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from agent.tail.counts import TailCounts
+from agent.tail.looks import Reading
+from agent.tail.losing import Lost, gap_of
+from agent.tail.paths import Instance
+from agent.tail.tail import Flight, Tail
+from kubescribe.loki.pushes import Outcome, Push
+from kubescribe.wire.records import Gap
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Refused:
+    """Lines that Loki will never take, of one instance, for one reason, since they were told last."""
+
+    start: int
+    end: int
+    count: int
+
+
+class Outcomes:
+    """The pushes of all tails on their way; `flying_bytes` are those of their entries."""
+
+    def __init__(
+        self, counts: TailCounts, report: Callable[[Sequence[Gap]], Awaitable[None]], *, now_ns: Callable[[], int]
+    ) -> None:
+        self._counts = counts
+        self._report = report
+        self._now_ns = now_ns
+        self._refused: dict[tuple[Instance, str], _Refused] = {}
+        self._landed = asyncio.Event()
+        self._under_way = 0
+        self.flying_bytes = 0
+
+    def begin(self, tail: Tail, reading: Reading, now: float) -> Flight:
+        """Take a reading that is about to be sent."""
+        weight = sum(len(push.entries) for push in reading.pushes)
+        self.flying_bytes += weight
+        return tail.begin(reading, weight, now)
+
+    def watch(
+        self, future: "asyncio.Future[Outcome]", tail: Tail, flight: Flight, push: Push, changed: Callable[[], None]
+    ) -> None:
+        """Wait for the outcome of *push*, and call *changed* then."""
+        self._under_way += 1
+
+        def done(future: "asyncio.Future[Outcome]") -> None:
+            self._under_way -= 1
+            self._landed.set()
+            if future.cancelled() or future.exception() is not None:
+                # The sender stops: what it did not send is sent by the next life.
+                return
+            flight.pushes -= 1
+            self._note_refused(tail.instance, push, future.result())
+            self.land(tail)
+            changed()
+
+        future.add_done_callback(done)
+
+    def land(self, tail: Tail) -> None:
+        """Move *tail* on over whatever has arrived."""
+        self.flying_bytes -= tail.land()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until nothing is on its way, at most *seconds*."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._under_way:
+                    self._landed.clear()
+                    await self._landed.wait()
+        except TimeoutError:
+            _log.info("tail.stopped_with_lines_under_way", bytes=self.flying_bytes)
+
+    async def tell(self, instance: Instance, lost: Sequence[Lost]) -> None:
+        """Tell of what will not come."""
+        if not lost:
+            return
+        for each in lost:
+            self._counts.gaps[each.cause] += 1
+            self._counts.gap_bytes[each.cause] += each.size or 0
+            _log.warning("tail.lines_lost", folder=instance.folder, cause=each.cause, bytes=each.size)
+        await self._report([gap_of(instance, each) for each in lost])
+
+    async def tell_refused(self) -> None:
+        """Tell of what Loki refused since the last call."""
+        refused, self._refused = self._refused, {}
+        for (instance, reason), each in refused.items():
+            await self.tell(
+                instance,
+                [
+                    Lost(
+                        cause="logRefused",
+                        start=each.start,
+                        end=each.end,
+                        at=f"{reason}/{each.start}/{each.end}",
+                        count=each.count,
+                        detail=reason,
+                    )
+                ],
+            )
+
+    def _note_refused(self, instance: Instance, push: Push, outcome: Outcome) -> None:
+        for reason, count in outcome.rejected.items():
+            self._counts.rejected_lines[reason] += count
+            known = self._refused.get((instance, reason))
+            self._refused[instance, reason] = _Refused(
+                start=min(push.first_at, known.start) if known else push.first_at,
+                end=max(push.last_at, known.end) if known else push.last_at,
+                count=count + (known.count if known else 0),
+            )

@@ -1,0 +1,141 @@
+"""The tailer's state on disk, from the loop: written in a thread of its own, and what could not be written is kept."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import structlog
+
+from agent.tail.encoding import LineNames
+from agent.tail.joining import Place
+from agent.tail.paths import Instance
+from agent.tail.settings import TailSettings
+from agent.tail.store import Kept, Saved, TailStore
+from agent.tail.tail import Tail
+from kubescribe.labels.enriching import Enrichment
+
+_log = structlog.get_logger(__name__)
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What the disk does not have yet, as it was at one moment."""
+
+    places: list[tuple[Tail, Place]]
+    finished: dict[Instance, Saved]
+
+
+class States:
+    """What is known of each instance; `open` before anything else."""
+
+    def __init__(self, settings: TailSettings, *, now_ns: Callable[[], int]) -> None:
+        self._settings = settings
+        self._now_ns = now_ns
+        self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-state")
+        self._store: TailStore | None = None
+        self._finished: dict[Instance, Saved] = {}
+
+    async def open(self) -> None:
+        """Read what is known. Raises OSError."""
+        since = self._now_ns() - int(self._settings.backlog_seconds * _SECOND)
+        self._store = await asyncio.get_running_loop().run_in_executor(
+            self._writing, lambda: TailStore(self._settings.state, since=since)
+        )
+
+    def close(self) -> None:
+        """Let the last write end."""
+        self._writing.shutdown(wait=True)
+
+    @property
+    def store(self) -> TailStore:
+        """The store."""
+        assert self._store is not None, "`open` comes first"  # noqa: S101
+        return self._store
+
+    @property
+    def since(self) -> int:
+        """From when on lines are wanted."""
+        return self.store.since
+
+    def of(self, instance: Instance) -> Kept:
+        """Return what is known of *instance*."""
+        return self.store.instances.get(instance) or Kept()
+
+    def names(self, instance: Instance) -> LineNames:
+        """Return what lines of *instance* carry; it was frozen before."""
+        enrichment = self.of(instance).enrichment
+        assert enrichment is not None  # noqa: S101
+        return LineNames.of(enrichment)
+
+    def is_done(self, instance: Instance) -> bool:
+        """Tell whether nothing is left to be read of *instance*."""
+        return instance in self._finished or self.of(instance).is_done
+
+    def known(self) -> list[Instance]:
+        """Return the instances of which something is known."""
+        return list(self.store.instances)
+
+    def forget(self, instance: Instance) -> None:
+        """Note that *instance*, which was read to its end, has no files any more."""
+        if instance in self.store.instances:
+            self._finished[instance] = Saved(instance=instance, is_done=True, is_gone=True)
+
+    async def freeze(self, decided: Mapping[Instance, Enrichment], begins: Mapping[Instance, Place]) -> bool:
+        """
+        Keep under which names lines go out, and where reading begins; False when it could not be: then none may.
+
+        With where it begins, the next life can tell what was lost of an instance of which nothing ever arrived.
+        """
+        now = self._now_ns()
+        news = []
+        for instance, enrichment in decided.items():
+            begin = begins[instance]
+            # Lines in no known format take the time of the line before; the first ones take this one.
+            place = (begin.file, begin.offset, begin.last_at or now)
+            news.append(Saved(instance=instance, enrichment=enrichment, frozen_at=now, place=place))
+        return await self._write(news)
+
+    def finish(self, tail: Tail) -> None:
+        """Note that *tail* is read to its end, or gone; the next `save` keeps it."""
+        place = tail.place
+        self._finished[tail.instance] = Saved(
+            instance=tail.instance,
+            place=None if place is None else (place.file, place.offset, place.last_at),
+            is_done=True,
+            is_gone=tail.is_gone,
+        )
+
+    def news(self, tails: Iterable[Tail]) -> News:
+        """Return how far each of *tails* is now, and what has ended, where that is not kept yet."""
+        return News(
+            places=[(tail, tail.place) for tail in tails if tail.is_changed and tail.place is not None],
+            finished=dict(self._finished),
+        )
+
+    async def save(self, news: News) -> bool:
+        """Keep *news*; False when it could not be, and is tried again."""
+        changed = [
+            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at))
+            for tail, place in news.places
+        ]
+        if not changed and not news.finished:
+            return True
+        if not await self._write([*changed, *news.finished.values()]):
+            return False
+        for tail, place in news.places:
+            tail.is_changed = tail.place != place
+        for instance, saved in news.finished.items():
+            if self._finished.get(instance) is saved:
+                del self._finished[instance]
+        return True
+
+    async def _write(self, news: list[Saved]) -> bool:
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writing, self.store.write, news)
+        except OSError as error:
+            _log.warning("tail.state_not_written", error=str(error))
+            return False
+        return True

@@ -1,0 +1,375 @@
+"""
+The tailer: finds the log files of all containers, reads them, and gives their lines on until Loki has them.
+
+    folders ─▶ discovery ─▶ one reader for each instance ─▶ Sender
+                                       ▲                        │ outcome
+                                       └── place, synced ◀──────┘
+
+The files are the buffer: a place moves on only when Loki has what lies before it, so nothing grows when Loki is away.
+What is in memory is bounded, for all files and for each; the files that are nearest to losing lines go first. Nothing
+here asks the API server. Files are read in one thread, the state is written in another: the loop waits for neither.
+"""
+
+import asyncio
+import os
+import resource
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from agent.tail.counts import TailCounts
+from agent.tail.discovery import Discovery, Found
+from agent.tail.inotify import Inotify
+from agent.tail.looks import Look, Reading
+from agent.tail.naming import Naming
+from agent.tail.outcomes import Outcomes
+from agent.tail.paths import Instance
+from agent.tail.reader import Reader
+from agent.tail.settings import TailSettings
+from agent.tail.states import States
+from agent.tail.tail import Tail
+from kubescribe.loki.pushes import Sender
+from kubescribe.wire.records import Gap
+
+_log = structlog.get_logger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_MAX_FILES = 65_536
+
+_AT_ONCE = 4
+"""Blocks that are read in one go: what is read meanwhile waits in memory."""
+
+Report = Callable[[Sequence[Gap]], Awaitable[None]]
+"""Takes Gaps, durably."""
+
+
+class Tailer:
+    """Tails every container of `settings.folder`; `run` once, `stop` ends it."""
+
+    def __init__(
+        self,
+        settings: TailSettings,
+        naming: Naming,
+        sender: Sender,
+        report: Report,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._naming = naming
+        self._sender = sender
+        self._now_ns = now_ns
+        self._monotonic = monotonic
+        self.counts = TailCounts()
+        self.tails: dict[Instance, Tail] = {}
+        self._fresh: set[Instance] = set()
+        self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
+        self._states = States(settings, now_ns=now_ns)
+        self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
+        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
+        self._notifier: Inotify | None = None
+        self._names_changed = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._look_now = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Tail until `stop`."""
+        try:
+            await self._states.open()
+            await self._in_thread(_check, self._settings.folder)
+            self._notifier = _notifier() if self._settings.with_inotify else None
+            discovery = Discovery(self._settings.folder, self._notifier)
+            self._found(await self._in_thread(discovery.look_everywhere))
+            self._remember_gone()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._discover(discovery), name="tail-discover"),
+                    group.create_task(self._look_forever(), name="tail-look"),
+                    group.create_task(self._read_forever(), name="tail-read"),
+                    group.create_task(self._save_forever(), name="tail-save"),
+                ]
+                await self._stopping.wait()
+                # Sources first: nothing is read any more, while what is on its way may still arrive.
+                for task in tasks[:3]:
+                    task.cancel()
+                await self._outcomes.settled(self._settings.stop_seconds)
+                tasks[3].cancel()
+            await self._save()
+        finally:
+            self._close()
+
+    async def stop(self) -> None:
+        """Stop reading; what is on its way has a few seconds to arrive. `run` returns soon."""
+        self._stopping.set()
+
+    def _close(self) -> None:
+        if self._notifier is not None:
+            asyncio.get_running_loop().remove_reader(self._notifier.descriptor)
+            self._notifier.close()
+        self._reading.submit(_close_all, [tail.reader for tail in self.tails.values()])
+        self._reading.shutdown(wait=True)
+        self._states.close()
+
+    async def _in_thread(self, job: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, partial(job, *arguments, **options))
+
+    # Finding.
+
+    async def _discover(self, discovery: Discovery) -> None:
+        if self._notifier is not None:
+            asyncio.get_running_loop().add_reader(self._notifier.descriptor, self._names_changed.set)
+        due = self._monotonic() + self._scan_seconds(discovery)
+        while True:
+            try:
+                async with asyncio.timeout(max(0.0, due - self._monotonic())):
+                    await self._names_changed.wait()
+            except TimeoutError:
+                pass
+            self._names_changed.clear()
+            is_overflown = False
+            if self._notifier is not None:
+                changed = self._notifier.read()
+                is_overflown = changed.is_overflown
+                if changed.names:
+                    self._found(await self._in_thread(discovery.look_at, changed.names))
+            if is_overflown or self._monotonic() >= due:
+                begun = self._monotonic()
+                self._found(await self._in_thread(discovery.look_everywhere))
+                # A folder of many thousands takes long to look through: a fiftieth of the time at most goes there.
+                due = self._monotonic() + max(self._scan_seconds(discovery), 50 * (self._monotonic() - begun))
+
+    def _scan_seconds(self, discovery: Discovery) -> float:
+        return self._settings.notified_scan_seconds if discovery.is_told else self._settings.scan_seconds
+
+    def _found(self, all_found: Sequence[Found]) -> None:
+        for found in all_found:
+            container = (*found.pod, found.container)
+            newest = max(found.restarts, default=-1)
+            before = self._restarts.pop(container, frozenset())
+            if found.restarts:
+                self._restarts[container] = found.restarts
+            for restart in before | found.restarts:
+                instance = Instance(*container, restart)
+                tail = self.tails.get(instance)
+                if tail is None and restart not in found.restarts:
+                    self._states.forget(instance)
+                elif tail is None and not self._states.is_done(instance):
+                    tail = self._add(instance)
+                if tail is None:
+                    continue
+                self._fresh.add(instance)
+                tail.reader.has_ended = tail.reader.has_ended or restart != newest
+        if all_found:
+            self._look_now.set()
+
+    def _add(self, instance: Instance) -> Tail:
+        kept = self._states.of(instance)
+        reader = Reader(
+            self._settings.folder,
+            instance,
+            resume=kept.place,
+            since=self._states.since,
+            now_ns=self._now_ns,
+            monotonic=self._monotonic,
+        )
+        tail = Tail(instance=instance, reader=reader, first_seen=self._monotonic(), place=kept.place)
+        if kept.enrichment is not None:
+            reader.name(self._states.names(instance), first_at=kept.frozen_at)
+            tail.is_named = True
+        self.tails[instance] = tail
+        return tail
+
+    def _remember_gone(self) -> None:
+        """Ask after instances that were known and have no files any more: what was lost is told."""
+        for instance in self._states.known():
+            if instance in self.tails or instance.restart in self._restarts.get(instance[:4], frozenset()):
+                continue
+            if self._states.is_done(instance):
+                self._states.forget(instance)
+            else:
+                self._add(instance).reader.has_ended = True
+
+    # Reading.
+
+    async def _look_forever(self) -> None:
+        due = self._monotonic()
+        while True:
+            self._look_now.clear()
+            fresh, self._fresh = self._fresh, set()
+            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            if self._monotonic() >= due:
+                tails = list(self.tails.values())
+                due = self._monotonic() + self._settings.look_seconds
+            if tails:
+                await self._look_at(tails)
+            try:
+                async with asyncio.timeout(max(0.0, due - self._monotonic())):
+                    await self._look_now.wait()
+            except TimeoutError:
+                pass
+
+    async def _look_at(self, tails: Sequence[Tail]) -> None:
+        looks = await self._in_thread(_look_at_all, [tail.reader for tail in tails])
+        now = self._monotonic()
+        for tail, look in zip(tails, looks, strict=True):
+            tail.note_look(look, now)
+        await self._name(tails, now)
+        await self._bound_held(tails)
+        await self._retire(tails, now)
+        self._wake.set()
+
+    async def _name(self, tails: Sequence[Tail], now: float) -> None:
+        decided, begins = {}, {}
+        for tail in tails:
+            if not tail.is_named and tail.look.unread and (begin := tail.reader.begins) is not None:
+                enrichment = self._naming.decide(tail.instance, waited_seconds=now - tail.first_seen)
+                if enrichment is not None:
+                    decided[tail.instance] = enrichment
+                    begins[tail.instance] = begin
+        if not decided or not await self._states.freeze(decided, begins):
+            self.counts.store_failures += bool(decided)
+            return
+        for instance in decided:
+            tail = self.tails[instance]
+            begun = self._states.of(instance).place
+            tail.reader.name(self._states.names(instance), first_at=begun.last_at if begun else 0)
+            tail.is_named = True
+
+    async def _bound_held(self, tails: Sequence[Tail]) -> None:
+        """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
+        held = sorted((tail for tail in tails if tail.look.held), key=lambda tail: tail.look.held)
+        excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
+        while excess > 0 and held:
+            tail = held.pop()
+            excess -= tail.look.held
+            await self._in_thread(tail.reader.let_go)
+            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held)
+
+    async def _retire(self, tails: Sequence[Tail], now: float) -> None:
+        """Close what will not be written any more and is in Loki; forget what has no files any more."""
+        for tail in tails:
+            if tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
+                continue
+            if tail.look.is_gone:
+                lost = await self._in_thread(tail.reader.give_up)
+                await self._outcomes.tell(tail.instance, lost)
+                tail.is_gone = True
+            elif not tail.reader.has_ended or now - tail.idle_since < self._settings.idle_seconds:
+                continue
+            await self._in_thread(tail.reader.close)
+            del self.tails[tail.instance]
+            self._states.finish(tail)
+
+    async def _read_forever(self) -> None:
+        # Each instance is submitted by itself: one whose stream has no room in the sender holds up no other.
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                self._wake.clear()
+                while chosen := self._most_urgent():
+                    readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
+                    for tail, reading in zip(chosen, readings, strict=True):
+                        tail.is_due = reading is not None
+                        if reading is not None:
+                            tail.is_sending = True
+                            sending.create_task(self._send(tail, reading), name=f"tail-send {tail.instance.folder}")
+                await self._wake.wait()
+
+    def _most_urgent(self) -> list[Tail]:
+        if self._outcomes.flying_bytes >= self._settings.flying_bytes:
+            return []
+        now = self._monotonic()
+        ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
+        if len(ready) > _AT_ONCE:
+            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
+        return ready[:_AT_ONCE]
+
+    async def _send(self, tail: Tail, reading: Reading) -> None:
+        names = tail.reader.names
+        assert names is not None  # noqa: S101 - only what is named is read
+        tail.look = _less(tail.look, reading.size)
+        self.counts.read_bytes += reading.size
+        self.counts.add_lines(names.namespace, names.workload, reading.levels)
+        if names.is_partial:
+            self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
+        flight = self._outcomes.begin(tail, reading, self._monotonic())
+        # Before the place moves over it.
+        await self._outcomes.tell(tail.instance, reading.lost)
+        for push in reading.pushes:
+            self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
+        if not reading.pushes:
+            self._outcomes.land(tail)
+        tail.is_sending = False
+        self._wake.set()
+
+    # Keeping.
+
+    async def _save_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.save_seconds)
+            await self._save()
+
+    async def _save(self) -> None:
+        # Before anything is told: a place that moves on meanwhile may lie behind lines of whose refusal nobody knows.
+        news = self._states.news(self.tails.values())
+        await self._outcomes.tell_refused()
+        if not await self._states.save(news):
+            self.counts.store_failures += 1
+
+
+def _check(folder: Path) -> None:
+    """Tell of what would otherwise only be silence, and let every file be open at once."""
+    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+        _log.error("tail.folder_not_readable", folder=str(folder))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, _MAX_FILES) if hard != resource.RLIM_INFINITY else _MAX_FILES
+    if soft < wanted:
+        # What is deleted unread is still there only for who has it open.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
+    looks = []
+    for reader in readers:
+        try:
+            looks.append(reader.look())
+        except OSError as error:
+            _log.warning("tail.file_not_seen", folder=reader.instance.folder, error=str(error))
+            looks.append(Look())
+    return looks
+
+
+def _read_all(readers: Sequence[Reader]) -> list[Reading | None]:
+    readings: list[Reading | None] = []
+    for reader in readers:
+        try:
+            readings.append(reader.read())
+        except OSError as error:
+            _log.warning("tail.file_not_read", folder=reader.instance.folder, error=str(error))
+            readings.append(None)
+    return readings
+
+
+def _close_all(readers: Sequence[Reader]) -> None:
+    for reader in readers:
+        reader.close()
+
+
+def _less(look: Look, size: int) -> Look:
+    return Look(unread=max(0, look.unread - size), is_due=look.is_due, is_gone=look.is_gone, held=look.held)
+
+
+def _notifier() -> Inotify | None:
+    try:
+        return Inotify()
+    except OSError as error:
+        _log.info("tail.without_inotify", error=str(error))
+        return None

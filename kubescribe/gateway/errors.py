@@ -1,0 +1,49 @@
+"""
+What a gateway answers instead of 204, drawn here; a shipper acts on the status.
+
+    GatewayError           `status` and what to say; the message names what was wrong, never a line of a log
+    ├── BadPush            400: these bytes will never be understood; the shipper drops them and says so
+    ├── TooLarge           413: more than gateway.maxBodyBytes, compressed or not
+    ├── Unauthorized       401: the credential is wrong, which a retry does not heal
+    ├── Busy               429: the spool is full, or too many pushes are on their way; retried after a while
+    └── DiskFailed         503: the disk is short or refuses; retried after a while
+"""
+
+
+class GatewayError(Exception):
+    """Root of a gateway's errors."""
+
+    status = 500
+    retry_seconds = 0
+
+
+class BadPush(GatewayError):
+    """The body cannot be parsed, or a header makes no sense."""
+
+    status = 400
+
+
+class TooLarge(GatewayError):
+    """The body is larger than is taken."""
+
+    status = 413
+
+
+class Unauthorized(GatewayError):
+    """No credential, or a wrong one."""
+
+    status = 401
+
+
+class Busy(GatewayError):
+    """There is no room now."""
+
+    status = 429
+    retry_seconds = 5
+
+
+class DiskFailed(GatewayError):
+    """The disk has no room for us, or does not serve."""
+
+    status = 503
+    retry_seconds = 10

@@ -1,0 +1,223 @@
+"""
+A gateway: what a daemon serves for shippers and runs for them.
+
+    request ─▶ admission ─▶ intake (a thread) ─▶ spool ─▶ 204          spool ─▶ forwarder ─▶ sender ─▶ Loki
+
+A 204 says that the lines are on our disk, under their names. Everything else says why not, and whether to come again.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.client_exceptions import ClientPayloadError
+
+from kubescribe.gateway.admission import Admission
+from kubescribe.gateway.config import GatewayConfig
+from kubescribe.gateway.errors import BadPush, Busy, GatewayError, TooLarge
+from kubescribe.gateway.finding import PodFinder
+from kubescribe.gateway.forwarding import Forwarder
+from kubescribe.gateway.intake import Api, Intake, Received, Understood
+from kubescribe.gateway.naming import Naming
+from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
+from kubescribe.gateway.spool import Spool, open_spool
+from kubescribe.gateway.store import FREE_FLOOR, Body, SpoolLimits
+from kubescribe.loki.pushes import Sender
+from kubescribe.runtime.room import RoomOf, room_of
+from kubescribe.runtime.tasks import Part
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Route = tuple[str, str, Handler]
+
+_TENANT = re.compile(r"[0-9A-Za-z!\-_.*'()]{1,150}")
+"""What Loki takes as X-Scope-OrgID (dskit, tenant/tenant.go)."""
+
+BODY_SECONDS = 30.0
+"""A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
+
+_LOG_SECONDS = 10.0
+_log = structlog.get_logger()
+
+
+class Gateway:
+    """Made by `open_gateway`; `routes` are to be served, `part` to be run."""
+
+    def __init__(self, spool: Spool, forwarder: Forwarder, intake: Intake, decoding: ThreadPoolExecutor) -> None:
+        self.numbers = forwarder.numbers
+        self.spool = spool
+        self.forwarder = forwarder
+        self._intake = intake
+        self._decoding = decoding
+        self._admission = Admission()
+        self._under_way: dict[bytes, asyncio.Future[None]] = {}
+        self._told_at = 0.0
+        self.body_seconds = BODY_SECONDS
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """What is served, as (method, path, handler)."""
+        return (
+            ("POST", "/loki/api/v1/push", self._handler("loki")),
+            ("POST", "/otlp/v1/logs", self._handler("otlp")),
+            ("GET", "/ready", self._ready),
+        )
+
+    @property
+    def part(self) -> Part:
+        """What has to run; it stops before the sender does."""
+        return Part(name="gateway", run=self.forwarder.run, stop=self.forwarder.stop)
+
+    @property
+    def collector(self) -> GatewayCollector:
+        """The gateway's metrics."""
+        return GatewayCollector(self.numbers, self._look)
+
+    async def take(self, received: Received) -> None:
+        """Return when *received* is on disk, or was before. Raises GatewayError."""
+        loop = asyncio.get_running_loop()
+        understood = await loop.run_in_executor(self._decoding, self._intake.understand, received)
+        # Asked again: the same body may have been written while this one was understood.
+        if understood.is_repeat or self.spool.store.repeats.knows(understood.digest, received.at):
+            self.numbers.repeats += 1
+            return
+        if understood.body is None:
+            return
+        if (first := self._under_way.get(understood.digest)) is not None:
+            # The same body twice at once: a shipper that did not wait for its answer.
+            await asyncio.shield(first)
+            self.numbers.repeats += 1
+            return
+        await self._keep(understood, understood.body)
+
+    async def _keep(self, understood: Understood, body: Body) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way[understood.digest] = done
+        try:
+            await self.spool.put(body)
+        except BaseException as error:
+            done.set_exception(error if isinstance(error, GatewayError) else Busy("the push was given up"))
+            done.exception()  # somebody may wait for it, or nobody
+            raise
+        else:
+            done.set_result(None)
+        finally:
+            del self._under_way[understood.digest]
+        for found, count in understood.found.items():
+            self.numbers.lines[found] += count
+
+    def _handler(self, api: Api) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                received = await self._receive(request, api)
+            except GatewayError as error:
+                return self._refused(error)
+            self.numbers.requests[204] += received
+            return web.Response(status=204)
+
+        return handle
+
+    async def _receive(self, request: web.Request, api: Api) -> int:
+        tenant = _tenant(request)
+        max_bytes = self._intake.max_bytes
+        length = request.content_length
+        if length is not None and length > max_bytes:
+            raise TooLarge(f"the body has {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
+        # What cannot be kept is not read, and its sender knows earlier.
+        self.spool.store.admit(0)
+        async with self._admission.let_in(length if length is not None else max_bytes // 4):
+            await self.take(
+                Received(
+                    api=api,
+                    body=await _read(request, max_bytes, self.body_seconds),
+                    content_type=request.headers.get(hdrs.CONTENT_TYPE, ""),
+                    encoding=request.headers.get(hdrs.CONTENT_ENCODING, "").strip(),
+                    tenant=tenant,
+                    at=time.time_ns(),
+                )
+            )
+        return 1
+
+    def _refused(self, error: GatewayError) -> web.Response:
+        self.numbers.requests[error.status] += 1
+        now = time.monotonic()
+        if now - self._told_at >= _LOG_SECONDS:
+            # A shipper repeats at once what was refused; the counter has them all.
+            self._told_at = now
+            _log.warning("gateway.push_refused", status=error.status, reason=str(error)[:256])
+        headers = {hdrs.RETRY_AFTER: str(error.retry_seconds)} if error.retry_seconds else {}
+        return web.Response(status=error.status, text=f"{error}\n", headers=headers)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """Answer as Loki does (pkg/loki, /ready): with 503 while nothing can be taken."""
+        try:
+            self.spool.store.admit(0)
+        except GatewayError as error:
+            return web.Response(status=503, text=f"{error}\n")
+        return web.Response(text="ready\n")
+
+    def _look(self) -> SpoolNumbers:
+        store = self.spool.store
+        oldest = store.oldest_at
+        return SpoolNumbers(
+            bytes=store.size,
+            oldest_seconds=max(0.0, (time.time_ns() - oldest) / 1e9) if oldest is not None else 0.0,
+            damaged_frames=store.losses.frames,
+            damaged_bytes=store.losses.bytes,
+        )
+
+
+@asynccontextmanager
+async def open_gateway(
+    config: GatewayConfig,
+    folder: Path,
+    sender: Sender,
+    finder: PodFinder,
+    *,
+    pod_labels: Sequence[str] = (),
+    free_floor: float = FREE_FLOOR,
+    room: RoomOf = room_of,
+) -> AsyncIterator[Gateway]:
+    """
+    Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError.
+
+    *free_floor* is the share of the disk that stays free.
+    """
+    limits = SpoolLimits(max_bytes=config.spool_bytes, free_floor=free_floor)
+    async with open_spool(folder, limits, room=room) as spool:
+        forwarder = Forwarder(spool, sender, GatewayNumbers())
+        intake = Intake.of(
+            Naming(finder, pod_labels=pod_labels), lambda: spool.store.repeats, max_bytes=config.max_body_bytes
+        )
+        with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as decoding:
+            yield Gateway(spool, forwarder, intake, decoding)
+
+
+def _tenant(request: web.Request) -> str:
+    tenant = request.headers.get("X-Scope-OrgID", "")
+    if tenant and (_TENANT.fullmatch(tenant) is None or tenant in (".", "..")):
+        raise BadPush("X-Scope-OrgID is not the name of one tenant")
+    return tenant
+
+
+async def _read(request: web.Request, max_bytes: int, seconds: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > max_bytes:
+                    raise TooLarge(f"the body has more than {max_bytes} bytes (gateway.maxBodyBytes)")
+                parts.append(part)
+    except TimeoutError:
+        # Not 408, after which some shippers drop what they were sending.
+        raise Busy(f"the body did not come within {seconds:.0f} seconds") from None
+    except (ClientPayloadError, ConnectionError) as error:
+        raise BadPush("the body ended too early") from error
+    return b"".join(parts)

@@ -1,0 +1,231 @@
+"""
+OTLP's logs → streams, as Loki's own /otlp/v1/logs makes them with its default configuration. Pure.
+
+Resource attributes of INDEXED become labels of the stream; other resource attributes, those of the scope and of the
+record, and the record's own fields become structured metadata, in Loki's order and under its names
+(pkg/loghttp/push/otlplabels). So what went to Loki directly before looks the same when it comes through us. What Loki
+adds by itself to any push (service_name where there is none, detected_level) it still adds.
+"""
+
+import base64
+import math
+import re
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from google.protobuf.message import DecodeError
+
+from kubescribe.gateway.errors import BadPush
+from kubescribe.gateway.messages import Logs, LooseLogs
+from kubescribe.gateway.streams import Gathering, Incoming, clamped
+from kubescribe.labels.clues import NOTHING, Clue, clue_of, clue_of_path
+from kubescribe.labels.names import selector_text
+from kubescribe.loki.encoding import encode_entry, encode_metadata
+
+INDEXED = frozenset(
+    {
+        "service.name",
+        "service.namespace",
+        "service.instance.id",
+        "deployment.environment",
+        "deployment.environment.name",
+        "cloud.region",
+        "cloud.availability_zone",
+        "k8s.cluster.name",
+        "k8s.namespace.name",
+        "k8s.pod.name",
+        "k8s.container.name",
+        "container.name",
+        "k8s.replicaset.name",
+        "k8s.deployment.name",
+        "k8s.statefulset.name",
+        "k8s.daemonset.name",
+        "k8s.cronjob.name",
+        "k8s.job.name",
+    }
+)
+"""distributor.otlp.default_resource_attributes_as_index_labels."""
+
+FILE_PATH = "log.file.path"
+"""What the collector's filelog receiver tells of a record without the container operator."""
+
+_DEEPEST = 32
+_FOREIGN = re.compile(r"[^a-zA-Z0-9]+")
+Pairs = list[tuple[str, str]]
+_TO_JSON = msgspec.json.Encoder().encode
+
+
+def parse(body: bytes) -> Any:
+    """Return *body*, protobuf, as a message for streams_of. Raises BadPush."""
+    try:
+        return Logs.FromString(body)
+    except DecodeError as error:
+        try:
+            return LooseLogs.FromString(body)
+        except DecodeError:
+            raise BadPush(f"the body is no logs request in protobuf: {error}") from error
+
+
+def streams_of(logs: Any, *, now_ns: int) -> Iterator[Incoming]:
+    """
+    Yield the streams of *logs*, a long one in pieces; a record without a time is of *now_ns*. Raises BadPush.
+
+    *logs* is a message, or what has the same attributes.
+    """
+    gathering = Gathering()
+    for of_resource in logs.resource_logs:
+        labels, metadata = _split(of_resource.resource.attributes)
+        clue = clue_of({**dict(metadata), **labels})
+        text = selector_text(labels)
+        for of_scope in of_resource.scope_logs:
+            shared = encode_metadata_pairs([*metadata, *_scope(of_scope.scope)])
+            for record in of_scope.log_records:
+                at_ns = clamped(record.time_unix_nano or record.observed_time_unix_nano or now_ns)
+                line = text_of(record.body).encode("utf-8", "replace")
+                entry = encode_entry(at_ns, line, encode_metadata_pairs(_record(record)) + shared)
+                if (piece := gathering.add(text, _clue(clue, record), at_ns, entry)) is not None:
+                    yield piece
+    yield from gathering.rest()
+
+
+def encode_metadata_pairs(pairs: Pairs) -> bytes:
+    """Return *pairs* as structured metadata; names may repeat, as they may at Loki."""
+    return b"".join(encode_metadata({name: value}) for name, value in pairs)
+
+
+def text_of(value: Any) -> str:
+    """Return an attribute's value or a record's body as text, as pdata's AsString does."""
+    kind = value.WhichOneof("value")
+    if kind in ("array_value", "kvlist_value"):
+        return _TO_JSON(_plain(value)).decode()
+    plain = _plain(value)
+    match plain:
+        case bool():
+            return "true" if plain else "false"
+        case float():
+            return _float(plain)
+        case None:
+            return ""
+        case _:
+            return str(plain)
+
+
+def label_of(name: str) -> str:
+    """Return *name* as otlptranslator.LabelNamer writes it. Raises BadPush for one of which nothing is left."""
+    is_reserved = len(name) >= 4 and name.startswith("__") and name.endswith("__")
+    made = _FOREIGN.sub("_", name[2:-2] if is_reserved else name)
+    made = f"__{made}__" if is_reserved else made
+    if made[:1].isdigit():
+        made = f"key_{made}"
+    if not made.strip("_"):
+        raise BadPush(f"{name[:100]!r} is no name of an attribute")
+    return made
+
+
+def _split(attributes: Iterable[Any]) -> tuple[dict[str, str], Pairs]:
+    labels: dict[str, str] = {}
+    metadata: Pairs = []
+    for attribute in attributes:
+        pairs = list(_named(attribute, "", 0))
+        if _str(attribute.key) in INDEXED:
+            labels.update(pairs)
+        else:
+            metadata += pairs
+    return labels, metadata
+
+
+def _named(attribute: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Yield the label or labels of *attribute*: those of a map have the map's name in front."""
+    key = _str(attribute.key)
+    name = label_of(f"{prefix}_{key}" if prefix else key)
+    if attribute.value.WhichOneof("value") == "kvlist_value" and depth < _DEEPEST:
+        for inner in attribute.value.kvlist_value.values:
+            yield from _named(inner, name, depth + 1)
+    else:
+        yield name, text_of(attribute.value)
+
+
+def _scope(scope: Any) -> Pairs:
+    pairs = [pair for attribute in scope.attributes for pair in _named(attribute, "", 0)]
+    if scope.name:
+        pairs.append(("scope_name", _str(scope.name)))
+    if scope.version:
+        pairs.append(("scope_version", _str(scope.version)))
+    if scope.dropped_attributes_count:
+        pairs.append(("scope_dropped_attributes_count", str(scope.dropped_attributes_count)))
+    return pairs
+
+
+def _record(record: Any) -> Pairs:
+    event = _str(record.event_name)
+    pairs = [
+        pair
+        for attribute in record.attributes
+        if not (event and _str(attribute.key) == "event_name")
+        for pair in _named(attribute, "", 0)
+    ]
+    if record.time_unix_nano and record.observed_time_unix_nano:
+        pairs.append(("observed_timestamp", str(record.observed_time_unix_nano)))
+    told = (
+        ("severity_number", record.severity_number),
+        ("severity_text", _str(record.severity_text)),
+        ("dropped_attributes_count", record.dropped_attributes_count),
+        ("flags", record.flags),
+        ("trace_id", record.trace_id.hex() if any(record.trace_id) else ""),
+        ("span_id", record.span_id.hex() if any(record.span_id) else ""),
+        ("event_name", event),
+    )
+    pairs += [(name, str(value)) for name, value in told if value]
+    return pairs
+
+
+def _clue(of_resource: Clue, record: Any) -> Clue | None:
+    if of_resource.names_a_pod:
+        return of_resource
+    for attribute in record.attributes:
+        if _str(attribute.key) == FILE_PATH:
+            clue = clue_of_path(text_of(attribute.value))
+            return None if clue is NOTHING else clue
+    return None
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return what *value* holds as JSON has it."""
+    kind = value.WhichOneof("value")
+    if kind is None or depth > _DEEPEST:
+        return None
+    plain: Any = getattr(value, kind)
+    match kind:
+        case "array_value":
+            plain = [_plain(each, depth + 1) for each in plain.values]
+        case "kvlist_value":
+            plain = {_str(each.key): _plain(each.value, depth + 1) for each in sorted(plain.values, key=_key)}
+        case "bytes_value":
+            plain = base64.b64encode(plain).decode()
+        case "string_value":
+            plain = _str(plain)
+        case "double_value" if depth and plain.is_integer() and abs(plain) < 1e15:
+            plain = int(plain)  # Go writes no fraction where there is none
+    return plain
+
+
+def _key(attribute: Any) -> str:
+    return _str(attribute.key)
+
+
+def _str(text: str | bytes) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+
+
+def _float(number: float) -> str:
+    """Return *number* as ECMAScript writes it, which is what Go's encoding/json and pdata do."""
+    if math.isnan(number):
+        return "NaN"
+    if math.isinf(number):
+        return "Infinity" if number > 0 else "-Infinity"
+    if number and not 1e-6 <= abs(number) < 1e21:
+        digits, _, exponent = repr(number).partition("e")
+        return f"{digits}e{int(exponent):+d}"
+    return format(Decimal(repr(number)), "f").removesuffix(".0")

@@ -1,0 +1,127 @@
+"""
+A push that was understood → what the spool keeps of it. Pure.
+
+A shipper's own snappy is kept where its streams go on as they lie in it; what came as JSON or OTLP, what is larger than
+a frame is meant to be, and what has metadata of the names that we add, is written anew.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from kubescribe.gateway.frames import Frozen
+from kubescribe.gateway.naming import Found, Named, Naming
+from kubescribe.gateway.parts import check_streams
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_missing, pieces_of
+from kubescribe.loki.encoding import compress, encode_stream
+
+FRAME_BYTES = 2 * 2**20
+"""What is read back and sent at a time; a larger body becomes several frames."""
+
+_METADATA = b"\x1a"
+"""The key of an entry's metadata. A push without this byte, which no text has either, has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """
+    A frame to be: how the streams go on, the compressed request that holds them, and their lines.
+
+    `regions` are the streams' entries before compression.
+    """
+
+    streams: tuple[Frozen, ...]
+    request: bytes
+    lines: int
+    regions: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A whole body: its frames, and how many lines went on under which names."""
+
+    drafts: tuple[Draft, ...]
+    found: Mapping[Found, int]
+
+
+def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
+    """
+    Return *streams* as a frame around *request*, the compressed one that holds exactly these.
+
+    Raises BadPush, and TooLarge for too many streams.
+    """
+    check_streams(len(streams))
+    named = [naming.name(stream.labels, stream.clue) for stream in streams]
+    if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
+        return pack_anew(streams, naming)
+    found: Counter[Found] = Counter()
+    for stream, name in zip(streams, named, strict=True):
+        found[name.found] += stream.count
+    frozen = tuple(
+        Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
+        for stream, name in zip(streams, named, strict=True)
+    )
+    regions = tuple(stream.entries for stream in streams)
+    return Packed((Draft(frozen, request, found.total(), regions),) if streams else (), found)
+
+
+def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
+    """Return *streams* as frames that hold them encoded anew; they are asked for one by one. Raises as `pack`."""
+    found: Counter[Found] = Counter()
+    drafts: list[Draft] = []
+    for draft in _drafts(_written(streams, naming, found)):
+        if drafts:
+            # A large body: it is not to be in memory twice, and is read back from the disk.
+            drafts[0] = replace(drafts[0], regions=())
+        drafts.append(replace(draft, regions=()) if drafts else draft)
+    return Packed(tuple(drafts), found)
+
+
+def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found]) -> Iterator[tuple[Frozen, bytes]]:
+    """Yield how streams go on and their entries, none much larger than PIECE_BYTES; count the lines in *found*."""
+    for number, stream in enumerate(streams, 1):
+        check_streams(number)
+        name = naming.name(stream.labels, stream.clue)
+        found[name.found] += stream.count
+        entries, metadata = stream.entries, name.encoded
+        if _clashes(stream, name):
+            entries, metadata = append_missing(entries, name.metadata), b""
+        for piece, count in pieces_of(entries, PIECE_BYTES):
+            yield Frozen(name.labels, metadata, count, stream.first_at, stream.last_at), piece
+
+
+def _drafts(written: Iterable[tuple[Frozen, bytes]]) -> Iterator[Draft]:
+    frozen: list[Frozen] = []
+    regions: list[bytes] = []
+    size = 0
+    for stream, entries in written:
+        if frozen and size + len(entries) > FRAME_BYTES:
+            yield _draft(frozen, regions)
+            frozen, regions, size = [], [], 0
+        frozen.append(stream)
+        regions.append(entries)
+        size += len(entries)
+    if frozen:
+        yield _draft(frozen, regions)
+
+
+def _draft(frozen: list[Frozen], regions: list[bytes]) -> Draft:
+    # The labels as they came are not needed any more: a frame holds how the streams go on.
+    request = compress(b"".join(encode_stream("", entries) for entries in regions))
+    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), tuple(regions))
+
+
+def _clashes(stream: Incoming, name: Named) -> bool:
+    """Tell whether an entry of *stream* may have metadata of a name that is to be added."""
+    if not name.metadata or _METADATA not in stream.entries:
+        return False
+    return _pattern(frozenset(name.metadata)).search(stream.entries) is not None
+
+
+@lru_cache(maxsize=64)
+def _pattern(names: frozenset[str]) -> re.Pattern[bytes]:
+    """Return what finds the name field of a metadata pair with one of *names*."""
+    encoded = (bytes((0x0A, len(name))) + name.encode() for name in sorted(names) if len(name) < 0x80)
+    return re.compile(b"|".join(map(re.escape, encoded)))

@@ -1,0 +1,112 @@
+"""
+The spool as the gateway's tasks use it: put a body and go on when it is durable; read frames in order; acknowledge.
+
+One thread does what touches the disk. Bodies that arrive while a sync runs are written together by the next one, so a
+put takes two syncs at most, however many shippers there are.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from kubescribe.gateway.errors import GatewayError
+from kubescribe.gateway.frames import Frame
+from kubescribe.gateway.store import Body, SpoolLimits, Store, open_store
+from kubescribe.runtime.room import RoomOf, room_of
+
+_Result = TypeVar("_Result")
+
+FRESH_BYTES = 4 * 2**20
+"""Of frames that were just written and are to be sent next; each is dropped when it, or one behind it, was read."""
+
+
+class Spool:
+    """An open spool. Made by `open_spool`."""
+
+    def __init__(self, store: Store, disk: ThreadPoolExecutor) -> None:
+        self.store = store
+        self._disk = disk
+        self._waiting: list[tuple[Body, asyncio.Future[None]]] = []
+        self._turn = asyncio.Lock()
+        self._grown = asyncio.Event()
+        self._fresh: dict[int, Frame] = {}
+        self._fresh_bytes = 0
+
+    async def put(self, body: Body) -> None:
+        """Keep *body* durably. Raises Busy, DiskFailed or TooLarge, and then nothing of it is kept."""
+        waiting = sum(each.size for each, _ in self._waiting)
+        self.store.admit(waiting + body.size)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((body, done))
+        async with self._turn:
+            if not done.done():
+                group, self._waiting = self._waiting, []
+                # Shielded: a shipper that hangs up must not take the others' answers along.
+                await asyncio.shield(self._run(lambda: self._commit(group)))
+        await done
+
+    async def next(self, after: int) -> Frame:
+        """Return the first frame behind number *after*, as soon as there is one. Raises OSError."""
+        while True:
+            self._grown.clear()
+            if (fresh := self._fresh.pop(after + 1, None)) is not None:
+                self._fresh_bytes -= fresh.memory_bytes
+                return fresh
+            frame = await self._run(lambda: self.store.read(after))
+            if frame is not None:
+                self._drop_fresh(frame.n)
+                return frame
+            await self._grown.wait()
+
+    def _drop_fresh(self, through: int) -> None:
+        for n in [n for n in self._fresh if n <= through]:
+            self._fresh_bytes -= self._fresh.pop(n).memory_bytes
+
+    async def acknowledge(self, n: int) -> None:
+        """Note durably that Loki has everything up to *n*. Raises OSError."""
+        await self._run(lambda: self.store.acknowledge(n))
+
+    def _commit(self, group: list[tuple[Body, "asyncio.Future[None]"]]) -> None:
+        failure: GatewayError | None = None
+        frames: list[Frame] = []
+        try:
+            frames = self.store.append([body for body, _ in group])
+        except GatewayError as error:
+            failure = error
+        loop = group[0][1].get_loop()
+        loop.call_soon_threadsafe(self._tell, [done for _, done in group], failure, frames)
+
+    def _tell(
+        self, waiting: "list[asyncio.Future[None]]", failure: GatewayError | None, frames: Sequence[Frame]
+    ) -> None:
+        for frame in frames:
+            # Who is up to date reads and unpacks nothing again. What does not fit is on disk like everything.
+            if self._fresh_bytes + frame.memory_bytes <= FRESH_BYTES:
+                self._fresh[frame.n] = frame
+                self._fresh_bytes += frame.memory_bytes
+        self._grown.set()
+        for done in waiting:
+            if done.done():
+                continue
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
+
+    def _run(self, job: Callable[[], _Result]) -> "asyncio.Future[_Result]":
+        return asyncio.get_running_loop().run_in_executor(self._disk, job)
+
+
+@asynccontextmanager
+async def open_spool(folder: Path, limits: SpoolLimits, *, room: RoomOf = room_of) -> AsyncIterator[Spool]:
+    """Open the spool in *folder* while the block runs. Raises StartupError."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1, thread_name_prefix="gateway-disk") as disk:
+        store = await loop.run_in_executor(disk, lambda: open_store(folder, limits, room=room))
+        try:
+            yield Spool(store, disk)
+        finally:
+            await loop.run_in_executor(disk, store.close)

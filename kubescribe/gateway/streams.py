@@ -1,0 +1,210 @@
+"""
+What any shipper's push comes to: streams of encoded entries; and what is done to entries without decoding them. Pure.
+
+Entries stay the bytes that they came as: metadata is appended to an entry by making its length longer, since the
+fields of a protobuf message may come in any order and repeated ones in any number.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubescribe.gateway.messages import Stream
+from kubescribe.labels.clues import Clue
+from kubescribe.loki.encoding import encode_metadata, varint
+
+_STREAM, _LABELS, _ENTRY = 0x0A, 0x0A, 0x12
+_SAMPLED = 8
+_PREFIXES = [b"\x12" + varint(length) for length in range(1 << 14)]
+_SECOND = 1_000_000_000
+MAX_TIME = 2**63 - 1
+PIECE_BYTES = 512 * 1024
+"""Of a stream; a larger one goes on in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """
+    Entries of one stream, as they came.
+
+    `labels` is the selector's text, `entries` what encode_entry makes, one behind the other, `count` of them. The times
+    are those of the earliest and the latest entry, ns, looked for among a sample of a long stream. `clue` tells the
+    container where the labels do not.
+    """
+
+    labels: str
+    entries: bytes
+    count: int
+    first_at: int
+    last_at: int
+    clue: Clue | None = None
+
+
+class Gathering:
+    """
+    Entries that are encoded one by one, of several streams, given out in pieces.
+
+    What a body holds is there once: a piece is given out as soon as it is large enough.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[tuple[str, Clue | None], _Gathered] = {}
+
+    def add(self, labels: str, clue: Clue | None, at_ns: int, entry: bytes) -> Incoming | None:
+        """Take an entry; return the piece of its stream that is complete with it, if one is."""
+        key = (labels, clue)
+        gathered = self._streams.get(key)
+        if gathered is None:
+            gathered = self._streams[key] = _Gathered()
+        gathered.parts.append(entry)
+        gathered.size += len(entry)
+        gathered.first_at = min(gathered.first_at, at_ns)
+        gathered.last_at = max(gathered.last_at, at_ns)
+        return self._taken(key) if gathered.size >= PIECE_BYTES else None
+
+    def rest(self) -> Iterator[Incoming]:
+        """Yield what is left, in the order in which the streams began."""
+        for key in list(self._streams):
+            yield self._taken(key)
+
+    def _taken(self, key: tuple[str, Clue | None]) -> Incoming:
+        gathered = self._streams.pop(key)
+        entries = b"".join(gathered.parts)
+        return Incoming(key[0], entries, len(gathered.parts), gathered.first_at, gathered.last_at, key[1])
+
+
+class _Gathered:
+    __slots__ = ("first_at", "last_at", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.first_at, self.last_at = MAX_TIME, 0
+
+
+def times_of(entries: Any) -> tuple[int, int]:
+    """Return when the earliest and the latest of *entries* (messages) are, of a long list as a sample tells."""
+    step = max(1, len(entries) // _SAMPLED)
+    times = [entry.time.seconds * _SECOND + entry.time.nanos for entry in (*entries[::step], entries[-1])]
+    return clamped(min(times)), clamped(max(times))
+
+
+def clamped(at_ns: int) -> int:
+    """Return a time as the spool can hold it: an entry may carry any number, and Loki judges it."""
+    return min(max(0, at_ns), MAX_TIME)
+
+
+def append_metadata(entries: bytes, metadata: bytes) -> bytes:
+    """Return *entries* with *metadata* (from encode_metadata) at the end of each, the same for the same each time."""
+    try:
+        return _spliced(entries, metadata) if metadata else _checked(entries)
+    except (ValueError, IndexError):
+        # Fields that are no entries lie among them; a parser has read them as a stream before.
+        return append_metadata(canonical(entries), metadata)
+
+
+def canonical(entries: bytes) -> bytes:
+    """Return only the entries of the fields of a stream, in order."""
+    stream = Stream.FromString(entries)
+    stream.ClearField("labels")
+    stream.ClearField("hash")
+    stream.DiscardUnknownFields()
+    written: bytes = stream.SerializeToString()
+    return written
+
+
+def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:
+    """Return *entries* with each of *metadata* at the end of those that have none of that name."""
+    made: dict[frozenset[str], bytes] = {}
+    parts: list[bytes] = []
+    for entry in Stream.FromString(entries).entries:
+        told = frozenset(pair.name for pair in entry.metadata)
+        if (missing := made.get(told)) is None:
+            missing = encode_metadata({name: value for name, value in metadata.items() if name not in told})
+            made[told] = missing
+        body = entry.SerializeToString() + missing
+        parts += (b"\x12", varint(len(body)), body)
+    return b"".join(parts)
+
+
+def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
+    """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
+    at, size = 0, len(request)
+    while at < size:
+        if request[at] != _STREAM:
+            raise ValueError(f"no stream at byte {at}")
+        length, start = read_length(request, at + 1)
+        at = start + length
+        if start >= size or request[start] != _LABELS or at > size:
+            raise ValueError(f"no labels at byte {start}")
+        length, start = read_length(request, start + 1)
+        yield bytes(request[start + length : at])
+
+
+def pieces_of(entries: bytes, max_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """Yield *entries* in pieces of at most *max_bytes*, or one longer entry, each with the number of its entries."""
+    start = count = at = 0
+    for end in ends_of(entries):
+        if end - start > max_bytes and count:
+            yield entries[start:at], count
+            start, count = at, 0
+        at = end
+        count += 1
+    if count:
+        yield entries[start:], count
+
+
+def ends_of(entries: bytes) -> Iterator[int]:
+    """Yield where each of *entries* ends. Raises ValueError where something else than an entry lies."""
+    at, size = 0, len(entries)
+    while at < size:
+        if entries[at] != _ENTRY:
+            raise ValueError(f"no entry at byte {at}")
+        length, body = read_length(entries, at + 1)
+        at = body + length
+        yield at
+
+
+def _checked(entries: bytes) -> bytes:
+    for _ in ends_of(entries):
+        pass
+    return entries
+
+
+def _spliced(entries: bytes, metadata: bytes) -> bytes:
+    """Append *metadata*; the loop that every line of every push goes through."""
+    at, size, more = 0, len(entries), len(metadata)
+    prefixes, short = _PREFIXES, len(_PREFIXES) - more
+    parts: list[bytes] = []
+    add = parts.append
+    while at < size:
+        if entries[at] != _ENTRY:
+            raise ValueError
+        length = entries[at + 1]
+        body = at + 2
+        if length > 0x7F:
+            second = entries[body]
+            if second < 0x80:
+                length += (second << 7) - 0x80
+                body += 1
+            else:
+                length, body = read_length(entries, at + 1)
+        at = body + length
+        add(prefixes[length + more] if length < short else b"\x12" + varint(length + more))
+        add(entries[body:at])
+        add(metadata)
+    return b"".join(parts)
+
+
+def read_length(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Return the varint at *at* and where it ends. Raises ValueError where none ends."""
+    length = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise ValueError(f"a torn length at byte {at}")
+        byte = data[at]
+        at += 1
+        length |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return length, at
+        shift += 7

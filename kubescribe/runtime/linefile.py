@@ -1,0 +1,74 @@
+"""
+A file of lines, each with its checksum, written at its end and synced; now and then it is written anew.
+
+A line that was torn by a crash, and what follows it, never was. All of it waits for the disk: not for the loop.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+_SMALL_BYTES = 2**20
+
+
+class LineFile:
+    """The file *path*, whose folder is made. `read` and `rewrite` come before anything else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = 0
+        self._live_bytes = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> list[bytes]:
+        """Return the lines that are whole, up to the first that is not."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return []
+        lines = []
+        for line in data.split(b"\n")[:-1]:
+            checksum, _, text = line.partition(b" ")
+            if checksum != b"%08x" % zlib.crc32(text):
+                break
+            lines.append(text)
+        return lines
+
+    def is_bloated(self) -> bool:
+        """Tell whether most of the file is of the past: then it is time for `rewrite`."""
+        return self._size > _SMALL_BYTES and self._size > 4 * self._live_bytes
+
+    def append(self, lines: Sequence[bytes]) -> None:
+        """Write *lines*, none of which holds a line feed: they are on disk, or OSError is raised and none is."""
+        data = b"".join(map(_checked, lines))
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            # At the place where the last whole line ended: what a full disk cut off is written over.
+            written = 0
+            while written < len(data):
+                written += os.pwrite(descriptor, data[written:], self._size + written)
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._size += len(data)
+
+    def rewrite(self, lines: Sequence[bytes]) -> None:
+        """Put *lines* in place of all that there is, as one. Raises OSError; then nothing has changed."""
+        data = b"".join(map(_checked, lines))
+        draft = self._path.with_suffix(".draft")
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._size = self._live_bytes = len(data)
+
+
+def _checked(text: bytes) -> bytes:
+    return b"%08x %s\n" % (zlib.crc32(text), text)

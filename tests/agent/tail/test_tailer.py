@@ -1,0 +1,297 @@
+"""From files to Loki, through everything that happens to a node."""
+
+import json
+import time
+
+from kubescribe.wire.times import to_rfc3339
+from simulator.logs.rotating import content, generations
+from simulator.logs.sequence import numbered
+from simulator.loki.app import running_loki
+from simulator.loki.faults import Cut, Fault
+from simulator.loki.limits import Limits
+
+
+def texts(begin: int, end: int) -> list[str]:
+    return [numbered("web", number) for number in range(begin, end)]
+
+
+async def test_lines_arrive_under_the_names_of_their_pod(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(["hello"])
+        log.write(["oops"], "stderr")
+        await eventually(lambda: len(node.lines()) == 2)
+
+    (stdout,) = node.loki.entries('{namespace="shop", stream="stdout", container="app", cluster="c1"}')
+    (stderr,) = node.loki.entries('{service_name="web", stream="stderr"}')
+    assert (stdout.line, stderr.line) == ("hello", "oops")
+    metadata = dict(stdout.metadata)
+    assert metadata["pod"] == "web-0"
+    assert (metadata["zone"], metadata["node"], metadata["restart"]) == ("zone-a", "n1", "0")
+
+
+async def test_every_line_arrives_once_through_rotation_restart_and_a_second_life(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(texts(0, 10))
+        log.rotate()
+        log.write(texts(10, 20))
+        await eventually(lambda: len(node.lines()) == 20)
+    log.write(texts(20, 30))
+    log.rotate()
+    log.write(texts(30, 40))
+    log.rotate()
+    log.restart()
+    log.write(texts(40, 50))
+    async with node.tailing():
+        await eventually(lambda: len(node.lines()) == 50)
+
+    assert sorted(node.lines()) == sorted(texts(0, 50))
+    assert len(node.loki.loki.arrived()) == 50
+    assert node.gaps == []
+
+
+async def test_nothing_is_read_twice_after_an_orderly_stop(node, eventually):
+    log = node.container()
+    log.write(texts(0, 100))
+    for _ in range(3):
+        async with node.tailing():
+            await eventually(lambda: len(node.lines()) == 100)
+
+    assert len(node.loki.loki.arrived()) == 100
+
+
+async def test_a_place_moves_only_when_loki_has_the_lines(node, eventually):
+    log = node.container()
+    node.loki.faults.answer(500, 1000)
+    async with node.tailing(stop_seconds=0.0) as tailer:
+        log.write(texts(0, 10))
+        await eventually(lambda: node.loki.requests)
+        (tail,) = tailer.tails.values()
+        assert tail.place is None
+        assert tail.lag == log.size
+    node.loki.faults.clear()
+    async with node.tailing():
+        await eventually(lambda: len(node.lines()) == 10)
+
+    assert node.lines() == texts(0, 10)
+
+
+async def test_lines_that_are_sent_again_are_the_same_bytes_though_the_pod_changed(node, eventually):
+    log = node.container()
+    node.loki.faults.add(Fault(count=1, cut=Cut.AFTER))
+    node.loki.faults.answer(500, 1000)
+    async with node.tailing(stop_seconds=0.0):
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.loki.loki.arrived()) == 10)
+    node.loki.faults.clear()
+    node.pods.pods.clear()
+    node.pods.zone = "another"
+    async with node.tailing():
+        await eventually(lambda: len(node.loki.loki.arrived()) == 20)
+
+    assert node.lines() == texts(0, 10)
+
+
+async def test_lines_of_an_unknown_pod_wait_in_their_file_and_then_go_under_the_name_of_its_path(node, eventually):
+    log = node.container("web-7d9f8c6b5-x2x4z", known=False)
+    node.hold_seconds = 0.2
+    async with node.tailing() as tailer:
+        log.write(["hello"])
+        await eventually(lambda: tailer.tails)
+        assert node.lines() == []
+        await eventually(node.lines)
+        assert tailer.counts.unlabelled_lines == 1
+
+    (entry,) = node.loki.entries('{workload_kind="Deployment", workload="web"}')
+    assert dict(entry.metadata)["meta"] == "partial"
+
+
+async def test_a_pod_that_becomes_known_in_time_is_named_in_full(node, eventually):
+    log = node.container(known=False)
+    node.hold_seconds = 300.0
+    async with node.tailing() as tailer:
+        log.write(["hello"])
+        await eventually(lambda: tailer.tails)
+        node.container()
+        await eventually(node.lines)
+
+    (entry,) = node.loki.entries('{service_name="web"}')
+    assert "meta" not in dict(entry.metadata)
+
+
+async def test_a_pod_that_is_deleted_at_once_loses_nothing(node, eventually):
+    async with node.tailing():
+        for number in range(20):
+            log = node.container(f"job-{number}")
+            log.write(texts(number * 10, number * 10 + 10))
+            await eventually(lambda of=log.of: any(tail.uid == of.uid for tail in node.tailer.tails))
+            await eventually(lambda: all(tail.reader.begins for tail in node.tailer.tails.values()))
+            log.remove()
+        await eventually(lambda: len(node.lines()) == 200)
+        await eventually(lambda: not node.tailer.tails)
+
+    assert node.gaps == []
+
+
+async def test_it_works_without_inotify(node, eventually):
+    async with node.tailing(with_inotify=False):
+        log = node.container()
+        log.write(texts(0, 5))
+        await eventually(lambda: len(node.lines()) == 5)
+        log.rotate()
+        log.write(texts(5, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+
+
+async def test_the_folder_of_all_logs_may_come_later(node, eventually):
+    node.folder.rmdir()
+    async with node.tailing():
+        log = node.container()
+        log.write(["hello"])
+        await eventually(node.lines)
+
+
+async def test_dockers_files_behind_symbolic_links_are_read(node, eventually, tmp_path):
+    target = tmp_path / "json.log"
+    at = to_rfc3339(time.time_ns())
+    line = json.dumps({"log": "hello\n", "stream": "stderr", "time": at})
+    target.write_text(f"{line}\n")
+    log = node.container()
+    log.path.parent.mkdir(parents=True)
+    log.path.symlink_to(target)
+    async with node.tailing():
+        await eventually(lambda: node.lines() == ["hello"])
+
+
+async def test_what_was_deleted_unread_is_told_with_its_bytes(node, eventually):
+    node.loki.faults.answer(500, 100_000)
+    log = node.container(max_files=2)
+    async with node.tailing(stop_seconds=0.0, window_bytes=1, held_bytes=0) as tailer:
+        log.write(texts(0, 10))
+        await eventually(lambda: node.loki.requests)
+        for number in range(1, 4):
+            log.rotate()
+            log.write(texts(number * 10, number * 10 + 10))
+            (tail,) = tailer.tails.values()
+            await eventually(lambda tail=tail, count=number: tail.look.unread >= count * 1000 or node.gaps)
+        node.loki.faults.clear()
+        await eventually(lambda: numbered("web", 39) in node.lines())
+
+        assert {gap.cause for gap in node.gaps} == {"logRotated"}
+        assert all(gap.stream == "logs/shop/web-0/app" for gap in node.gaps)
+        lost = 40 - len(node.lines())
+        assert lost > 0
+        assert tailer.counts.gap_bytes["logRotated"] >= lost * 100
+
+
+async def test_what_was_deleted_of_a_container_that_was_restarted_while_nobody_looked_is_told(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+    log.write(texts(10, 20))
+    log.restart()
+    log.write(texts(20, 30))
+    # Of the instances that have ended the kubelet keeps the last: the one with unread lines goes.
+    log.restart()
+    log.write(texts(30, 40))
+
+    async with node.tailing():
+        await eventually(lambda: node.gaps)
+        await eventually(lambda: len(node.lines()) == 30)
+
+    (gap,) = node.gaps
+    assert (gap.cause, gap.outcome, gap.stream) == ("logDeleted", "lost", "logs/shop/web-0/app")
+
+
+async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):
+    log = node.container()
+    node.loki.loki.limits = Limits(max_line_bytes=50)
+    async with node.tailing() as tailer:
+        log.write(["short", "x" * 60, "short too"])
+        await eventually(lambda: node.gaps)
+
+        assert tailer.counts.rejected_lines == {"line_too_long": 1}
+    (gap,) = node.gaps
+    assert (gap.cause, gap.count, gap.detail) == ("logRefused", 1, "line_too_long")
+    assert node.lines() == ["short", "short too"]
+
+
+async def test_memory_is_bounded_while_loki_is_away(node, eventually):
+    log = node.container()
+    node.loki.faults.answer(503, 100_000)
+    async with node.tailing(stop_seconds=0.0, flying_bytes=500_000, window_bytes=200_000) as tailer:
+        for number in range(20):
+            log.write(texts(number * 1000, number * 1000 + 1000))
+        (tail,) = await _tails(tailer, eventually)
+        await eventually(lambda: tail.flying_bytes and not tail.is_sending)
+        # Nothing has arrived: of one file the first block is in memory, and no more.
+        assert tail.flying_bytes < 2**20
+        node.loki.faults.clear()
+        await eventually(lambda: len(node.lines()) == 20_000)
+
+
+async def test_a_stream_that_has_no_room_holds_up_no_other(node, eventually):
+    first = node.container("web-0", labels={"app": "web"})
+    stuck = node.container("api-0", labels={"app": "api"})
+    async with running_loki(Limits(max_streams=1)) as node.loki, node.tailing(flying_bytes=2**20) as tailer:
+        first.write(["first"])
+        await eventually(node.lines)
+        stuck.write(["x" * 1000] * 5000)
+        await eventually(lambda: any(tail.flights for tail in tailer.tails.values()))
+        first.write(texts(0, 1000))
+        await eventually(lambda: len(node.lines()) == 1001)
+
+        (tail,) = [tail for tail in tailer.tails.values() if tail.instance.pod == "api-0"]
+        assert 0 < tail.flying_bytes < 2**20
+
+
+async def test_lines_are_counted_by_workload_and_level(node, eventually):
+    log = node.container()
+    async with node.tailing() as tailer:
+        log.write(["INFO a", "ERROR b", "ERROR c"])
+        await eventually(lambda: len(node.lines()) == 3)
+
+        assert tailer.counts.take() == {("shop", "web", "info"): 1, ("shop", "web", "error"): 2}
+        assert not tailer.counts.take()
+
+
+async def test_a_compressed_generation_is_resumed_within(node, eventually):
+    log = node.container()
+    log.write(texts(0, 10))
+    async with node.tailing():
+        await eventually(lambda: len(node.lines()) == 10)
+    log.write(texts(10, 20))
+    log.rotate()
+    log.rotate()
+    log.write(texts(20, 30))
+    assert [content(path).count(b"\n") for path in generations(log.path)] == [20, 0, 10]
+
+    async with node.tailing():
+        await eventually(lambda: len(node.lines()) == 30)
+
+    assert node.lines() == texts(0, 30)
+    assert len(node.loki.loki.arrived()) == 30
+
+
+async def test_what_is_gone_is_forgotten(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(["hello"])
+        await eventually(node.lines)
+        log.restart()
+        log.write(["again"])
+        await eventually(lambda: len(node.lines()) == 2)
+        log.remove()
+        await eventually(lambda: not node.tailer.tails)
+    state = node.settings.state.read_text()
+    async with node.tailing():
+        await eventually(lambda: node.settings.state.read_text() != state)
+
+    assert "web-0" not in node.settings.state.read_text()
+
+
+async def _tails(tailer, eventually):
+    await eventually(lambda: tailer.tails)
+    return tailer.tails.values()

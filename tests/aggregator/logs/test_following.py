@@ -1,0 +1,217 @@
+"""Lines as they come: from every node, new pods too, once for everybody who asks for the same."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+
+from agent.lines import answering
+from aggregator.logs import following, sinks
+from aggregator.logs.asking import LogQuery
+from aggregator.logs.following import Tails, TooManyTails
+from aggregator.logs.reading import NodeLines
+from aggregator.logs.sinks import Notice, Sink
+from aggregator.records import Facets, Published
+from tests.aggregator.logs.house import Fleet, PodJournal
+
+QUERY = LogQuery(namespace="shop", workload="checkout", limit=10, follow=True)
+POD = "checkout-5d8f7c9b6-"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(following, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(following, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(following, "_AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(following, "_GATHER_SECONDS", 0.02)
+
+
+@pytest.fixture
+async def tails(lines: NodeLines) -> AsyncIterator[Tails]:
+    tails = Tails(lines)
+    yield tails
+    await tails.close()
+
+
+async def heard(sink: Sink, enough: Callable[[list[str], list[Notice]], bool]) -> tuple[list[str], list[Notice]]:
+    """Return the texts and notices that came until they are *enough*."""
+    texts: list[str] = []
+    notices: list[Notice] = []
+    async with asyncio.timeout(10):
+        while not enough(texts, notices):
+            await sink.ready.wait()
+            _, some, lines = sink.take()
+            texts += [json.loads(line)["text"] for line in lines]
+            notices += some
+    return texts, notices
+
+
+def has(text: str) -> Callable[[list[str], list[Notice]], bool]:
+    return lambda texts, _: text in texts
+
+
+def told(uid: str) -> list[Published]:
+    facets = Facets(namespace="shop", kind="Pod", name=uid, uid=uid)
+    return [Published(seq=1, topic="changes", committed_at=1, facets=facets, json=b"{}")]
+
+
+async def test_what_there_was_and_what_comes_is_in_one_order_over_nodes(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    for at, name in enumerate(("a", "b")):
+        journal.pod(POD + name, name)
+        fleet.node(name).write(POD + name, at, f"old {name}")
+    sink = tails.hear(QUERY)
+    assert (await heard(sink, has("old b")))[0] == ["old a", "old b"]
+
+    fleet.nodes["b"].write(POD + "b", 12, "third")
+    fleet.nodes["a"].write(POD + "a", 10, "first")
+    fleet.nodes["b"].write(POD + "b", 13, "fourth")
+    fleet.nodes["a"].write(POD + "a", 11, "second")
+    texts, _ = await heard(sink, lambda texts, _: len(texts) == 4)
+
+    assert sorted(texts) == ["first", "fourth", "second", "third"]
+    assert texts.index("first") < texts.index("second")
+    assert texts.index("third") < texts.index("fourth")
+
+
+async def test_those_who_ask_for_the_same_share_one_request_and_the_last_ends_it(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    node.write(POD + "a", 0, "old")
+    first = tails.hear(QUERY)
+    await heard(first, has("old"))
+    second = tails.hear(QUERY)
+    other = tails.hear(replace(QUERY, grep="nothing"))
+
+    assert (await heard(second, has("old")))[0] == ["old"]
+    node.write(POD + "a", 1, "new")
+    assert (await heard(first, has("new")))[0] == (await heard(second, has("new")))[0] == ["new"]
+    assert node.requests == 2
+
+    await tails.leave(QUERY, first)
+    assert node.under_way == 2
+    await tails.leave(QUERY, second)
+    assert node.under_way == 1
+    await tails.leave(replace(QUERY, grep="nothing"), other)
+    assert (node.under_way, len(tails)) == (0, 0)
+
+
+async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: PodJournal, fleet: Fleet) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old")
+    node = fleet.node("b")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+
+    uid = journal.pod(POD + "b", "b")
+    tails.committed(told(uid))
+    node.write(POD + "b", 1, "first words")
+
+    assert (await heard(sink, has("first words")))[0] == ["first words"]
+
+
+async def test_pods_that_wait_for_a_node_are_followed_where_they_are_bound(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old")
+    fleet.node("b")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+
+    for name in ("c", "d"):
+        tails.committed(told(journal.pod(POD + name, "")))
+    for name, node in (("c", "a"), ("d", "b")):
+        tails.committed(told(journal.pod(POD + name, node)))
+        fleet.nodes[node].write(POD + name, 1, f"of {name}")
+
+    assert sorted((await heard(sink, lambda texts, _: len(texts) == 2))[0]) == ["of c", "of d"]
+
+
+async def test_many_pods_that_join_one_by_one_take_few_places_of_an_agent(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "0", "a")
+    node = fleet.node("a")
+    node.write(POD + "0", 0, "old")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+    expected = []
+    for number in range(1, 8):
+        uid = journal.pod(f"{POD}{number}", "a")
+        tails.committed(told(uid))
+        for pod in range(number + 1):
+            node.write(f"{POD}{pod}", number * 10 + pod, f"{number}:{pod}")
+            expected.append(f"{number}:{pod}")
+        texts, _ = await heard(sink, has(f"{number}:{number}"))
+        while len(texts) < number + 1:
+            texts += (await heard(sink, lambda texts, _: bool(texts)))[0]
+        assert sorted(texts) == [f"{number}:{pod}" for pod in range(number + 1)]
+
+    assert node.under_way <= 4
+
+
+async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    fleet.node("a").write(POD + "a", 0, "old a")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old a"))
+    journal.pod("other-1", "a", workload="other")
+    tails.committed(told("uid-other-1"))
+    ((tail, _),) = tails._tails.values()
+    async with asyncio.timeout(5):
+        while tail.dirty.is_set():
+            await asyncio.sleep(0.01)
+
+    tails.committed(told("uid-other-1"))
+
+    assert not tail.dirty.is_set()
+
+
+async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    node.write(POD + "a", 0, "old")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+
+    node.away = True
+    fleet.connected.discard("a")
+    node.write(POD + "a", 1, "unseen")
+    _, notices = await heard(sink, lambda _, notices: bool(notices))
+    assert notices[0].cause == "agentLost"
+    node.write(POD + "a", 2, "unseen too")
+    node.away = False
+    fleet.connected.add("a")
+
+    assert (await heard(sink, has("unseen too")))[0] == ["unseen", "unseen too"]
+
+
+async def test_only_so_many_questions_are_followed(lines: NodeLines, journal: PodJournal) -> None:
+    tails = Tails(lines, max_tails=1)
+    tails.hear(QUERY)
+
+    with pytest.raises(TooManyTails):
+        tails.hear(replace(QUERY, grep="other"))
+    tails.hear(QUERY)
+    await tails.close()
+
+
+def test_who_is_slow_loses_the_oldest_and_is_told_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sinks, "MAX_SINK_LINES", 3)
+    sink = Sink()
+    sink.put(b"%d" % n for n in range(5))
+    sink.put([b"5"], [Notice("tooFast", 7)])
+
+    assert sink.take() == (3, [Notice("tooFast", 7)], [b"3", b"4", b"5"])
+    assert sink.take() == (0, [], [])

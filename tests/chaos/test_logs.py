@@ -1,0 +1,457 @@
+"""
+Every line once: numbered lines are written, rotated and compressed while the shipper is killed and Loki misbehaves.
+
+What is missing in the end must be none, or a Gap must cover the time between the lines beside it; what Loki holds twice
+after its own de-duplication must be none. The moments are drawn from a seed. The long forms are soaks.
+"""
+
+import asyncio
+import json
+import random
+import socket
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from benchmarks import daemons
+from benchmarks.memory import peak_bytes
+from simulator.control import Control
+from simulator.logs.sequence import Account, numbered
+from simulator.logs.writer import ContainerLog, LogOf
+from simulator.loki.app import RunningLoki, running_loki
+from simulator.loki.limits import Limits, unlimited
+from simulator.process import simulator_process
+from tests.kubescribe.gateway.house import snappy, stream
+
+SHIPPER = (sys.executable, "-m", "tests.chaos.shipper")
+GENERATOR = (sys.executable, "-m", "simulator.logs.generate")
+MIB = 2**20
+MEMORY_BYTES = 48 * MIB
+"""What may be on its way (16 MiB) as text, encoded and compressed; not what waits in the files."""
+
+LONG_EVERY = 397
+"""So many lines there is one of 40 KB, which the runtime writes in parts."""
+
+TIMEOUT = aiohttp.ClientTimeout(total=5)
+Options = tuple[str, ...]
+RATE_LIMITED = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest"
+
+
+@dataclass
+class Node:
+    """A folder of logs, who ships it, and the Loki it goes to."""
+
+    logs: Path
+    loki: RunningLoki
+    shipper: daemons.Daemon
+    written: dict[str, int] = field(default_factory=dict)
+    query: str = ""
+    """Which lines count; "" for all."""
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """Return the Gaps that were told, each as it was told last."""
+        try:
+            lines = (self.shipper.folder / "data" / "gaps.ndjson").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return list({gap["id"]: gap for line in lines if line.endswith("}") and (gap := json.loads(line))}.values())
+
+    def account(self) -> Account:
+        """Return which of the numbered lines Loki would show."""
+        account = Account()
+        account.add(entry.line for entry in self.loki.entries(self.query))
+        return account
+
+    async def generated(self, *options: str) -> dict[str, int]:
+        """Write lines as a process, as asked, and return how many there are of each container."""
+        process = await asyncio.create_subprocess_exec(
+            *GENERATOR, "--folder", str(self.logs), *options, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            out, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+        written: dict[str, int] = json.loads(out)
+        self.written.update(written)
+        return written
+
+    async def until_whole(self, seconds: float) -> None:
+        """Wait until everything written is in Loki, or is missing and a Gap says so."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while left := uncovered(self):
+            if asyncio.get_running_loop().time() > deadline:
+                pytest.fail(f"not within {seconds:g} s: {left}; gaps: {self.gaps()}")
+            await asyncio.sleep(0.2)
+
+
+def uncovered(node: Node) -> list[str]:
+    """
+    Return what is missing without a Gap over the time between the lines beside it, a line for each container.
+
+    The end of a container's lines is never covered: its last file is there, and nothing of it may be lost.
+    """
+    missing = node.account().missing(node.written)
+    if not missing:
+        return []
+    at: dict[str, dict[int, int]] = {}
+    for entry in node.loki.entries(node.query):
+        container, number = entry.line.split(" ", 2)[:2]
+        at.setdefault(container.removeprefix("seq="), {})[int(number.removeprefix("n="))] = entry.at
+    gaps = node.gaps()
+    found = []
+    for container, numbers in missing.items():
+        of_it = [gap for gap in gaps if gap["stream"].endswith(f"/{container}/app")]
+        known = at.get(container, {})
+        if max(known, default=-1) < node.written[container] - 2:
+            found.append(f"{container}: {len(numbers)} missing, the end as well")
+            continue
+        for number in numbers:
+            before = max((known[n] for n in known if n < number), default=0)
+            after = min((known[n] for n in known if n > number), default=2**63)
+            if not any(gap["from"] < after and before < gap["to"] for gap in of_it):
+                found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
+                break
+    return found
+
+
+@asynccontextmanager
+async def node_in(folder: Path, limits: Limits) -> AsyncIterator[Node]:
+    logs = folder / "pods"
+    logs.mkdir()
+    async with running_loki(limits) as loki:
+        shipper = daemons.Daemon(
+            "shipper",
+            folder / "shipper",
+            ["--logs", str(logs), "--data", str(folder / "shipper" / "data"), "--loki", loki.url],
+            ready="shipper.running",
+            command=SHIPPER,
+        )
+        async with daemons.running(shipper):
+            yield Node(logs, loki, shipper)
+
+
+async def misbehave(loki: RunningLoki, draw: random.Random) -> None:
+    """Be as bad as a Loki is on its worst day, a fault after the other, for ever."""
+    while True:
+        await asyncio.sleep(draw.uniform(0.05, 0.4))
+        match draw.randrange(7):
+            case 0:
+                loki.faults.answer(500, draw.randrange(1, 5))
+            case 1:
+                loki.faults.answer(503, 2, retry_after="1")
+            case 2:
+                loki.faults.answer(429, 2, text=RATE_LIMITED)
+            case 3 | 4 | 5 as which:
+                loki.faults.cut(("before", "halfway", "after")[which - 3], draw.randrange(1, 4))
+            case _:
+                await loki.down()
+                try:
+                    await asyncio.sleep(draw.uniform(0.1, 0.6))
+                finally:
+                    await loki.up()
+
+
+async def kill(victim: daemons.Daemon, draw: random.Random, *, most_seconds: float = 1.2) -> None:
+    """Kill -9 and start again, for ever; *most_seconds* is the longest life."""
+    while True:
+        await asyncio.sleep(draw.uniform(0.2, most_seconds))
+        await victim.kill()
+        await asyncio.sleep(draw.uniform(0.0, 0.3))
+        await victim.start()
+
+
+async def written_on_a_bad_day(node: Node, draw: random.Random, *, seconds: float, rate: int, options: Options) -> None:
+    """Write numbered lines while the shipper is killed and Loki misbehaves, and wait until all is well again."""
+    await node.shipper.start()
+    bad = [asyncio.create_task(misbehave(node.loki, draw)), asyncio.create_task(kill(node.shipper, draw))]
+    await node.generated(
+        *("--containers", "4", "--rate", str(rate), "--seconds", str(seconds), "--rotate-every", "1"),
+        *("--long-every", str(LONG_EVERY), *options),
+    )
+    for task in bad:
+        task.cancel()
+    await asyncio.gather(*bad, return_exceptions=True)
+    node.loki.faults.clear()
+    await node.shipper.restart()
+    await node.until_whole(60)
+    assert node.account().repeats == 0
+    assert sum(node.written.values()) >= 0.5 * seconds * rate
+    assert node.shipper.starts > seconds / 4
+
+
+async def shows_every_line_once(folder: Path, *, seed: int, seconds: float, rate: int) -> None:
+    """Nothing is rotated away unread here, and this Loki refuses the lines of 40 KB: those miss and no others."""
+    async with node_in(folder, replace(unlimited(), max_line_bytes=30_000)) as node:
+        await written_on_a_bad_day(
+            node, random.Random(seed), seconds=seconds, rate=rate, options=("--max-files", "1000")
+        )
+
+        long = {name: list(range(LONG_EVERY - 1, count, LONG_EVERY)) for name, count in node.written.items()}
+        assert node.account().missing(node.written) == {name: numbers for name, numbers in long.items() if numbers}
+        assert {gap["cause"] for gap in node.gaps()} == {"logRefused"}
+
+
+async def shows_that_what_is_lost_is_told(folder: Path, *, seed: int, seconds: float, rate: int) -> None:
+    """The kubelet keeps little here, and containers are restarted: what is deleted unread is a Gap."""
+    async with node_in(folder, unlimited()) as node:
+        await written_on_a_bad_day(
+            node,
+            random.Random(seed),
+            seconds=seconds,
+            rate=rate,
+            options=("--max-files", "2", "--restart-every", "1.3"),
+        )
+
+        assert uncovered(node) == []
+        assert {gap["cause"] for gap in node.gaps()} <= {"logRotated", "logDeleted"}
+
+
+@pytest.mark.timeout(120)
+async def test_killed_again_and_again_before_a_bad_loki_every_line_arrives_once(tmp_path: Path) -> None:
+    await shows_every_line_once(tmp_path, seed=1, seconds=4.0, rate=1500)
+
+
+@pytest.mark.timeout(120)
+async def test_what_the_kubelet_deletes_unread_meanwhile_is_a_gap(tmp_path: Path) -> None:
+    await shows_that_what_is_lost_is_told(tmp_path, seed=2, seconds=4.0, rate=1500)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(200, 205))
+async def test_killed_for_minutes_before_a_bad_loki_every_line_arrives_once(tmp_path: Path, seed: int) -> None:
+    await shows_every_line_once(tmp_path, seed=seed, seconds=120.0, rate=3000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(300, 305))
+async def test_what_is_deleted_unread_for_minutes_is_told(tmp_path: Path, seed: int) -> None:
+    await shows_that_what_is_lost_is_told(tmp_path, seed=seed, seconds=120.0, rate=3000)
+
+
+async def shows_that_an_absence_costs_no_memory(folder: Path, *, lines: int) -> None:
+    async with node_in(folder, unlimited()) as node:
+        await node.shipper.start()
+        await node.generated("--containers", "4", "--lines", "500", "--namespace", "before")
+        await node.until_whole(20)
+        before = peak_bytes(node.shipper.pid)
+        await node.loki.down()
+        node.written.clear()
+        node.query = '{namespace="meanwhile"}'
+
+        await node.generated(
+            *("--containers", "4", "--lines", str(lines), "--rate", "0", "--line-bytes", "200"),
+            *("--max-bytes", str(2 * MIB), "--max-files", "3", "--namespace", "meanwhile"),
+        )
+        await until(lambda: "loki.went_away" in node.shipper.output.read_text(), 20, node.gaps)
+        await node.loki.up()
+
+        await node.until_whole(60)
+        assert node.account().repeats == 0
+        assert peak_bytes(node.shipper.pid) - before < MEMORY_BYTES
+        assert sum(file.stat().st_size for file in (node.shipper.folder / "data").iterdir()) < MIB
+
+
+@pytest.mark.timeout(120)
+async def test_a_loki_that_is_away_costs_the_node_no_memory_and_no_disk(tmp_path: Path) -> None:
+    await shows_that_an_absence_costs_no_memory(tmp_path, lines=8_000)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_a_loki_that_is_away_for_gigabytes_costs_no_memory(tmp_path: Path) -> None:
+    await shows_that_an_absence_costs_no_memory(tmp_path, lines=1_000_000)
+
+
+@dataclass
+class Watched:
+    """A cluster of one node, the agent that watches it and ships to `loki`, and an aggregator."""
+
+    control: Control
+    loki: RunningLoki
+    agent: daemons.Daemon
+    aggregator: daemons.Daemon
+    logs: Path
+
+    def pods_seen(self) -> int:
+        """Return how many pods the agent has told the aggregator of."""
+        path = "/api/v1/objects?kind=Pod&namespace=batch"
+        with urllib.request.urlopen(self.aggregator.said["http"].rstrip("/") + path) as answer:
+            return len(json.load(answer)["items"])
+
+
+@asynccontextmanager
+async def watched(folder: Path, *options: str) -> AsyncIterator[Watched]:
+    logs = folder / "pods"
+    logs.mkdir()
+    async with (
+        simulator_process(folder / "cluster", "--quiet", "--nodes", "1") as cluster,
+        cluster.control() as control,
+        running_loki(unlimited()) as loki,
+    ):
+        await control.node("node-0")
+        aggregator = daemons.aggregator(folder / "aggregator")
+        await aggregator.start()
+        agent = daemons.agent(
+            folder / "agent",
+            kubeconfig=cluster.kubeconfig,
+            ingest=aggregator.said["ingest"],
+            options=("--loki", loki.url, "--logs", str(logs), "--cluster", "eu", *options),
+        )
+        async with daemons.running(aggregator, agent):
+            await agent.start()
+            yield Watched(control, loki, agent, aggregator, logs)
+
+
+LABELS = {"app.kubernetes.io/name": "reports", "app.kubernetes.io/part-of": "billing", "team": "finance"}
+LOKI_LABELS = {"cluster": "eu", "namespace": "batch", "service_name": "reports", "application": "billing"}
+"""None of which stands in a path."""
+
+LINES_OF_A_POD = 3
+
+
+async def make_pod(control: Control, name: str) -> str:
+    """Make a pod that runs on the node, and return its uid."""
+    spec = {"nodeName": "node-0", "containers": [{"name": "app", "image": "report:7"}]}
+    made = await control.create(
+        "pods", {"metadata": {"name": name, "namespace": "batch", "labels": LABELS}, "spec": spec}
+    )
+    return str(made["metadata"]["uid"])
+
+
+def assert_named(loki: RunningLoki) -> None:
+    """Check that every line went under its pod's names, not only those that a path or a shipper tells."""
+    for each in loki.streams():
+        assert dict(each.labels).items() >= LOKI_LABELS.items(), each.labels
+    for entry in loki.entries():
+        metadata = dict(entry.metadata)
+        assert (metadata.get("meta"), metadata["image"], metadata["team"]) == (None, "report:7", "finance")
+
+
+async def until(condition: Callable[[], bool], seconds: float, tell: Callable[[], object]) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() > deadline:
+            pytest.fail(f"not within {seconds:g} s: {tell()}")
+        await asyncio.sleep(0.1)
+
+
+async def live_shortly(it: Watched, gate: asyncio.Semaphore, name: str) -> None:
+    """Be a pod that writes three lines at once, is deleted after two seconds, and its files with it."""
+    async with gate:
+        uid = await make_pod(it.control, name)
+        log = ContainerLog(it.logs, LogOf(namespace="batch", pod=name, uid=uid, container="app"))
+        log.write(numbered(name, number) for number in range(LINES_OF_A_POD))
+        await asyncio.sleep(2)
+        await it.control.delete("pods", "batch", name)
+        log.remove()
+
+
+async def shows_that_short_pods_keep_their_labels(folder: Path, *, pods: int, at_once: int) -> None:
+    names = [f"report-{number:05d}-x{number % 7}" for number in range(pods)]
+    async with watched(folder, "--profile", "standalone", "--logs-pod-labels", "team") as it:
+        gate = asyncio.Semaphore(at_once)
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(live_shortly(it, gate, name))
+
+        account = Account()
+        await until(lambda: len(it.loki.entries()) >= LINES_OF_A_POD * pods, 60, lambda: len(it.loki.entries()))
+        account.add(entry.line for entry in it.loki.entries())
+        assert account.missing(dict.fromkeys(names, LINES_OF_A_POD)) == {}
+        assert account.repeats == 0
+        assert_named(it.loki)
+
+
+@pytest.mark.timeout(120)
+async def test_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
+    await shows_that_short_pods_keep_their_labels(tmp_path, pods=300, at_once=150)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_ten_thousand_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
+    await shows_that_short_pods_keep_their_labels(tmp_path, pods=10_000, at_once=400)
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+async def push_until_taken(session: aiohttp.ClientSession, url: str, pod: str, lines: range) -> None:
+    """Push some lines as Promtail does, the same bytes again until they are taken."""
+    now = time.time_ns()
+    text = [numbered(pod, number).encode() for number in lines]
+    body = snappy(stream(f'{{namespace="batch", pod="{pod}", container="app", job="mine"}}', *text, at=now))
+    while True:
+        try:
+            async with session.post(f"{url}/loki/api/v1/push", data=body, timeout=TIMEOUT) as answer:
+                if answer.status == 204:
+                    return
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            await asyncio.sleep(0.05)
+
+
+async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes: int) -> None:
+    draw, pods, port = random.Random(seed), [f"report-0000{number}-x" for number in range(3)], free_port()
+    url = f"http://127.0.0.1:{port}"
+    async with watched(folder) as it, aiohttp.ClientSession() as session:
+        for pod in pods[:-1]:
+            await make_pod(it.control, pod)
+        await until(lambda: it.pods_seen() == 2, 20, it.pods_seen)
+        # The gateway is switched on: it has to know the pods that the watch has seen long ago.
+        await it.agent.kill()
+        it.agent.options += ["--gateway", f"127.0.0.1:{port}", "--logs-pod-labels", "team"]
+        await it.agent.start()
+        # The shipper's first line of a pod may come before the agent has seen it: that it waits is not promised.
+        await make_pod(it.control, pods[-1])
+        await until(lambda: it.pods_seen() == 3, 20, it.pods_seen)
+        bad = [
+            asyncio.create_task(misbehave(it.loki, draw)),
+            asyncio.create_task(kill(it.agent, draw, most_seconds=2.5)),
+        ]
+
+        async def ship(pod: str) -> None:
+            for number in range(pushes):
+                await push_until_taken(session, url, pod, range(10 * number, 10 * number + 10))
+
+        await asyncio.gather(*map(ship, pods))
+        for task in bad:
+            task.cancel()
+        await asyncio.gather(*bad, return_exceptions=True)
+        it.loki.faults.clear()
+        await it.agent.restart()
+
+        written = dict.fromkeys(pods, 10 * pushes)
+        await until(lambda: len(it.loki.entries()) >= sum(written.values()), 60, lambda: len(it.loki.entries()))
+        account = Account()
+        account.add(entry.line for entry in it.loki.entries())
+        assert account.missing(written) == {}
+        assert account.repeats == 0
+        assert_named(it.loki)
+        assert {dict(each.labels)["job"] for each in it.loki.streams()} == {"mine"}
+        assert it.agent.starts > 2
+
+
+@pytest.mark.timeout(120)
+async def test_a_gateway_killed_again_and_again_before_a_bad_loki_loses_no_line_that_it_took(tmp_path: Path) -> None:
+    await shows_that_a_gateway_loses_nothing(tmp_path, seed=4, pushes=40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(400, 405))
+async def test_a_gateway_killed_for_minutes_loses_no_line_that_it_took(tmp_path: Path, seed: int) -> None:
+    await shows_that_a_gateway_loses_nothing(tmp_path, seed=seed, pushes=3000)

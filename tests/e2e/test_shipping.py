@@ -1,0 +1,138 @@
+"""A node agent of the profile standalone ships the lines of its pods to Loki, under the names of their workloads."""
+
+import json
+import socket
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.logs.writer import ContainerLog, LogOf
+from tests.e2e.processes import ANYWHERE, Cluster, Process, Rig, ask, eventually, pretend_cluster, running
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Stage:
+    """One node with an agent that ships, and a stand-in for Loki."""
+
+    def __init__(self, folder: Path, cluster: Cluster, serving: Process, loki: str) -> None:
+        self.folder, self.cluster, self.loki = folder, cluster, loki
+        self.rig = Rig(cluster, serving, serving, folder)
+        self.lives = 0
+
+    @contextmanager
+    def agent(self, *options: str) -> Iterator[Process]:
+        folder = self.folder / "agent"
+        self.lives += 1
+        with running(
+            "agent",
+            self.folder / f"life-{self.lives}",
+            *("--data", str(folder), "--kubeconfig", str(self.cluster.kubeconfig), "--metrics", "127.0.0.1:0"),
+            *("--aggregator", self.rig.aggregator.said["ingest"], "--spool-free-floor", "0%", "--scope", "node"),
+            *("--node", "node-a", "--logs", str(self.folder / "pods"), "--loki", self.loki, *options),
+        ) as process:
+            yield process
+
+    def entries(self, query: str) -> list[tuple[dict[str, str], str]]:
+        asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
+        with urllib.request.urlopen(f"{self.loki}/loki/api/v1/query_range?{asked}", timeout=5) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return [(stream["stream"], value[1]) for stream in found for value in stream["values"]]
+
+    def lines(self, query: str = '{namespace="default"}') -> list[str]:
+        return sorted(line for _, line in self.entries(query))
+
+    def gaps(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.rig.get("/api/v1/gaps?limit=1000").json()["items"]
+        return [item for item in items if item["stream"].startswith("logs/")]
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("shipping")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with ExitStack() as stack:
+        cluster = stack.enter_context(pretend_cluster(folder / "cluster", "--quiet", "--loki-port", str(port)))
+        serving = stack.enter_context(running("aggregator", folder, "--data", str(folder / "journal"), *ANYWHERE))
+        yield Stage(folder, cluster, serving, f"http://127.0.0.1:{port}")
+
+
+async def deploy(stage: Stage, suffix: str) -> ContainerLog:
+    name = f"checkout-5d8f7c9b6-{suffix}"
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "name": "checkout-5d8f7c9b6",
+        "uid": "r",
+        "controller": True,
+    }
+    meta = {
+        "name": name,
+        "namespace": "default",
+        "labels": {"pod-template-hash": "5d8f7c9b6", "app.kubernetes.io/part-of": "shop"},
+        "ownerReferences": [owner],
+    }
+    spec = {"nodeName": "node-a", "containers": [{"name": "app", "image": "app:1"}]}
+    async with stage.cluster.control() as control:
+        made = (await control.create("pods", {"metadata": meta, "spec": spec}))["metadata"]
+    return ContainerLog(stage.folder / "pods", LogOf(namespace="default", pod=name, uid=made["uid"], container="app"))
+
+
+async def test_lines_come_to_loki_through_kill_restart_and_rotation(stage: Stage) -> None:
+    async with stage.cluster.control() as control:
+        labels = {"topology.kubernetes.io/zone": "z-1"}
+        await control.create("nodes", {"metadata": {"name": "node-a", "labels": labels}, "spec": {}, "status": {}})
+    with stage.agent("--profile", "standalone") as process:
+        log = await deploy(stage, "aaaaa")
+        log.write([f"INFO first {number}" for number in range(10)])
+        eventually(lambda: len(stage.lines()) == 10, lambda: (stage.lines(), process.log[-2000:]))
+        assert process.metric("kubescribe_log_unlabelled_lines_total") == 0
+        log.write([f"INFO second {number}" for number in range(10)])
+        process.popen.kill()
+        process.popen.wait()
+    log.rotate()
+    log.rotate()
+    log.write([f"INFO third {number}" for number in range(10)])
+    with stage.agent("--profile", "standalone") as process:
+        eventually(lambda: len(stage.lines()) >= 30, lambda: (stage.lines(), process.log[-2000:]))
+        assert process.end() == 0
+
+    found = stage.entries('{workload_kind="Deployment", workload="checkout", application="shop", stream="stdout"}')
+    assert sorted(line for _, line in found) == sorted(
+        f"INFO {part} {number}" for part in ("first", "second", "third") for number in range(10)
+    )
+    assert stage.gaps() == []
+
+
+async def test_what_was_lost_is_told_and_makes_no_list_of_changes_incomplete(stage: Stage) -> None:
+    log = await deploy(stage, "bbbbb")
+    with stage.agent("--profile", "standalone") as process:
+        log.write(["INFO before"])
+        eventually(lambda: "INFO before" in stage.lines(), lambda: process.log[-2000:])
+        # How far it is in Loki is on disk a second later; it is certain after a stop.
+        assert process.end() == 0
+    log.remove()
+    with stage.agent("--profile", "standalone") as process:
+        (gap,) = eventually(stage.gaps, lambda: process.log[-2000:])
+
+    assert (gap["cause"], gap["outcome"]) == ("logDeleted", "lost")
+    assert gap["stream"] == "logs/default/checkout-5d8f7c9b6-bbbbb/app"
+    answer = stage.rig.get("/api/v1/objects?kind=Pod").json()
+    assert gap["id"] not in {each.get("id") for each in answer["gaps"]}
+
+
+async def test_beside_other_shippers_nothing_is_read(stage: Stage) -> None:
+    log = await deploy(stage, "ccccc")
+    log.write(["INFO unseen"])
+    with stage.agent("--profile", "beside") as process:
+        eventually(lambda: process.metric("kubescribe_link_connected") == 1, lambda: process.log[-2000:])
+        assert "kubescribe_log_" not in ask(process.said["metrics"] + "/metrics").body.decode()
+
+    assert "INFO unseen" not in stage.lines()
