@@ -3,7 +3,7 @@
 
 The journal is written by ingest itself: 100 namespaces, 1,000 Deployments, 400 nodes, each fourth pod with a sidecar,
 requests and limits on each container. Then an aggregator opens it, and the median of ROUNDS scrapes counts. Baseline
-is prometheus_client that writes and packs the same families. On stderr: the series, and how often the loop stalled.
+is prometheus_client that writes and packs the same families. On stderr: series, CPU, stalls of the loop.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from aggregator.ingest.pipeline import Committed, Pipeline
 from aggregator.store.sqlite.journal import SqliteJournal
 from benchmarks import daemons
+from benchmarks.whole_path import cpu_seconds
 from kubescribe.wire.records import AnyRecord, Change
 
 PODS = 20_000
@@ -47,15 +48,20 @@ async def measure(folder: Path) -> tuple[float, float]:
         url = aggregator.said["metrics"] + "/metrics"
         text = await _when_complete(session, url)
         before = _value(text, "kubescribe_loop_stalls_total")
-        seconds = []
+        seconds, used = [], cpu_seconds(aggregator.pid)
         for _ in range(ROUNDS):
             started = time.perf_counter()
             async with session.get(url, headers=_ACCEPT) as answer:
                 body = await answer.read()
             seconds.append(time.perf_counter() - started)
+        used = cpu_seconds(aggregator.pid) - used
         stalls = _value(body.decode(), "kubescribe_loop_stalls_total") - before
     series = sum(not line.startswith("#") for line in text.splitlines())
-    print(f"scrape: {series} series, {len(text) / 1e6:.1f} MB; {stalls:g} stalls in {ROUNDS} scrapes", file=sys.stderr)
+    print(
+        f"scrape: {series} series, {len(text) / 1e6:.1f} MB, {used / ROUNDS * 1e3:.0f} ms of CPU each;"
+        f" {stalls:g} stalls in {ROUNDS} scrapes",
+        file=sys.stderr,
+    )
     return statistics.median(seconds) * 1e3, _plain_seconds(text) * 1e3
 
 
