@@ -22,6 +22,7 @@ from aggregator.errors import StoreError, StoreUnusable
 from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.apiserver import open_api_server
 from aggregator.ingest.coverage import Coverage
+from aggregator.ingest.enrolling import Enrolling
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.peers import Anybody, Authenticator, OneOf
 from aggregator.ingest.pipeline import Committed, Limits, Pipeline
@@ -194,7 +195,6 @@ def _connect(
             buffer_bytes=config.feed.buffer_bytes,
         ),
     )
-    gauges = ClusterGauges(state, lambda: recorder, version=version_string(), now_ns=time.time_ns)
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
@@ -216,6 +216,9 @@ def _connect(
         on_committed=committed,
         on_failed=lambda: metrics.ingest.commits.labels("failed").inc(),
         limits=Limits(group_records=config.ingest.group_records, waiting_records=config.ingest.waiting_records),
+    )
+    gauges = ClusterGauges(
+        state, lambda: recorder, version=version_string(), now_ns=time.time_ns, roll=pipeline.ledger.roll
     )
     adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
     settling = Settling(pipeline, adopting, now_ns=time.time_ns)
@@ -274,6 +277,7 @@ def _connect(
         Part(name="links", run=keep_links, stop=stop_links),
         Part(name="adoption", run=adopting.run),
         Part(name="settling", run=settling.run),
+        Part(name="enrolling", run=Enrolling(pipeline, journal).run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
         Part(name="retention", run=retention.run),
