@@ -30,6 +30,8 @@ from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
 from agent.supervision.node import NodeScope
 from agent.supervision.scope import Scope
 from agent.supervision.whole import WholeScope
+from agent.usage.scraping import Scraper
+from agent.usage.sources import MetricsSource, Source, kubelet_source
 from agent.watch.counters import WatchCounters
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
@@ -113,7 +115,8 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
             )
         )
         await _bind(session, spool)
-        yield _connect(config, session, spool, kinds=kinds)
+        kubelet = await stack.enter_async_context(_kubelet(config, access))
+        yield _connect(config, session, spool, kinds=kinds, kubelet=kubelet)
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -141,7 +144,14 @@ async def _bind(session: ApiSession, spool: Spool) -> None:
         _log.warning("agent.started_blind", error=str(error))
 
 
-def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: Sequence[WatchedKind]) -> RunningAgent:
+def _connect(
+    config: AgentConfig,
+    session: ApiSession,
+    spool: Spool,
+    *,
+    kinds: Sequence[WatchedKind],
+    kubelet: Source | None,
+) -> RunningAgent:
     counters = WatchCounters()
     tools = _tools(config, session, spool, counters)
     election = _election(config, session) if config.scope == "cluster" else None
@@ -165,6 +175,7 @@ def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: S
     )
     link = Link(identity, spool, scope, handlers=scope.handlers())
     scope.attach(link)
+    scraper = _scraper(config, session, scope, link, kubelet=kubelet)
     ended = asyncio.Event()
 
     async def keep_link() -> None:
@@ -182,20 +193,47 @@ def _connect(config: AgentConfig, session: ApiSession, spool: Spool, *, kinds: S
             link.report(_presence(identity, session, spool, scope))
             await asyncio.sleep(_REPORT_SECONDS)
 
+    watches = Part(name="watches", run=scope.run)
     parts = [
-        Part(name="watches", run=scope.run),
+        watches,
         Part(name="link", run=keep_link, stop=drain_link),
         Part(name="reports", run=report),
     ]
+    if scraper is not None:
+        parts.insert(0, Part(name="usage", run=scraper.run))
     if election is not None:
         # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.
-        parts.insert(1, Part(name="election", run=election.run, stop=election.stop))
+        parts.insert(parts.index(watches) + 1, Part(name="election", run=election.run, stop=election.stop))
     return RunningAgent(
         parts=parts,
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
-        collector=AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+        collector=AgentCollector(
+            lambda: _numbers(session, spool, scope, link, counters, election=election, scraper=scraper)
+        ),
     )
+
+
+@asynccontextmanager
+async def _kubelet(config: AgentConfig, access: Access) -> AsyncIterator[Source | None]:
+    """Yield the kubelet whom the scope node asks for usage, None where nobody or another is asked."""
+    if config.scope != "node" or not config.usage.is_on(config.profile):
+        yield None
+        return
+    url = config.usage.kubelet or f"https://{config.node}:10250"
+    verifies = config.usage.kubelet_verify
+    async with kubelet_source(access, config.node, url=url, verifies=verifies, version=version_string()) as source:
+        yield source
+
+
+def _scraper(
+    config: AgentConfig, session: ApiSession, scope: Scope, link: Link, *, kubelet: Source | None
+) -> Scraper | None:
+    """Return who reads usage, None in a profile that does not."""
+    if not config.usage.is_on(config.profile):
+        return None
+    source = kubelet or MetricsSource(session, scope.sees_all_pods)
+    return Scraper(source, link.send_usage, interval_seconds=config.usage.interval_seconds)
 
 
 def _tools(config: AgentConfig, session: ApiSession, spool: Spool, counters: WatchCounters) -> WatchTools:
@@ -254,6 +292,7 @@ def _numbers(
     counters: WatchCounters,
     *,
     election: Election | None,
+    scraper: Scraper | None,
 ) -> AgentNumbers:
     stats = spool.stats()
     return AgentNumbers(
@@ -282,4 +321,6 @@ def _numbers(
         link_connected=link.status.state == "connected",
         leader=election.is_leading if election is not None else None,
         leader_changes=election.changes if election is not None else 0,
+        usage_rounds=dict(scraper.outcomes) if scraper is not None else None,
+        usage_undecodable=scraper.undecodable if scraper is not None else 0,
     )
