@@ -32,6 +32,7 @@ from aggregator.ingest.settling import Settling
 from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
@@ -160,11 +161,14 @@ def _connect(
             buffer_bytes=config.feed.buffer_bytes,
         ),
     )
+    usage = UsageDesk(journal, now_ns=time.time_ns)
+    registry.register(usage.collector)
     gauges = ClusterGauges(state, lambda: recorder, version=version_string(), now_ns=time.time_ns)
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
         gauges.committed(done.published, done.counters)
+        usage.committed(done.published)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
         for outcome, count in done.tally.items():
@@ -188,6 +192,7 @@ def _connect(
         roster,
         adopting,
         now_ns=time.time_ns,
+        take_usage=usage.take,
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
@@ -218,6 +223,7 @@ def _connect(
         now_ns=time.time_ns,
         base_path=config.http.base_path,
         horizon=lambda: facts.get("oldestCommittedAt", 0),
+        usage=usage,
     )
     ended = asyncio.Event()
 
@@ -235,6 +241,7 @@ def _connect(
         Part(name="settling", run=settling.run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
+        Part(name="usage", run=usage.run),
         Part(name="retention", run=retention.run),
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),

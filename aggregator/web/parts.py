@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aggregator.outlets.fleet import Recorder
 from aggregator.outlets.hub import Hub
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.store.base import Journal
 from aggregator.web.guarding import Guard
 
@@ -25,3 +26,4 @@ class WebParts:
     now_ns: Callable[[], int]
     base_path: str = ""
     horizon: Callable[[], int] = lambda: 1
+    usage: UsageDesk | None = None

@@ -38,6 +38,7 @@ ROUTES = (
     Route("/gaps", "gaps", "What may have gone unseen, by seq.", p.GAPS, "Gap", is_list=True),
     Route("/agents", "agents", "Who reports, and how far behind.", p.NONE, "Agent", is_list=True),
     Route("/status", "status", "What may be trusted.", p.STATUS, "Status"),
+    Route("/usage", "usage", "What pods and nodes use now, against what they may.", p.USAGE, "Usage", is_list=True),
     Route("/feed", "feed", "The feed, a websocket: subprotocol kubescribe.feed.v1.", p.NONE, "", stream="websocket"),
     Route("/feed/sse", "sse", "One subscription as server-sent events.", p.EVENT_STREAM, "", stream="sse"),
     Route("/openapi.json", "openapi", "This description.", p.NONE, "Document"),

@@ -1,8 +1,9 @@
 """
 The journal's part of usage: which pod a name is, and what pods and nodes may use. Of pods that are told of alone.
 
-A pod that is asked for and not known is looked for among all that live, page by page and not often: one look answers
-for a whole start, or rollout. Each commit says what is gone, and whose resources were changed (in-place resize).
+A pod that is asked for and not known is looked for by its uid where only a few are; else among all that live, page by
+page and not often: one look answers for a whole start, or rollout. Each commit says what is gone, and whose resources
+were changed (in-place resize).
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from aggregator.records import ObjectQuery, Page, Published
 _LOG = structlog.get_logger(__name__)
 
 MAX_SINGLE = 64
-"""So many changed pods are read again in one turn."""
+"""So many pods are read by themselves in one turn."""
 
 WHOLE_SECONDS = 15.0
 """At least, between two looks at all that live."""
@@ -44,6 +45,7 @@ class Journal(Protocol):
 
 
 class _Item(msgspec.Struct, gc=False):
+    kind: str
     name: str
     uid: str
     gone: bool
@@ -77,7 +79,7 @@ class PodIndex:
         self._pods: dict[tuple[str, str], KnownPod] = {}
         self._by_uid: dict[str, tuple[str, str]] = {}
         self._nodes: dict[str, KnownNode] = {}
-        self._wanted: dict[tuple[str, str], None] = {}
+        self._wanted: dict[tuple[str, str], str] = {}
         self._missing: dict[tuple[str, str], float] = {}
         self._went: set[str] = set()
         """Pods that went while a look was under way: what it read of them is old."""
@@ -93,7 +95,7 @@ class PodIndex:
         if known is not None and uid in {"", known.uid, known.file_uid}:
             return known
         if self._now() >= self._missing.get(key, 0.0):
-            self._wanted[key] = None
+            self._wanted[key] = uid
             self._work.set()
         return None
 
@@ -145,14 +147,15 @@ class PodIndex:
 
     async def look(self) -> None:
         """Do one turn: read again what was changed, and all that live if a pod is wanted. Raises StoreError."""
-        stale = list(self._stale)[:MAX_SINGLE]
-        for uid in stale:
-            body = await self._journal.object(uid)
+        for uid in list(self._stale)[:MAX_SINGLE]:
             self._stale.pop(uid, None)
-            if body is not None:
-                self._take(body)
+            await self._look_at(uid)
         if self._stale:
             self._work.set()
+        if len(self._wanted) <= MAX_SINGLE:
+            for key, uid in list(self._wanted.items()):
+                if uid and await self._look_at(uid):
+                    self._wanted.pop(key, None)
         if self._wanted and (self._looked_at is None or self._now() - self._looked_at >= WHOLE_SECONDS):
             self._looked_at = self._now()
             await self._look_at_all()
@@ -171,7 +174,7 @@ class PodIndex:
         self._missing = {key: until for key, until in self._missing.items() if until > self._now()}
         self._missing.update((key, again) for key in wanted if key not in self._pods)
 
-    async def _look_for(self, wanted: dict[tuple[str, str], None]) -> None:
+    async def _look_for(self, wanted: dict[tuple[str, str], str]) -> None:
         nodes: dict[str, KnownNode] = {}
         async for item in _pages(self._journal, "Node"):
             try:
@@ -182,12 +185,16 @@ class PodIndex:
         async for item in _pages(self._journal, "Pod"):
             self._take_item(item, wanted)
 
-    def _take(self, told: bytes) -> None:
-        item = _ITEM.decode(told)
-        if not item.gone:
-            self._take_item(item, None)
+    async def _look_at(self, uid: str) -> bool:
+        """Read one pod; tell whether it lives."""
+        told = await self._journal.object(uid)
+        item = None if told is None else _ITEM.decode(told)
+        if item is None or item.gone or item.kind != "Pod":
+            return False
+        self._take_item(item, None)
+        return True
 
-    def _take_item(self, item: _Item, wanted: dict[tuple[str, str], None] | None) -> None:
+    def _take_item(self, item: _Item, wanted: dict[tuple[str, str], str] | None) -> None:
         try:
             pod = known_pod(item.body)
         except ValueError as error:

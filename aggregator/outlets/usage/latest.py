@@ -117,6 +117,10 @@ class Latest:
         """Yield what is fresh; may be called in another thread."""
         return (told for told in list(self._nodes.values()) if told.is_fresh(now))
 
+    def names(self) -> set[tuple[str, str]]:
+        """Return (namespace, name) of every pod that is remembered."""
+        return {key[:2] for key in self._pods}
+
     def last_seen(self, node: str) -> int:
         """Return when a node was last told of, ns, 0 for never."""
         return self._nodes[node].seen_at if node in self._nodes else 0

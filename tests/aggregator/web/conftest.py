@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
 from aggregator.outlets.fleet import AgentStatus, Identity
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import Page
 from aggregator.web.app import machines_app, observability_app, public_app
 from aggregator.web.credentials import Tokens
@@ -166,11 +167,13 @@ async def site_of(serve, session):
             now_ns=lambda: NOW,
             base_path=base_path,
             horizon=lambda: horizon,
+            usage=UsageDesk(bench.journal, now_ns=lambda: NOW),
         )
         url, runner = await serve(public_app(parts))
         tasks.append(asyncio.create_task(bench.hub.run()))
         site = Site(bench, recorder, url + base_path, session, clock)
         site.root = url
+        site.usage = parts.usage
         site.runner = runner
         return site
 
