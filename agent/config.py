@@ -222,7 +222,7 @@ class UsageConfig:
 
     read: str = setting(
         "auto",
-        one_of("auto", "on", "off"),
+        one_of("auto", "always", "never"),
         help="Whether usage is read; auto: in the profile standalone only.",
         why="beside cAdvisor's metrics it would be the same numbers twice",
     )
@@ -247,7 +247,7 @@ class UsageConfig:
 
     def is_on(self, profile: str) -> bool:
         """Tell whether usage is read in *profile*."""
-        return self.read == "on" or (self.read == "auto" and profile == "standalone")
+        return self.read == "always" or (self.read == "auto" and profile == "standalone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

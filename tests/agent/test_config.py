@@ -59,8 +59,8 @@ def test_all_that_is_wrong_is_told_together() -> None:
 def test_usage_is_read_in_the_profile_standalone_unless_it_is_said_otherwise() -> None:
     assert not loaded().usage.is_on("beside")
     assert loaded().usage.is_on("standalone")
-    assert loaded(usage_read="on").usage.is_on("beside")
-    assert not loaded(usage_read="off").usage.is_on("standalone")
+    assert loaded(usage_read="always").usage.is_on("beside")
+    assert not loaded(usage_read="never").usage.is_on("standalone")
 
 
 def test_the_address_of_a_node_becomes_a_url_also_where_it_is_ipv6() -> None:
