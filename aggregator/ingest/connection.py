@@ -289,6 +289,8 @@ class Connection:
                     self._reported.set()
                 case Usage():
                     self._ingest.usage(session, message)
+                    # Hundreds of pods are milliseconds, and what waits in the socket is read without a turn between.
+                    await asyncio.sleep(0)
                 case Reply():
                     requests.answered(message)
                 case Hello():

@@ -50,7 +50,7 @@ class UsageRows:
 
 
 class UsageDesk:
-    """Everything about usage in this process; for the loop, but for the collector."""
+    """Everything about usage in this process; for the loop, but for `rows` and the collector."""
 
     def __init__(self, journal: Journal, *, now_ns: Callable[[], int]) -> None:
         self._now_ns = now_ns
@@ -88,7 +88,7 @@ class UsageDesk:
         return frozenset(told.node for told in self._latest.nodes(self._now_ns()))
 
     def rows(self, query: UsageQuery) -> UsageRows:
-        """Return the page that *query* asks for: nodes first, then pods, each by name."""
+        """Return the page that *query* asks for: nodes first, then pods, each by name; may be called in a thread."""
         now = self._now_ns()
         pods = {key: (told, known) for key, told, known in self._pods(now)}
         found: dict[str, Callable[[], Item]] = {}
@@ -113,7 +113,7 @@ class UsageDesk:
     def _pods(self, now: int) -> Iterator[tuple[str, Told[PodUsage], KnownPod | None]]:
         for told in self._latest.pods(now):
             usage = told.usage
-            known = self._index.find(usage.namespace, usage.name, usage.uid)
+            known = self._index.peek(usage.namespace, usage.name, usage.uid)
             yield f"pod/{usage.namespace}/{usage.name}/{told.node}", told, known
 
     def _gone(self, pod: KnownPod) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregator.outlets.usage.budgets import KnownPod
+from aggregator.outlets.usage.desk import UsageDesk, UsageQuery
 from aggregator.outlets.usage.families import UsageCollector
 from aggregator.outlets.usage.latest import Latest
 from kubescribe.wire.link import Usage
@@ -176,9 +177,13 @@ POD = st.builds(
 def test_whatever_is_told_every_series_is_there_once_and_no_rate_is_beyond_a_machine(told):
     latest = Latest(Directory())
     desk = Desk(Directory(), latest, UsageCollector(latest, now_ns=lambda: desk.now))
+    api = UsageDesk(None, now_ns=lambda: desk.now)
     seen = {}
     for pods in told:
-        latest.take(Usage(source="kubelet", node="n1", pods=tuple(pods[:MAX_PODS])), desk.now)
+        usage = Usage(source="kubelet", node="n1", pods=tuple(pods[:MAX_PODS]))
+        latest.take(usage, desk.now)
+        api.take(usage)
+        msgspec.json.encode(api.rows(UsageQuery(history=True)).items)
         for family in desk.collector.collect():
             labels = [(sample.name, *sample.labels.values()) for sample in family.samples]
             assert len(set(labels)) == len(labels)
