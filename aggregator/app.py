@@ -21,6 +21,7 @@ from aggregator.errors import StoreError, StoreUnusable
 from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.apiserver import open_api_server
 from aggregator.ingest.coverage import Coverage
+from aggregator.ingest.enrolling import Enrolling
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.peers import Anybody, Authenticator, OneOf
 from aggregator.ingest.pipeline import Committed, Limits, Pipeline
@@ -161,9 +162,6 @@ def _connect(
             buffer_bytes=config.feed.buffer_bytes,
         ),
     )
-    usage = UsageDesk(journal, now_ns=time.time_ns)
-    registry.register(usage.collector)
-    gauges = ClusterGauges(state, lambda: recorder, version=version_string(), now_ns=time.time_ns)
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
@@ -185,6 +183,11 @@ def _connect(
         on_failed=lambda: metrics.ingest.commits.labels("failed").inc(),
         limits=Limits(group_records=config.ingest.group_records, waiting_records=config.ingest.waiting_records),
     )
+    gauges = ClusterGauges(
+        state, lambda: recorder, version=version_string(), now_ns=time.time_ns, roll=pipeline.ledger.roll
+    )
+    usage = UsageDesk(journal, now_ns=time.time_ns)
+    registry.register(usage.collector)
     adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
     settling = Settling(pipeline, adopting, now_ns=time.time_ns)
     reception = Reception(
@@ -239,6 +242,7 @@ def _connect(
         Part(name="links", run=keep_links, stop=stop_links),
         Part(name="adoption", run=adopting.run),
         Part(name="settling", run=settling.run),
+        Part(name="enrolling", run=Enrolling(pipeline, journal).run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
         Part(name="usage", run=usage.run),
