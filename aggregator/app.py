@@ -166,7 +166,6 @@ def _connect(
     def committed(done: Committed) -> None:
         hub.publish(done.published)
         gauges.committed(done.published, done.counters)
-        usage.committed(done.published)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
         for outcome, count in done.tally.items():
@@ -186,7 +185,7 @@ def _connect(
     gauges = ClusterGauges(
         state, lambda: recorder, version=version_string(), now_ns=time.time_ns, roll=pipeline.ledger.roll
     )
-    usage = UsageDesk(journal, now_ns=time.time_ns)
+    usage = UsageDesk(pipeline.ledger.roll, now_ns=time.time_ns)
     registry.register(usage.collector)
     adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
     settling = Settling(pipeline, adopting, now_ns=time.time_ns)

@@ -95,5 +95,5 @@ def _compute(timestamp: str | None, usage: _Usage | None) -> Compute:
 
 
 def _scaled(text: str | float | None, factor: float) -> int | None:
-    number = quantity(text)
+    number = None if text is None else quantity(str(text))
     return None if number is None else amount(number * factor)

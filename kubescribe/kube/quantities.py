@@ -1,26 +1,29 @@
-"""Quantities as Kubernetes writes them (`100m`, `128Mi`, `12345678n`, `1e3`), as numbers. Pure."""
+"""Kubernetes quantities (`250m`, `1.5Gi`, `2e3`) as numbers of their base unit. Pure."""
 
+import math
 import re
 
-_QUANTITY = re.compile(
-    r"([+-]?(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}))([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]{1,2})?"
-)
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)")
+_MAX_LENGTH = 64
 _FACTORS = {
-    "": 1.0,
-    **{suffix: 10.0**power for suffix, power in zip("num", (-9, -6, -3), strict=True)},
-    **{suffix: 10.0 ** (3 * power) for power, suffix in enumerate("kMGTPE", start=1)},
-    **{f"{suffix}i": 1024.0**power for power, suffix in enumerate("KMGTPE", start=1)},
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+    "P": 1e15,
+    "E": 1e18,
+    **{unit: 1024.0**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
 }
 
 
-def quantity(text: object) -> float | None:
-    """Return the number that *text* says (of CPU, cores; of memory, bytes); None when it is no quantity."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text)
-    found = _QUANTITY.fullmatch(text) if isinstance(text, str) else None
+def quantity(text: str) -> float | None:
+    """Return the number that *text* stands for (apimachinery, resource.Quantity); None for nonsense."""
+    found = _QUANTITY.fullmatch(text) if len(text) <= _MAX_LENGTH else None
     if found is None:
         return None
-    number, suffix = float(found[1]), found[2] or ""
-    if suffix in _FACTORS:
-        return number * _FACTORS[suffix]
-    return number * 10.0 ** int(suffix[1:])
+    digits, exponent, suffix = found.groups()
+    value = float(digits + (exponent or "")) * _FACTORS.get(suffix or "", 1.0)
+    return value if math.isfinite(value) else None

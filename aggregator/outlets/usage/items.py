@@ -1,32 +1,35 @@
 """Usage as the API shows it: one pod, or one node, against what it may use. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from aggregator.outlets.usage.budgets import Budget, KnownNode, KnownPod
+from aggregator.census.nodes import NodeState
+from aggregator.census.pods import PodState
 from aggregator.outlets.usage.latest import Told, cpu_of, memory_of
 from aggregator.outlets.usage.ring import Ring
 from aggregator.outlets.usage.steady import SteadyCounter
+from aggregator.outlets.usage.whose import Budget, budgets_of, sum_of
 from kubescribe.wire.times import to_rfc3339
-from kubescribe.wire.usage import Compute, ContainerUsage, NodeUsage, PodUsage, Space
+from kubescribe.wire.usage import ContainerUsage, NodeUsage, PodUsage, Space
 
 _NO_BUDGET = Budget()
 Item = dict[str, Any]
 
 
-def pod_item(told: Told[PodUsage], known: KnownPod | None, *, history: bool) -> Item:
-    """Return a pod's usage; *known* is None until the journal was read, then nothing is known of what it may use."""
-    usage, budget = told.usage, known.budget if known else _NO_BUDGET
-    budgets: Mapping[str, Budget] = known.containers if known else {}
+def pod_item(told: Told[PodUsage], known: PodState | None, uid: str, *, history: bool) -> Item:
+    """Return a pod's usage; *known* is None while the journal is being read: what it may use is not known then."""
+    usage = told.usage
+    budgets = budgets_of(known) if known else {}
+    budget = budget_of(usage, known)
     return {
         **_head("Pod", told, usage.name),
         "namespace": usage.namespace,
-        "uid": (known.uid if known else usage.uid) or None,
+        "uid": uid or usage.uid or None,
         "workloadKind": known.workload_kind if known else None,
         "workload": known.workload if known else None,
         "cpu": _cpu(cpu_of(usage), budget),
         "memory": _memory(memory_of(usage), budget),
-        "disk": {"usedBytes": usage.disk_bytes, "limitBytes": budget.disk_limit},
+        "disk": {"usedBytes": usage.disk_bytes, "limitBytes": _whole(budget.disk_limit)},
         "network": _network(told),
         "containers": [
             _container(container, told.cpu.get(container.name), budgets.get(container.name, _NO_BUDGET))
@@ -39,13 +42,22 @@ def pod_item(told: Told[PodUsage], known: KnownPod | None, *, history: bool) -> 
     }
 
 
-def node_item(told: Told[NodeUsage], known: KnownNode | None, pods: Iterable[KnownPod], *, history: bool) -> Item:
-    """Return a node's usage, against what it has and what *pods*, those on it that are known, request."""
-    usage, compute, budgets = told.usage, told.usage.compute, [pod.budget for pod in pods]
-    cpu = {**_rate(compute), "allocatableCores": known.cpu if known else None}
-    cpu["requestCores"] = sum(budget.cpu_request or 0.0 for budget in budgets)
-    memory = {"workingSetBytes": compute.memory_bytes, "allocatableBytes": known.memory if known else None}
-    memory["requestBytes"] = sum(budget.memory_request or 0 for budget in budgets)
+def budget_of(usage: PodUsage, known: PodState | None) -> Budget:
+    """Return what the containers of a pod that run may use together."""
+    budgets = budgets_of(known) if known else {}
+    return sum_of([budgets.get(container.name, _NO_BUDGET) for container in usage.containers])
+
+
+def node_item(told: Told[NodeUsage], known: NodeState | None, budgets: Iterable[Budget], *, history: bool) -> Item:
+    """Return a node's usage, against what it has and what its pods request, by their *budgets*."""
+    usage, compute, asked = told.usage, told.usage.compute, list(budgets)
+    cpu = {"cores": _cores(compute.cpu_nanocores), "allocatableCores": known.cpu if known else None}
+    cpu["requestCores"] = sum(budget.cpu_request or 0.0 for budget in asked)
+    memory = {
+        "workingSetBytes": compute.memory_bytes,
+        "allocatableBytes": _whole(known.memory) if known else None,
+        "requestBytes": _whole(sum(budget.memory_request or 0.0 for budget in asked)),
+    }
     return {
         **_head("Node", told, usage.name),
         "startedAt": _time(compute.started_at),
@@ -85,7 +97,7 @@ def _container(usage: ContainerUsage, counter: SteadyCounter | None, budget: Bud
         "startedAt": _time(usage.compute.started_at),
         "cpu": {**_cpu(usage.compute.cpu_nanocores, budget), "secondsTotal": _seconds(counter)},
         "memory": _memory(usage.compute.memory_bytes, budget),
-        "disk": {"usedBytes": usage.disk_bytes, "limitBytes": budget.disk_limit},
+        "disk": {"usedBytes": usage.disk_bytes, "limitBytes": _whole(budget.disk_limit)},
     }
 
 
@@ -96,13 +108,9 @@ def _cpu(nanocores: int | None, budget: Budget) -> Item:
 def _memory(working_set: int | None, budget: Budget) -> Item:
     return {
         "workingSetBytes": working_set,
-        "requestBytes": budget.memory_request,
-        "limitBytes": budget.memory_limit,
+        "requestBytes": _whole(budget.memory_request),
+        "limitBytes": _whole(budget.memory_limit),
     }
-
-
-def _rate(compute: Compute) -> Item:
-    return {"cores": _cores(compute.cpu_nanocores)}
 
 
 def _network(told: Told[Any]) -> Item:
@@ -130,3 +138,7 @@ def _seconds(counter: SteadyCounter | None) -> float | None:
 
 def _time(nanoseconds: int) -> str | None:
     return to_rfc3339(nanoseconds) if nanoseconds > 0 else None
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)

@@ -2,18 +2,18 @@
 The last thing that was told of each pod and node: taken in, aged, forgotten. Memory only, and no I/O.
 
 A pod is named by namespace, name and node: one that a StatefulSet made anew elsewhere may still be told of by the node
-that it left. What was not told of for FRESH_SECONDS is not shown any more; what the journal knows to be gone goes at
-once, whatever a kubelet says of it afterwards.
+that it left. What was not told of for FRESH_SECONDS is not shown any more; a pod that does not live by the journal is
+not shown, whatever a kubelet says of it.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from aggregator.outlets.usage.budgets import KnownPod
 from aggregator.outlets.usage.ring import Ring
 from aggregator.outlets.usage.steady import SECOND, SteadyCounter
+from aggregator.outlets.usage.whose import Register, Unknown
 from kubescribe.wire.link import Usage
 from kubescribe.wire.usage import Compute, Network, NodeUsage, PodUsage
 
@@ -23,9 +23,6 @@ MAX_PODS = 200_000
 MAX_NODES = 20_000
 MAX_CONTAINERS = 64
 MAX_VOLUMES = 64
-REMEMBERED_SECONDS = 600
-"""How long a deleted pod is remembered as one: a kubelet tells of it until it has cleaned up."""
-
 _NANOSECONDS_OF_CPU = 1_024 * SECOND
 _NETWORK_BYTES = 10**11
 """A second, of a machine: more than any has."""
@@ -59,23 +56,13 @@ class Told(Generic[T]):
         return now - self.seen_at <= FRESH_SECONDS * SECOND
 
 
-class Directory(Protocol):
-    """What is known of pods besides; see `aggregator.outlets.usage.index`."""
-
-    def find(self, namespace: str, name: str, uid: str) -> KnownPod | None:
-        """Return the pod of that name and uid ("": whichever); one that is not known is looked for."""
-        ...
-
-
 class Latest:
     """All of it. Every method is called in the loop and returns at once."""
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, register: Register) -> None:
+        self._register = register
         self._pods: dict[tuple[str, str, str], Told[PodUsage]] = {}
         self._nodes: dict[str, Told[NodeUsage]] = {}
-        self._by_uid: dict[str, tuple[str, str, str]] = {}
-        self._gone: dict[str, int] = {}
         self.refused: Counter[str] = Counter()
         self.has_heard = False
         """Whether any agent has told of usage since this process began."""
@@ -88,38 +75,22 @@ class Latest:
         for pod in usage.pods:
             self._take_pod(usage, pod, now)
 
-    def forget(self, pod: KnownPod, now: int) -> None:
-        """Take a pod out that is gone, for good, by whatever name it was told of."""
-        for uid in {pod.uid, pod.file_uid}:
-            self._gone[uid] = now
-            self._drop(self._by_uid.get(uid), uid)
-        self._drop((pod.namespace, pod.name, pod.node), "")
-
-    def _drop(self, key: tuple[str, str, str] | None, uid: str) -> None:
-        told = self._pods.get(key) if key else None
-        if key and told is not None and told.usage.uid == uid:
-            del self._pods[key]
-            self._by_uid.pop(uid, None)
-
     def expire(self, now: int) -> None:
         """Forget what was not told of for long; call it now and then."""
         for table in (self._pods, self._nodes):
             for key in [key for key, told in table.items() if now - told.seen_at > FORGOTTEN_SECONDS * SECOND]:
                 del table[key]  # type: ignore[arg-type]
-        self._by_uid = {uid: key for uid, key in self._by_uid.items() if key in self._pods}
-        self._gone = {uid: at for uid, at in self._gone.items() if now - at <= REMEMBERED_SECONDS * SECOND}
 
     def pods(self, now: int) -> Iterator[Told[PodUsage]]:
-        """Yield what is fresh; may be called in another thread."""
-        return (told for told in list(self._pods.values()) if told.is_fresh(now))
+        """Yield what is fresh, of pods that live; may be called in another thread."""
+        for told in list(self._pods.values()):
+            usage = told.usage
+            if told.is_fresh(now) and self._register.pod(usage.namespace, usage.name, usage.uid) is not Unknown.GONE:
+                yield told
 
     def nodes(self, now: int) -> Iterator[Told[NodeUsage]]:
         """Yield what is fresh; may be called in another thread."""
         return (told for told in list(self._nodes.values()) if told.is_fresh(now))
-
-    def names(self) -> set[tuple[str, str]]:
-        """Return (namespace, name) of every pod that is remembered."""
-        return {key[:2] for key in self._pods}
 
     def last_seen(self, node: str) -> int:
         """Return when a node was last told of, ns, 0 for never."""
@@ -147,10 +118,14 @@ class Latest:
         if reason := self._objection(pod):
             self.refused[reason] += 1
             return
-        known = self._directory.find(pod.namespace, pod.name, pod.uid)
-        # metrics.k8s.io does not tell the node, and the journal may not have told it yet.
-        node = usage.node or (known.node if known else "")
-        if node and known is not None and known.node not in ("", node):
+        known = self._register.pod(pod.namespace, pod.name, pod.uid)
+        if known is Unknown.GONE:
+            self.refused["gone"] += 1
+            return
+        # metrics.k8s.io does not tell the node, and the journal may not have been read yet.
+        own_node = "" if known is Unknown.YET else known.node
+        node = usage.node or own_node
+        if usage.node and own_node not in ("", node):
             self.refused["elsewhere"] += 1  # what is told here is over, or was never so
         elif node and not _NAME.fullmatch(node):
             self.refused["name"] += 1
@@ -175,8 +150,6 @@ class Latest:
         if self._is_second_hand(told, source, now) or not _is_news(told, _pod_moment(pod), now):
             return
         told.usage, told.source = pod, source
-        if pod.uid:
-            self._by_uid[pod.uid] = pod.namespace, pod.name, told.node
         names = {container.name for container in pod.containers}
         told.cpu = {name: counter for name, counter in told.cpu.items() if name in names}
         for container in pod.containers:
@@ -189,7 +162,7 @@ class Latest:
             return "name"
         if len(pod.containers) > MAX_CONTAINERS or len(pod.volumes) > MAX_VOLUMES:
             return "limit"
-        return "gone" if pod.uid in self._gone else ""
+        return ""
 
     @staticmethod
     def _is_second_hand(told: Told[T], source: str, now: int) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
+from aggregator.census.roll import Roll
 from aggregator.outlets.fleet import AgentStatus, Identity
 from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import Page
@@ -167,7 +168,7 @@ async def site_of(serve, session):
             now_ns=lambda: NOW,
             base_path=base_path,
             horizon=lambda: horizon,
-            usage=UsageDesk(bench.journal, now_ns=lambda: NOW),
+            usage=UsageDesk(Roll(), now_ns=lambda: NOW),
         )
         url, runner = await serve(public_app(parts))
         tasks.append(asyncio.create_task(bench.hub.run()))

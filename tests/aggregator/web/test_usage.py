@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregator.census.roll import Roll
 from aggregator.outlets.fleet import NodeStatus
+from aggregator.outlets.usage.desk import UsageDesk, UsageQuery
 from kubescribe.wire.link import Usage
 from kubescribe.wire.usage import Compute, ContainerUsage, Network, NodeUsage, PodUsage, Space, VolumeUsage
 from tests.aggregator.web.conftest import NOW
@@ -101,9 +103,7 @@ async def test_a_question_that_cannot_be_is_refused(site, query):
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=40))
 def test_whatever_key_comes_first_the_rows_after_it_are_in_order(after):
-    from aggregator.outlets.usage.desk import UsageDesk, UsageQuery
-
-    desk = UsageDesk(None, now_ns=lambda: NOW)
+    desk = UsageDesk(Roll(), now_ns=lambda: NOW)
     pods = tuple(PodUsage(namespace="shop", name=f"web-{n}") for n in range(3))
     desk.take(Usage(source="kubelet", node="n1", pods=pods))
 

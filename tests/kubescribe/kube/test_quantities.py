@@ -1,10 +1,6 @@
-"""Quantities are read as Kubernetes means them, and nothing else is."""
-
-import math
+"""Quantities as the API server reads them."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from kubescribe.kube.quantities import quantity
 
@@ -12,21 +8,18 @@ from kubescribe.kube.quantities import quantity
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        *(("250m", 0.25), ("2", 2.0), ("0.5", 0.5), ("12345678n", 0.012345678), ("1e3", 1000.0), ("1E2", 100.0)),
-        *(("128Mi", 128 * 2**20), ("1Gi", 2**30), ("64Ki", 65536), ("1k", 1000), ("5G", 5e9), ("1E", 1e18), (3, 3.0)),
+        *(("100m", 0.1), ("1", 1), ("1.5Gi", 1.5 * 2**30), ("128Mi", 128 * 2**20), ("2k", 2000), ("1e3", 1000)),
+        *(("0", 0), (".5", 0.5), ("5.", 5), ("1E", 1e18), ("1E2", 100), ("-1", -1), ("500n", 5e-7)),
+        *(
+            ("", None),
+            ("many", None),
+            ("1 Gi", None),
+            ("1e999", None),
+            ("0x10", None),
+            ("9" * 400, None),
+            ("1KB", None),
+        ),
     ],
 )
-def test_a_quantity_is_a_number(text, number):
-    assert quantity(text) == pytest.approx(number)
-
-
-@pytest.mark.parametrize("text", ["", "m", "1 Gi", "ten", "1KI", "0x10", "\u0661", None, True, [], "NaN", "1e999"])
-def test_what_is_no_quantity_is_none(text):
-    assert quantity(text) is None
-
-
-@given(st.text(max_size=30))
-def test_any_text_is_a_number_or_none(text):
-    number = quantity(text)
-
-    assert number is None or math.isfinite(number)
+def test_a_quantity_is_its_number_and_nonsense_is_none(text: str, number: float | None) -> None:
+    assert quantity(text) == (None if number is None else pytest.approx(number))

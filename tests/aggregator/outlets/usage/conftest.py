@@ -1,12 +1,15 @@
 """Usage as an agent tells it, and a collector over it with a clock of the test's own."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
-from prometheus_client import CollectorRegistry
 
+from aggregator.census.pods import PodState
+from aggregator.census.roll import Roll
 from aggregator.outlets.usage.families import UsageCollector
 from aggregator.outlets.usage.latest import Latest
+from aggregator.outlets.usage.whose import Register
+from aggregator.records import ObjectKey
 from kubescribe.wire.link import Usage
 from kubescribe.wire.usage import Compute, ContainerUsage, Network, NodeUsage, PodUsage, Space, VolumeUsage
 
@@ -29,27 +32,37 @@ def a_pod(cpu_seconds=5.0, *, name="web-1", uid="u1", claim="data", received=1_0
     )
 
 
-@dataclass
-class Directory:
-    """Knows what it is told, by name."""
-
-    known: dict = field(default_factory=dict)
-
-    def find(self, namespace, name, uid):  # noqa: ARG002 - the Protocol's
-        return self.known.get((namespace, name))
+def a_state(name="web-1", *, node="n1", kind="Deployment", resources=()):
+    return PodState(
+        namespace="shop",
+        name=name,
+        node=node,
+        workload_kind=kind,
+        workload="web",
+        phase="Running",
+        is_unschedulable=False,
+        names=("app",),
+        resources=tuple(resources),
+        instances=(),
+    )
 
 
 @dataclass
 class Desk:
     """The last values and their collector."""
 
-    directory: Directory
+    roll: Roll
     latest: Latest
     collector: UsageCollector
     now: int = START
 
     def tell(self, *pods, nodes=(), node="n1", source="kubelet"):
         self.latest.take(Usage(source=source, node=node, nodes=tuple(nodes), pods=tuple(pods)), self.now)
+
+    def live(self, uid="u1", state=None):
+        """Let the journal know of a pod (or, with False, that it is gone), and of all that live."""
+        self.roll.take({ObjectKey("Pod", uid): None if state is False else state or a_state()})
+        self.roll.complete()
 
     def tell_node(self, node="n1", **options):
         self.tell(nodes=[NodeUsage(name=node, compute=compute(7.0, **options))], node=node)
@@ -69,11 +82,10 @@ class Desk:
 @pytest.fixture
 def desk_of():
     def make(**options):
-        directory = Directory()
-        latest = Latest(directory)
-        made = Desk(directory, latest, None)
+        roll = Roll()
+        latest = Latest(Register(roll))
+        made = Desk(roll, latest, None)
         made.collector = UsageCollector(latest, now_ns=lambda: made.now, **options)
-        CollectorRegistry().register(made.collector)
         return made
 
     return make

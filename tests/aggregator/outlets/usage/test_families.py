@@ -2,7 +2,10 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
 
+from aggregator.outlets.usage.families import USAGE
+from kubescribe.runtime.exposition import exposition
 from kubescribe.wire.usage import NodeUsage, Space
 from tests.aggregator.outlets.usage.conftest import SECOND, START, a_pod, compute
 
@@ -29,9 +32,12 @@ def test_the_families_are_written_down_in_both_formats(desk):
     registry = CollectorRegistry()
     registry.register(desk.collector)
 
-    line = b'kubescribe_container_cpu_usage_seconds_total{container="app",namespace="shop",node="n1",pod="web-1"} 5.0'
-    assert line in generate_latest(registry)
-    assert line in generate_openmetrics(registry)
+    line = b'kubescribe_container_cpu_usage_seconds_total{namespace="shop",pod="web-1",container="app",node="n1"} 5.0\n'
+    assert line in b"".join(exposition(registry, generate_latest, is_openmetrics=False))
+    openmetrics = b"".join(exposition(registry, generate_openmetrics, is_openmetrics=True))
+    assert line in openmetrics
+    told = {family.name for family in parsed(openmetrics.decode())}
+    assert {f"kubescribe_{name.removesuffix('_total')}" for name in USAGE} <= told
 
 
 def test_a_node_that_tells_nothing_any_more_shows_nothing_after_a_minute(desk):
@@ -64,11 +70,11 @@ def test_a_claim_that_several_pods_mount_is_one_volume(desk):
 
 
 def test_a_family_that_is_full_leaves_out_what_came_last_and_counts_it(desk_of):
-    desk = desk_of(max_series=2)
+    desk = desk_of(limits=lambda _: 2)
     desk.tell(*(a_pod(name=f"web-{n}", uid=f"u{n}", claim="") for n in range(5)))
 
     assert set(desk.samples("container_memory_working_set_bytes")) == {
         ("shop", "web-0", "app", "n1"),
         ("shop", "web-1", "app", "n1"),
     }
-    assert desk.samples("usage_series_left_out")[("kubescribe_container_memory_working_set_bytes",)] == 3
+    assert desk.samples("usage_series_beyond_limit")[("container_memory_working_set_bytes",)] == 3

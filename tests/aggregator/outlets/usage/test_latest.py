@@ -1,31 +1,21 @@
 """What is taken of what agents tell, and what never makes a series, or a rate, that is wrong."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregator.outlets.usage.budgets import KnownPod
+from aggregator.census.roll import Roll
 from aggregator.outlets.usage.desk import UsageDesk, UsageQuery
 from aggregator.outlets.usage.families import UsageCollector
 from aggregator.outlets.usage.latest import Latest
+from aggregator.outlets.usage.whose import Register
 from kubescribe.wire.link import Usage
 from kubescribe.wire.usage import MAX_PODS, Compute, ContainerUsage, PodUsage
-from tests.aggregator.outlets.usage.conftest import SECOND, START, Desk, Directory, a_pod
+from tests.aggregator.outlets.usage.conftest import SECOND, START, Desk, a_pod, a_state
 
 ROUND = 15 * SECOND
-KNOWN = KnownPod(
-    namespace="shop",
-    name="web-1",
-    uid="u1",
-    file_uid="u1",
-    node="n1",
-    workload_kind="Deployment",
-    workload="web",
-    containers={},
-)
 
 
 def rounds(desk, *values, started=START - 10_000 * SECOND):
@@ -67,28 +57,44 @@ def test_a_counter_that_stays_out_of_order_is_believed_when_no_rate_looks_back_t
     assert shown[heals_at:] == list(range(heals_at, 60))
 
 
-def test_what_a_kubelet_tells_of_a_pod_that_is_gone_is_not_taken(desk):
+def test_a_pod_that_is_gone_is_not_shown_whatever_its_kubelet_tells(desk):
+    desk.live()
     desk.tell(a_pod())
-    desk.latest.forget(KNOWN, desk.now)
+    assert desk.cpu() == 5.0
+
+    desk.live(state=False)
     assert desk.cpu() is None
     desk.now += ROUND
-
     desk.tell(a_pod(6.0))
 
     assert desk.cpu() is None
     assert desk.samples("usage_refused_total")[("gone",)] == 1
 
 
-def test_a_static_pod_goes_by_the_uid_of_its_files(desk):
-    desk.tell(a_pod(uid="of-the-file"))
+def test_the_former_pod_of_a_name_is_gone_when_the_name_is_taken_anew(desk):
+    desk.live("new")
 
-    desk.latest.forget(replace(KNOWN, uid="of-the-mirror", file_uid="of-the-file"), desk.now)
+    desk.tell(a_pod(uid="old"))
 
     assert desk.cpu() is None
 
 
+def test_a_static_pod_goes_by_the_uid_of_its_files(desk):
+    desk.live("of-the-mirror", a_state("proxy-n1", kind="Pod"))
+
+    desk.tell(a_pod(name="proxy-n1", uid="of-the-file"))
+
+    assert set(desk.samples("container_memory_working_set_bytes")) == {("shop", "proxy-n1", "app", "n1")}
+
+
+def test_while_the_journal_is_read_what_a_kubelet_tells_is_shown(desk):
+    desk.tell(a_pod())
+
+    assert desk.cpu() == 5.0
+
+
 def test_a_node_tells_nothing_of_a_pod_that_is_on_another(desk):
-    desk.directory.known["shop", "web-1"] = KNOWN
+    desk.live()
 
     desk.tell(a_pod(), node="n2")
     desk.tell(a_pod(), node="n1")
@@ -113,7 +119,7 @@ def test_metrics_fill_in_where_no_kubelet_is_asked_and_give_way_where_one_is(des
     desk.tell(rate, node="", source="metrics")
     assert desk.samples("container_memory_working_set_bytes") == {}, "of which node is not known yet"
 
-    desk.directory.known["shop", "web-1"] = KNOWN
+    desk.live()
     desk.tell(rate, node="", source="metrics")
     assert desk.samples("container_memory_working_set_bytes") == {("shop", "web-1", "app", "n1"): 77}
     assert desk.cpu() is None, "a rate is no counter"
@@ -175,9 +181,9 @@ POD = st.builds(
 @settings(max_examples=60)
 @given(st.lists(st.lists(POD, max_size=4), max_size=6))
 def test_whatever_is_told_every_series_is_there_once_and_no_rate_is_beyond_a_machine(told):
-    latest = Latest(Directory())
-    desk = Desk(Directory(), latest, UsageCollector(latest, now_ns=lambda: desk.now))
-    api = UsageDesk(None, now_ns=lambda: desk.now)
+    latest = Latest(Register(Roll()))
+    desk = Desk(Roll(), latest, UsageCollector(latest, now_ns=lambda: desk.now))
+    api = UsageDesk(Roll(), now_ns=lambda: desk.now)
     seen = {}
     for pods in told:
         usage = Usage(source="kubelet", node="n1", pods=tuple(pods[:MAX_PODS]))
