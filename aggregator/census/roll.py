@@ -99,10 +99,6 @@ class Roll:
         pod = self._pods.get(uid) if uid else None
         return (uid, pod) if uid and pod is not None else None
 
-    def node_named(self, name: str) -> NodeState | None:
-        """Return a node, None when it does not live; a cluster has few, and they are looked through."""
-        return next((node for node in self.nodes() if node.name == name), None)
-
     def controllers(self) -> list[ControllerState]:
         """Return the controllers that live."""
         return list(self._controllers.values())

@@ -95,11 +95,12 @@ class UsageDesk:
                 budgets.setdefault(told.node, []).append(budget_of(usage, known))
             if query.kind in ("", "Pod") and _matches(query, told, known):
                 found[f"pod/{usage.namespace}/{usage.name}/{told.node}"] = partial(self._pod_item, query, told, known)
+        known_nodes = self._register.nodes() if wants_nodes else {}
         for node in self._latest.nodes(now) if wants_nodes else ():
             if query.node in ("", node.node) and query.name in ("", node.node):
                 asked = budgets.get(node.node, [])
                 found[f"node/{node.node}"] = partial(
-                    node_item, node, self._register.node(node.node), asked, history=query.history
+                    node_item, node, known_nodes.get(node.node), asked, history=query.history
                 )
         keys = sorted(key for key in found if key > query.after)
         page = keys[: query.limit]

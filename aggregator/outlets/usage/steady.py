@@ -36,6 +36,8 @@ class SteadyCounter:
         self.value = None
         if value is None:
             return True
+        if started_at > at + _SLACK_SECONDS * SECOND:
+            started_at = 0  # nothing starts in the future; believed, it would hide every later start
         if self._last is None or started_at > self._started_at > 0 or self._is_healed(now):
             is_good = not started_at or value <= most_per_second * (max(0, at - started_at) // SECOND + _SLACK_SECONDS)
         else:

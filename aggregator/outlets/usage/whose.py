@@ -47,9 +47,9 @@ class Register:
         # A name can be taken anew before its former pod is seen to go; and it is gone all the same.
         return Unknown.GONE if self._roll.is_complete else Unknown.YET
 
-    def node(self, name: str) -> NodeState | None:
-        """Return what is known of a node."""
-        return self._roll.node_named(name)
+    def nodes(self) -> dict[str, NodeState]:
+        """Return what is known of the nodes, by name."""
+        return {node.name: node for node in self._roll.nodes()}
 
     def uid(self, namespace: str, name: str) -> str:
         """Return the uid in the API of the pod of that name, "" for none."""

@@ -1,12 +1,14 @@
 """Rounds against the pretend cluster: what is asked of whom, and what a source that is not well costs."""
 
 import asyncio
+import ssl
 
 import pytest
 from structlog.testing import capture_logs
 
 from agent.usage.scraping import Scraper
 from agent.usage.sources import MetricsSource, kubelet_source
+from kubescribe.kube.access import Access, NoCredentials
 
 
 def scraper_of(source, told, **options):
@@ -91,3 +93,25 @@ async def test_a_cluster_without_a_metrics_server_is_asked_less_often(pretend):
 
     assert scraper.outcomes["refused"] == 5
     assert pauses == [15.0, 60.0, 120.0, 120.0, 120.0]
+
+
+@pytest.mark.parametrize(
+    ("url", "verifies", "mode"),
+    [
+        ("https://10.0.1.2:10250", True, ssl.CERT_REQUIRED),
+        ("https://10.0.1.2:10250", False, ssl.CERT_NONE),
+        ("http://127.0.0.1:10255", True, None),
+    ],
+)
+async def test_a_kubelets_certificate_must_be_of_the_clusters_authority_unless_it_is_said_otherwise(
+    url, verifies, mode
+):
+    own = ssl.create_default_context()
+    access = Access(base_url="https://10.0.0.1:443", credentials=NoCredentials(), tls=own, server_name="kubernetes")
+
+    async with kubelet_source(access, "n1", url=url, verifies=verifies, version="test") as source:
+        used = source._session.access
+
+    assert (used.base_url, used.server_name) == (url, "")
+    assert (used.tls.verify_mode if used.tls else None) == mode
+    assert (used.tls is own) == (mode is ssl.CERT_REQUIRED)

@@ -45,6 +45,13 @@ def test_the_counter_of_a_container_that_started_anew_begins_anew(desk):
     assert rounds(desk, 2, 3, started=desk.now - 5 * SECOND) == [2, 3]
 
 
+def test_a_start_in_the_future_hides_no_later_one(desk):
+    rounds(desk, 100, started=START + 10**6 * SECOND)
+    rounds(desk, 101)
+
+    assert rounds(desk, 2, started=desk.now - 5 * SECOND) == [2]
+
+
 def test_a_first_value_that_the_container_cannot_have_used_is_not_shown(desk):
     assert rounds(desk, 9_000_000_000, 7) == [None, 7]
 
