@@ -98,7 +98,6 @@ class _Condition(msgspec.Struct, gc=False):
 
 class _Status(msgspec.Struct, gc=False, rename="camel"):
     phase: str = ""
-    conditions: list[_Condition] | None = None
     init_container_statuses: list[_ContainerStatus] | None = None
     container_statuses: list[_ContainerStatus] | None = None
     ephemeral_container_statuses: list[_ContainerStatus] | None = None
@@ -106,6 +105,14 @@ class _Status(msgspec.Struct, gc=False, rename="camel"):
 
 class _OnlyStatus(msgspec.Struct, gc=False):
     status: _Status | None = None
+
+
+class _Conditions(msgspec.Struct, gc=False):
+    conditions: list[_Condition] | None = None
+
+
+class _OnlyConditions(msgspec.Struct, gc=False):
+    status: _Conditions | None = None
 
 
 class _Resources(msgspec.Struct, gc=False):
@@ -129,10 +136,8 @@ class _OnlySpec(msgspec.Struct, gc=False):
 
 
 _STATUS = msgspec.json.Decoder(_OnlyStatus)
+_CONDITIONS = msgspec.json.Decoder(_OnlyConditions)
 _SPEC = msgspec.json.Decoder(_OnlySpec)
-
-_STATUS_WORDS = (b"ontainerStatuses", b'"phase"', b"PodScheduled")
-"""One of these is in every patch that moves what is told here of a status: paths and values are in it as they are."""
 
 _T = TypeVar("_T", bound=tuple[object, ...])
 
@@ -154,7 +159,7 @@ def pod_state(body: bytes, *, namespace: str, name: str, node: str) -> PodState 
         workload_kind=intern(workload.kind),
         workload=intern(workload.name),
         phase=_phase(status),
-        is_unschedulable=_is_unschedulable(status),
+        is_unschedulable=_is_unschedulable(body),
         names=_shared(tuple(it.name for it in (*containers, *others))),
         resources=_shared(tuple(row for it in containers for row in _resources(it))),
         instances=_instances(status),
@@ -169,7 +174,7 @@ def next_pod_state(old: PodState, body: bytes, patch: bytes, *, node: str) -> Po
     """
     if b'"spec"' in patch:
         return pod_state(body, namespace=old.namespace, name=old.name, node=node)
-    if not any(word in patch for word in _STATUS_WORDS):
+    if not _touches_status(patch):
         return old if node == old.node else msgspec.structs.replace(old, node=intern(node))
     status = _STATUS.decode(body).status
     if status is None or not status.phase:
@@ -177,11 +182,11 @@ def next_pod_state(old: PodState, body: bytes, patch: bytes, *, node: str) -> Po
     return PodState(
         namespace=old.namespace,
         name=old.name,
-        node=intern(node),
+        node=old.node if node == old.node else intern(node),
         workload_kind=old.workload_kind,
         workload=old.workload,
         phase=_phase(status),
-        is_unschedulable=_is_unschedulable(status),
+        is_unschedulable=_is_unschedulable(body) if b'"PodScheduled"' in patch else old.is_unschedulable,
         names=old.names,
         resources=old.resources,
         instances=_instances(status),
@@ -192,20 +197,32 @@ def _phase(status: _Status) -> str:
     return intern(status.phase) if status.phase in PHASES else "Unknown"
 
 
-def _is_unschedulable(status: _Status) -> bool:
+def _is_unschedulable(body: bytes) -> bool:
+    if b'"Unschedulable"' not in body:  # of nearly all, and to look costs less than to decode
+        return False
+    status = _CONDITIONS.decode(body).status or _Conditions()
     return any(
         it.type == "PodScheduled" and it.status == "False" and it.reason == "Unschedulable"
         for it in status.conditions or ()
     )
 
 
-def _instances(status: _Status) -> tuple[Instance, ...]:
-    told = (
-        *(status.init_container_statuses or ()),
-        *(status.container_statuses or ()),
-        *(status.ephemeral_container_statuses or ()),
+def _touches_status(patch: bytes) -> bool:
+    """Tell whether *patch* may move what is told here of a status: its paths and values are in it as they are."""
+    return (
+        b'"restartCount"' in patch
+        or b'tate"' in patch  # state and lastState
+        or b'"containerID"' in patch
+        or b'"phase"' in patch
+        or b'"PodScheduled"' in patch
     )
-    found = tuple(_instance(it) for it in told[:MAX_CONTAINERS] if 0 <= it.restart_count <= MAX_RESTARTS)
+
+
+def _instances(status: _Status) -> tuple[Instance, ...]:
+    told = status.container_statuses or []
+    if status.init_container_statuses or status.ephemeral_container_statuses:
+        told = [*(status.init_container_statuses or ()), *told, *(status.ephemeral_container_statuses or ())]
+    found = tuple([_instance(it) for it in told[:MAX_CONTAINERS] if 0 <= it.restart_count <= MAX_RESTARTS])
     shared: tuple[Instance, ...] = _shared(found)
     return shared
 

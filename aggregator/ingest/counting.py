@@ -39,12 +39,14 @@ class Counting:
         self._series = series
         self._counters = counters
         self._new: dict[str, int] = {}
+        self._has_marked = False
 
     def count(self, family: str, labels: tuple[str, ...], by: int) -> None:
         """Add to a series; one too many of its family is counted as `other`."""
         key = CounterKey(family, labels)
-        if key in self._counters:
-            self._counters[key] += by
+        known = self._counters.get(key)
+        if known is not None:
+            self._counters[key] = known + by
         elif self._admits(family, labels):
             self._counters[key] = by
         else:
@@ -60,18 +62,26 @@ class Counting:
             if key not in self._counters and self._admits(family, labels):
                 self._counters[key] = 0
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether any mark is set, or was in this transaction."""
+        return bool(self._series.marks) or self._has_marked
+
     def mark(self, labels: tuple[str, ...]) -> int:
         """Return a mark, 0 if it is not set."""
-        if not self._series.marks and not self._counters:
+        if not self.has_marks:
             return 0
         return self._series.marks.get(labels, 0) + self._counters.get(CounterKey(MARKS, labels), 0)
 
     def set_mark(self, labels: tuple[str, ...], value: int) -> None:
         """Set a mark; 0 removes it."""
+        if not (value or self.has_marks):
+            return
         by = value - self.mark(labels)
         if by and (by < 0 or len(self._series.marks) < MAX_MARKS):
             key = CounterKey(MARKS, labels)
             self._counters[key] = self._counters.get(key, 0) + by
+            self._has_marked = True
 
     def _admits(self, family: str, labels: tuple[str, ...]) -> bool:
         known = self._series.known.get(family, ())

@@ -45,7 +45,7 @@ def count_pod(draft: Draft, uid: str, old: PodState, new: PodState, *, is_restor
     before = {it.name: it for it in old.instances}
     for now in new.instances:
         then = before.get(now.name) or Instance(now.name, 0, 0)
-        if then is now or then == now:
+        if then[1:3] == now[1:3]:  # restarts and ended
             continue
         restarts, reasons = _happened(draft, uid, then, now, is_restored=is_restored)
         owner = (new.namespace, new.workload_kind, new.workload, now.name)
@@ -59,6 +59,9 @@ def _happened(
     draft: Draft, uid: str, then: Instance, now: Instance, *, is_restored: bool
 ) -> tuple[int, dict[str, int]]:
     """Return how often a container was started again, and why its instances ended, between two of its statuses."""
+    if now.restarts >= then.restarts and now.ended >= then.ended and not draft.has_marks:
+        # Nearly always.
+        return now.restarts - then.restarts, _reasons(now, now.ended - then.ended)
     restarts_mark, ended_mark = draft.mark(uid, now.name, "restarts"), draft.mark(uid, now.name, "ended")
     restarted, ended = max(then.restarts, restarts_mark), max(then.ended, ended_mark)
     if now.restarts < then.restarts and not (is_restored or restarts_mark or ended_mark):
@@ -71,6 +74,8 @@ def _happened(
 
 def _reasons(now: Instance, endings: int) -> dict[str, int]:
     """Return the reasons of the latest *endings* instances; of those before the last two no status tells any more."""
+    if endings < 2:
+        return {now.last or _NOT_SEEN: 1} if endings else {}
     told = [now.last or _NOT_SEEN, now.before or _NOT_SEEN][:endings]
     found = {reason: told.count(reason) for reason in told}
     if endings > len(told):

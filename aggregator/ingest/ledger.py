@@ -203,6 +203,11 @@ class Draft:
         """Let a counter that lives in the journal be there, at 0 if it is new."""
         self._counting.begin(family, labels)
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether any mark is set."""
+        return self._counting.has_marks
+
     def mark(self, *labels: str) -> int:
         """Return how far was counted of what a restored store brought back (see edges.py), 0 for what it did not."""
         return self._counting.mark(labels)

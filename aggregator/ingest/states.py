@@ -4,8 +4,6 @@ Second pass: where the head of a pod, a controller or a node moves, its state fo
 An object that tells nonsense has no state: it is in no gauge and nothing of it is counted until it makes sense again.
 """
 
-from collections.abc import Callable
-
 from aggregator.census.controllers import ControllerState
 from aggregator.census.pods import PodState
 from aggregator.census.roll import KINDS, Named, State, next_state, state_of
@@ -29,7 +27,10 @@ def follow_state(
     new = old
     if body is not None and not (body is old_body and old is not None):
         named = Named(head.namespace, head.name, head.node, row.generation)
-        new = _told(lambda: next_state(old, key, body, row.patch, named))
+        try:
+            new = next_state(old, key, body, row.patch, named)
+        except (ValueError, RecursionError):
+            new = None
     if new is old and not head.version.gone:
         return
     if new is not None and new is not old:
@@ -52,8 +53,10 @@ def _before(draft: Draft, before: Head | None, old_body: bytes | None) -> State 
     known = draft.state(before.key)
     if known is not None or not old_body:
         return known
-    named = Named(before.namespace, before.name, before.node)
-    return _told(lambda: state_of(before.key, old_body, named))
+    try:
+        return state_of(before.key, old_body, Named(before.namespace, before.name, before.node))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _count(draft: Draft, head: Head, before: Head | None, old: State | None, new: State) -> None:
@@ -64,10 +67,3 @@ def _count(draft: Draft, head: Head, before: Head | None, old: State | None, new
             begin_series(draft, new)
     elif isinstance(old, ControllerState) and isinstance(new, ControllerState):
         count_rollout(draft, old, new)
-
-
-def _told(state: Callable[[], State | None]) -> State | None:
-    try:
-        return state()
-    except (ValueError, RecursionError):
-        return None

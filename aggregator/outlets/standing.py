@@ -15,7 +15,7 @@ from aggregator.census.families import GAUGES, OTHER
 from aggregator.census.nodes import NodeState
 from aggregator.census.pods import PHASES, PodState, Resource
 from aggregator.census.roll import Roll
-from kubescribe.runtime.exposition import Row, TableFamily
+from kubescribe.runtime.exposition import Row, TableFamily, escaped
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -47,7 +47,8 @@ class Standing:
         conditions = _conditions(self._roll.nodes() if is_complete else [])
         yield self._table("node_condition", lambda: self._cut("node_condition", conditions))
         for name, amount in _AMOUNTS.items():
-            yield self._table(name, partial(self._resources, name, pods, amount))
+            rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, pods, amount)
+            yield self._table(name, rows, lines=lines if _count(pods, amount) <= self._limits(name) else None)
         yield TableFamily(
             "kubescribe_series_beyond_limit",
             "Label sets that a family has no room for, by family; they are in `other` or left out.",
@@ -56,9 +57,11 @@ class Standing:
             lambda: [((name,), float(count)) for name, count in self._beyond.items()],
         )
 
-    def _table(self, name: str, rows: Callable[[], Iterable[Row]]) -> TableFamily:
+    def _table(
+        self, name: str, rows: Callable[[], Iterable[Row]], *, lines: Callable[[], Iterable[str]] | None = None
+    ) -> TableFamily:
         about = GAUGES[name]
-        return TableFamily(f"kubescribe_{name}", about.text, "gauge", about.labels, rows)
+        return TableFamily(f"kubescribe_{name}", about.text, "gauge", about.labels, rows, lines=lines)
 
     def _cut(self, name: str, values: dict[tuple[str, ...], float]) -> list[Row]:
         limit = self._limits(name)
@@ -80,7 +83,7 @@ class Standing:
         return rows
 
     def _resources(self, name: str, pods: Iterable[PodState], amount: int) -> Iterator[Row]:
-        """Give the field *amount* of every resource. Written to be quick: it runs for a hundred thousand."""
+        """Give the field *amount* of every resource, and beyond the limit the sums of the rest."""
         room, beyond = self._limits(name), 0
         rest: dict[tuple[str, ...], float] = {}
         for pod in pods:
@@ -101,6 +104,35 @@ class Standing:
                     rest[other] = rest.get(other, 0.0) + value
         yield from rest.items()
         self._beyond[name] = beyond
+
+
+def _count(pods: Iterable[PodState], amount: int) -> int:
+    return sum(it[amount] is not None for pod in pods if pod.phase not in _ENDED for it in pod.resources)
+
+
+def _resource_lines(name: str, pods: Iterable[PodState], amount: int) -> Iterator[str]:
+    """
+    Give what `_resources` gives, as text: a hundred thousand lines at 20,000 pods.
+
+    What a line says of its pod is put together once a pod, and what it says of its container once for all pods of a
+    template, which share the tuple.
+    """
+    ends: dict[int, list[str]] = {}
+    for pod in pods:
+        if pod.phase in _ENDED or not pod.resources:
+            continue
+        where = f'namespace="{escaped(pod.namespace)}",pod="{escaped(pod.name)}",node="{escaped(pod.node)}"'
+        start = f"kubescribe_{name}{{{where}"
+        resources = pod.resources
+        known = ends.get(id(resources))
+        if known is None:
+            known = ends[id(resources)] = [
+                f',container="{escaped(it.container)}",resource="{it.resource}",unit="{it.unit}"}} {it[amount]!r}\n'
+                for it in resources
+                if it[amount] is not None
+            ]
+        for end in known:
+            yield start + end
 
 
 def _named_once(pods: Iterable[PodState]) -> list[PodState]:

@@ -24,15 +24,24 @@ class TableFamily(Metric):
     A counter or gauge whose *rows* (label values in the order of *labels*, value) are made when they are read.
 
     *name* is without `_total`, and there is at least one label. No two rows may have the same label values. Rows are
-    read once for each exposition.
+    read once for each exposition. *lines*, where given, are the same rows as finished text, for a family whose owner
+    knows what many of its lines share.
     """
 
     def __init__(
-        self, name: str, text: str, kind: str, labels: tuple[str, ...], rows: Callable[[], Iterable[Row]]
+        self,
+        name: str,
+        text: str,
+        kind: str,
+        labels: tuple[str, ...],
+        rows: Callable[[], Iterable[Row]],
+        *,
+        lines: Callable[[], Iterable[str]] | None = None,
     ) -> None:
         super().__init__(name, text, kind)
         self.labels = labels
         self.rows = rows
+        self.lines = lines
 
     @property
     def sample_name(self) -> str:
@@ -85,12 +94,17 @@ def table_text(table: TableFamily, *, is_openmetrics: bool) -> Iterator[bytes]:
     if is_openmetrics:
         text = text.replace('"', r"\"")
     yield f"# HELP {name} {text}\n# TYPE {name} {table.type}\n".encode()
+    if table.lines is not None:
+        lines = iter(table.lines())
+        while part := list(islice(lines, CHUNK_ROWS)):
+            yield "".join(part).encode("utf-8", "replace")
+        return
     pieces = [f'{table.sample_name}{{{table.labels[0]}="', *(f'",{label}="' for label in table.labels[1:])]
     rows = iter(table.rows())
     while chunk := list(islice(rows, CHUNK_ROWS)):
         written = _lines(pieces, chunk)
         if not _is_plain(written, len(chunk), len(table.labels)):
-            written = _lines(pieces, [(tuple(map(_escaped, values)), value) for values, value in chunk])
+            written = _lines(pieces, [(tuple(map(escaped, values)), value) for values, value in chunk])
         yield written.encode("utf-8", "replace")
 
 
@@ -108,5 +122,6 @@ def _is_plain(written: str, rows: int, labels: int) -> bool:
     return "\\" not in written and written.count('"') == 2 * rows * labels and written.count("\n") == rows
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Return a label value as it stands between quotes."""
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,6 +1,7 @@
 """How the cluster is now: from the roll, bounded, and never a half of it."""
 
 from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.census.controllers import ControllerState
 from aggregator.census.families import GAUGES
@@ -9,6 +10,7 @@ from aggregator.census.pods import PodState, Resource
 from aggregator.census.roll import Roll
 from aggregator.outlets.standing import Standing
 from aggregator.records import ObjectKey
+from kubescribe.runtime.exposition import TableFamily, table_text
 
 RESOURCES = (Resource("app", "cpu", "core", 0.1, None), Resource("app", "memory", "byte", 128.0, 256.0))
 
@@ -109,3 +111,21 @@ def test_a_family_beyond_its_limit_tells_the_rest_as_other_and_how_many_these_ar
     assert families["series_beyond_limit"]["pods",] == 15
     assert families["series_beyond_limit"]["container_resource_requests",] == 3
     assert families["series_beyond_limit"]["node_condition",] == 0
+
+
+def test_the_large_families_say_the_same_as_text() -> None:
+    odd = (Resource('a"b', "cpu", "core", 1.0, None), Resource("x", "memory", "byte", 1e18, 2.0))
+    roll = a_roll(
+        a_pod("a"), a_pod("b"), a_pod("c", phase="Failed"), a_pod("d", resources=odd), a_pod("e", resources=())
+    )
+    large = [it for it in Standing(roll).families() if isinstance(it, TableFamily) and it.lines is not None]
+    assert {it.name for it in large} == {
+        "kubescribe_container_resource_requests",
+        "kubescribe_container_resource_limits",
+    }
+
+    for family in large:
+        text = b"".join(table_text(family, is_openmetrics=False)).decode()
+        (read,) = text_string_to_metric_families(text)
+
+        assert [(it.labels, it.value) for it in read.samples] == [(it.labels, it.value) for it in family.samples]
