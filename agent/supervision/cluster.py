@@ -80,7 +80,7 @@ class ClusterScope(Scope):
 
     def sees_all_pods(self) -> bool:
         """Tell whether it leads and has nodes without an agent of their own."""
-        return self._election.is_leading and bool(self._granted)
+        return self._election.is_leading and any(_node_of(name) for name in self.watchers.names())
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the requests of the aggregator that are answered."""
