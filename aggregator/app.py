@@ -40,6 +40,7 @@ from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.outlets.loki.outlet import LokiOutlet
 from aggregator.outlets.podindex import PodIndex
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
@@ -220,6 +221,8 @@ def _connect(
     gauges = ClusterGauges(
         state, lambda: recorder, version=version_string(), now_ns=time.time_ns, roll=pipeline.ledger.roll
     )
+    usage = UsageDesk(pipeline.ledger.roll, now_ns=time.time_ns)
+    registry.register(usage.collector)
     adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
     settling = Settling(pipeline, adopting, now_ns=time.time_ns)
     reception = Reception(
@@ -228,6 +231,7 @@ def _connect(
         adopting,
         now_ns=time.time_ns,
         zones_of=zones_in(journal),
+        take_usage=usage.take,
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
@@ -262,6 +266,7 @@ def _connect(
         now_ns=time.time_ns,
         base_path=config.http.base_path,
         horizon=lambda: facts.get("oldestCommittedAt", 0),
+        usage=usage,
     )
     ended = asyncio.Event()
 
@@ -280,6 +285,7 @@ def _connect(
         Part(name="enrolling", run=Enrolling(pipeline, journal).run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
+        Part(name="usage", run=usage.run),
         Part(name="retention", run=retention.run),
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from aggregator.census.quantities import quantity
+from kubescribe.kube.quantities import quantity
 from kubescribe.labels.pods import pod_facts
 from kubescribe.labels.workloads import workload_of
 

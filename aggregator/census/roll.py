@@ -60,6 +60,7 @@ class Roll:
         self._pods: dict[str, PodState] = {}
         self._controllers: dict[ObjectKey, ControllerState] = {}
         self._nodes: dict[str, NodeState] = {}
+        self._named: dict[tuple[str, str], str] = {}
         self._left: set[ObjectKey] = set()
 
     def get(self, key: ObjectKey) -> State | None:
@@ -92,6 +93,12 @@ class Roll:
         """Return the pods that live."""
         return list(self._pods.values())
 
+    def pod_named(self, namespace: str, name: str) -> tuple[str, PodState] | None:
+        """Return the uid and state of the pod that had that name last, None when none lives."""
+        uid = self._named.get((namespace, name))
+        pod = self._pods.get(uid) if uid else None
+        return (uid, pod) if uid and pod is not None else None
+
     def controllers(self) -> list[ControllerState]:
         """Return the controllers that live."""
         return list(self._controllers.values())
@@ -103,12 +110,16 @@ class Roll:
     def _put(self, key: ObjectKey, state: State | None) -> None:
         if state is None:
             if key.kind == "Pod":
-                self._pods.pop(key.uid, None)
+                gone = self._pods.pop(key.uid, None)
+                if gone is not None and self._named.get((gone.namespace, gone.name)) == key.uid:
+                    del self._named[gone.namespace, gone.name]
             elif key.kind == "Node":
                 self._nodes.pop(key.uid, None)
             else:
                 self._controllers.pop(key, None)
         elif isinstance(state, PodState):
+            if key.uid not in self._pods:
+                self._named[state.namespace, state.name] = key.uid
             self._pods[key.uid] = state
         elif isinstance(state, NodeState):
             self._nodes[key.uid] = state

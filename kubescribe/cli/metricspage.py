@@ -21,15 +21,20 @@ from agent.metrics import AgentCollector, AgentNumbers
 from agent.shipping.metrics import TailCollector
 from agent.tail.counts import TailCounts
 from agent.tail.tailer import Tailer
+from agent.usage.scraping import OUTCOMES
 from aggregator.app import assembled
 from aggregator.census.families import COUNTERS, GAUGES
+from aggregator.census.roll import Roll
 from aggregator.config import AggregatorConfig
 from aggregator.outlets.accounts import ZERO_NS
+from aggregator.outlets.usage.desk import UsageDesk
+from aggregator.outlets.usage.families import USAGE
 from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.runtime.exposition import TableFamily
 from kubescribe.runtime.settings import build
 from kubescribe.runtime.values import HostPort
+from kubescribe.wire.link import Usage
 
 _HEAD = """\
 # Metrics
@@ -57,6 +62,13 @@ _AGGREGATOR = """
 Families without samples are there while `kubescribe_roll_complete` is 0: for a moment after a start, the living objects
 are being read from the journal.
 """
+_USAGE = """
+## Of the aggregator, what pods and nodes use
+
+Only where agents read it: in the profile `standalone`, or with `usage.read: always`. What was not told of for a minute,
+or does not live any more, has no series. Counters are those of the kubelet, anew with each container; one that is out
+of order is left out until it is in order again, so that no rate is wrong.
+"""
 _SELF = """
 ## Of the aggregator, about itself
 """
@@ -76,6 +88,8 @@ def page() -> str:
             _HEAD.format(zero=ZERO_NS // 10**9),
             _AGGREGATOR,
             _table(cluster, limits),
+            _USAGE,
+            _table(_of_usage(), {f"kubescribe_{name}": family.max_series for name, family in USAGE.items()}),
             _SELF,
             _table(rest, {}),
             _AGENT,
@@ -95,6 +109,12 @@ async def _of_aggregator() -> list[Metric]:
             return list(registry.collect())
 
 
+def _of_usage() -> list[Metric]:
+    desk = UsageDesk(Roll(), now_ns=lambda: 0)
+    desk.take(Usage(source="metrics"))
+    return list(desk.collector.collect())
+
+
 def _of_agent() -> list[Metric]:
     numbers = AgentNumbers(
         counts={},
@@ -107,6 +127,7 @@ def _of_agent() -> list[Metric]:
         spool_records=0,
         link_connected=False,
         leader=False,
+        usage_rounds=dict.fromkeys(OUTCOMES, 0),
     )
     files = cast(Tailer, SimpleNamespace(counts=TailCounts(), tails={}))
     nothing = SpoolNumbers(bytes=0, oldest_seconds=0.0, damaged_frames=0, damaged_bytes=0)
@@ -126,7 +147,7 @@ def _table(metrics: Iterable[Metric], limits: dict[str, int]) -> str:
     for metric in sorted(metrics, key=_name):
         labels = ", ".join(f"`{label}`" for label in _labels(metric))
         name = _name(metric)
-        limit = [f"{limits[name]:,}"] if limits else []
+        limit = [f"{limits[name]:,}" if name in limits else ""] if limits else []
         rows.append([f"`{name}`", metric.type, labels, *limit, metric.documentation])
     return "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

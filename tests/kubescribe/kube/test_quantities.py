@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.census.quantities import quantity
+from kubescribe.kube.quantities import quantity
 
 
 @pytest.mark.parametrize(
