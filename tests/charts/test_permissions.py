@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.watch.kinds import DEFAULT_KINDS, PODS
-from tests.charts.conftest import Rendering, example, render
+from tests.charts.conftest import LOKI, Rendering, example, render
 
 READ = {"get", "list", "watch"}
 
@@ -56,7 +56,7 @@ METRICS = {("metrics.k8s.io", resource, (), frozenset({"list"})) for resource in
 
 
 def test_usage_is_granted_in_the_profile_standalone_to_who_reads_it_and_never_as_nodes_proxy() -> None:
-    plain, standalone = render(), render({"profile": "standalone"})
+    plain, standalone = render(), render({"profile": "standalone", **LOKI})
 
     assert rules(standalone.one("ClusterRole", "node-agent")) - rules(plain.one("ClusterRole", "node-agent")) == {STATS}
     assert rules(standalone.one("ClusterRole", "cluster-agent")) - rules(plain.one("ClusterRole", "cluster-agent")) == (
@@ -67,7 +67,7 @@ def test_usage_is_granted_in_the_profile_standalone_to_who_reads_it_and_never_as
 @pytest.mark.parametrize(("profile", "read"), [("standalone", "never"), ("beside", "always")])
 def test_usage_is_granted_as_the_setting_says_where_it_says_so(profile: str, read: str) -> None:
     own = {"settings": {"usage": {"read": read}}}
-    made = render({"profile": profile, "nodeAgent": own, "clusterAgent": own})
+    made = render({"profile": profile, **LOKI, "nodeAgent": own, "clusterAgent": own})
 
     assert (STATS in rules(made.one("ClusterRole", "node-agent"))) is (read == "always")
     assert bool(METRICS & rules(made.one("ClusterRole", "cluster-agent"))) is (read == "always")

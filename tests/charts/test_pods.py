@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from kubescribe.cli.running import LAST_RESORT_SECONDS
-from tests.charts.conftest import Rendering, example, render, values_at
+from tests.charts.conftest import LOKI, Rendering, example, render, values_at
 
 AGENTS = ["cluster-agent", "node-agent"]
-LOKI = {"loki": {"url": "http://loki:3100"}}
 RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 

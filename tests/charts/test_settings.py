@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kubescribe.cli.main import main
-from tests.charts.conftest import Rendering, render, values_at
+from tests.charts.conftest import LOKI, Rendering, render, values_at
 
 DOWNWARD = {
     "status.hostIP": "2001:db8::a1",
@@ -82,7 +82,7 @@ def test_an_agent_has_its_scope_its_node_its_profile_and_its_lease(
 def test_a_node_agent_that_reads_usage_is_told_where_its_kubelet_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = render({"profile": "standalone"})
+    made = render({"profile": "standalone", **LOKI})
 
     node = checked(capsys, place(made, "node-agent", tmp_path, monkeypatch))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.watch.kinds import BUILT_IN_GROUPS
 from benchmarks import daemons
 from simulator.process import simulator_process
-from tests.charts.conftest import Rendering, render
+from tests.charts.conftest import LOKI, Rendering, render
 
 EVERYBODYS = {("get", "apis"), ("get", "version")}
 """Discovery, which `system:discovery` gives to every account."""
@@ -52,4 +52,4 @@ async def test_what_an_agent_asks_for_is_granted(tmp_path: Path) -> None:
                     await asyncio.sleep(0.1)
                     seen = await asyncio.to_thread(asked, agent.said["metrics"])
 
-    assert seen - EVERYBODYS <= granted(render({"profile": "standalone"}))
+    assert seen - EVERYBODYS <= granted(render({"profile": "standalone", **LOKI}))
