@@ -53,13 +53,19 @@ def _pod(pod: Mapping[str, Any], *, now: float, claims: Mapping[tuple[str, str],
     containers = [_container(pod, spec, started, now=now) for spec, started in _running(pod)]
     volumes = [_volume(metadata, volume, claims, now - began, now=now) for volume in pod["spec"].get("volumes", ())]
     return {
-        "podRef": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
+        "podRef": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": _own_uid(metadata)},
         "startTime": _time(began),
         "containers": containers,
         "network": _network(metadata["uid"], now - began, now=now),
         "volume": volumes,
         "ephemeral-storage": _space(_DISK, 40_960 + 8_192 * len(containers), now=now),
     }
+
+
+def _own_uid(metadata: Mapping[str, Any]) -> str:
+    """Return the uid by which the kubelet knows the pod: of a static one the hash of its file, not the mirror's."""
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    return annotations.get("kubernetes.io/config.hash") or metadata["uid"]
 
 
 def _running(pod: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], float]]:

@@ -30,6 +30,17 @@ async def test_the_kubelet_and_the_proxy_say_the_same_of_the_pods_of_the_node(pe
     assert own["pods"][0]["containers"][0]["startTime"] == "2026-01-02T03:04:05Z"
 
 
+async def test_a_kubelet_knows_a_static_pod_by_the_hash_of_its_file(peopled, pod):
+    mirror = pod("etcd-n1")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.hash": "0123abcd"}
+    await peopled.control.create("pods", mirror)
+    await peopled.control.bind("shop", "etcd-n1", "n1")
+
+    told = {it["podRef"]["name"]: it["podRef"]["uid"] for it in (await peopled.json(KUBELET))["pods"]}
+
+    assert told["etcd-n1"] == "0123abcd"
+
+
 async def test_the_metrics_server_says_the_rates_of_the_kubelets(peopled):
     pods = await peopled.json("/apis/metrics.k8s.io/v1beta1/pods")
     nodes = await peopled.json("/apis/metrics.k8s.io/v1beta1/nodes")
