@@ -171,7 +171,7 @@ def _connect(
 ) -> RunningAgent:
     counters = WatchCounters()
     # Whoever needs no pods pays for none.
-    sink = TappedSink(spool, logs.book.observe, logs.keep) if logs.book is not None else spool
+    sink = TappedSink(spool, logs.book, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
     election = _election(config, session) if config.scope == "cluster" else None
     scope: Scope
@@ -194,10 +194,9 @@ def _connect(
     )
     handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
     link = Link(identity, spool, scope, handlers=handlers)
-    if logs.knows_nobody:
-        scope.watchers.list_first("pods")
     scope.attach(link)
     if (book := logs.book) is not None:
+        scope.watchers.list_first("pods", unless=book.whole.__contains__)
         scope.hear(lambda welcome: book.welcome(welcome.zones))
     scraper = scraper_of(config, session, kubelet, sees_all_pods=scope.sees_all_pods, send=link.send_usage)
     ended = asyncio.Event()

@@ -181,7 +181,7 @@ class LogsConfig:
         5.0,
         between(DURATION, 0.0, 300.0),
         help="Lines of a pod that is not known yet wait this long, in their file, before they go out under the name"
-        " that the file's path gives them.",
+        " that the file's path gives them; after the start, shippers are told to wait as long for the pods.",
         why="a pod is known within a second unless the API server is away",
     )
     backlog_seconds: float = setting(

@@ -316,7 +316,7 @@ async def _to_loki(
         return
     async with (
         open_sender(config.loki, version=version_string()) as sender,
-        open_gateway(config.gateway, config.data / "gateway", sender, pods) as gateway,
+        open_gateway(config.gateway, config.data / "gateway", sender, pods, tenant=config.loki.tenant) as gateway,
     ):
         outlet = LokiOutlet(
             web.journal,

@@ -70,7 +70,7 @@ class Pods:
             self._pods = {key: msgspec.structs.replace(pod, **bare) for key, pod in self._pods.items()}
         self._node = NodeFacts(cluster="prod", node="n1" * metadata, zone="eu-west-2a" * metadata)
 
-    def find(self, clue: Clue) -> PodFacts | None:
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:  # noqa: ARG002 - the protocol's
         """Return the pod by its name."""
         return self._pods.get((clue.namespace, clue.pod))
 

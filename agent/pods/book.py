@@ -3,12 +3,13 @@ The pods that this agent has seen, by whatever a line tells of them, and the zon
 
 Fed by what the watch reports, at the cost of a look-up for a pod that is known. What is known of a pod is what was
 first seen; a dead one is remembered for a day, since lines of it may still come. Readers may be in any thread: each
-look-up is one of a dict. Not for the disk: see keeping.
+look-up is one of a dict. A stream of pods is `whole` when all that it has to tell is here: a list of it ended while the
+book was shown everything. Not for the disk: see keeping.
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -52,8 +53,12 @@ class PodBook:
         self._are_zones_told = False
         # Bodies whose container ids nobody has asked for yet: finding them costs as much as the rest of a change.
         self._unread: dict[str, bytes] = {}
+        self._listing: set[str] = set()
+        self.whole: set[str] = set()
+        """The streams that told all of their pods."""
         self.news: set[str] = set()
         self.are_zones_news = False
+        self.is_whole_news = False
 
     def observe(self, change: Change) -> None:
         """Take what a watch reports."""
@@ -63,6 +68,17 @@ class PodBook:
             found = _ZONE.search(change.body)
             self._zones[change.name] = found[1].decode("utf-8", "replace") if found else ""
             self.are_zones_news = True
+
+    def pass_mark(self, stream: str, *, is_listing: bool) -> None:
+        """Take where *stream* stands after what was observed of it: within a list or not."""
+        if stream.partition("/")[0] != "pods":
+            return
+        if is_listing:
+            self._listing.add(stream)
+        elif stream in self._listing:
+            self._listing.discard(stream)
+            self.is_whole_news = self.is_whole_news or stream not in self.whole
+            self.whole.add(stream)
 
     def welcome(self, zones: Mapping[str, str]) -> None:
         """Take the zones that the aggregator knows; a node that is not among them has none, as far as anybody knows."""
@@ -100,7 +116,7 @@ class PodBook:
 
     # Keeping.
 
-    def restore(self, pages: Mapping[str, Page], zones: Mapping[str, str] | None) -> None:
+    def restore(self, pages: Mapping[str, Page], zones: Mapping[str, str] | None, whole: Collection[str] = ()) -> None:
         """Take what an earlier life knew."""
         # The dead before the living, in the order of their deaths: a name is its last bearer's.
         for uid, page in sorted(pages.items(), key=lambda it: (not it[1].dead_at, it[1].dead_at)):
@@ -112,6 +128,7 @@ class PodBook:
         if zones is not None:
             self._zones.update(zones)
             self._are_zones_told = True
+        self.whole.update(whole)
         self.news.clear()
 
     def page(self, uid: str) -> Page | None:

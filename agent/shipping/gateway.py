@@ -1,12 +1,13 @@
 """
 The gateway of a node: what shippers on it push goes to Loki under the names of the pods that this agent knows.
 
-It listens where it is told; with a token file every push has to present one of its tokens, without one only this
-machine gets here, and no page of a browser on it.
+Nothing is taken before these are known, or `logs.hold` has passed since the start: what a push is named is for ever,
+and a shipper comes again. It listens where it is told; with a token file every push has to present one of its tokens,
+without one only this machine gets here, and no page of a browser on it.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from aiohttp import hdrs, web
 
 from agent.pods.book import PodBook
 from kubescribe.gateway.config import GatewayConfig
+from kubescribe.gateway.finding import is_of_bearer
 from kubescribe.gateway.gateway import Gateway, Handler, open_gateway
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.labels.clues import Clue
@@ -30,21 +32,28 @@ from kubescribe.runtime.values import HostPort
 _LINGER_SECONDS = 2.0
 """How long the rest of a body is read whose answer is known already; a shipper that is still writing loses it else."""
 
+_EARLY_RETRY_SECONDS = "1"
 _ASKS = {"WWW-Authenticate": 'Bearer realm="kubescribe", Basic realm="kubescribe"'}
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeGatewaySettings:
-    """`folder` is the spool's; `node` is "" for an agent that sees several."""
+    """
+    `folder` is the spool's, `tenant` whose lines are those of shippers that name none.
+
+    `node` is "" for an agent that sees several; for `hold_seconds` at most pushes wait for the pods to be known.
+    """
 
     gateway: GatewayConfig
     listen: HostPort
     token_file: Path | None
     folder: Path
+    tenant: str
     cluster: str
     node: str
     pod_labels: tuple[str, ...]
+    hold_seconds: float
     free_floor: float
 
 
@@ -56,7 +65,7 @@ class BookFinder:
         self._cluster = cluster
         self._node = node
 
-    def find(self, clue: Clue) -> PodFacts | None:
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:
         """Return the pod that *clue* leads to; one of which only the name is known is as good as not known."""
         book, pod = self._book, None
         if clue.uid:
@@ -64,7 +73,8 @@ class BookFinder:
         elif clue.container_id:
             pod = book.of_container(clue.container_id)
         if pod is None and not clue.uid and clue.pod:
-            pod = book.of_name(clue.namespace, clue.pod)
+            named = book.of_name(clue.namespace, clue.pod)
+            pod = named if named is not None and is_of_bearer(named, clue, at) else None
         return None if pod is None or pod.is_guessed else pod
 
     def node_of(self, pod: PodFacts | None) -> NodeFacts:
@@ -83,12 +93,14 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
         settings.folder,
         sender,
         finder,
+        tenant=settings.tenant,
         pod_labels=settings.pod_labels,
         free_floor=settings.free_floor,
     ) as gateway:
         app = web.Application()
+        is_early = until_known(book, settings.hold_seconds)
         for method, path, handler in gateway.routes:
-            app.router.add_route(method, path, guarded(handler, tokens, gateway.numbers))
+            app.router.add_route(method, path, guarded(handler, tokens, gateway.numbers, is_early=is_early))
         listening = serving(
             app,
             settings.listen,
@@ -101,8 +113,20 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
             yield gateway
 
 
-def guarded(handler: Handler, tokens: Tokens | None, numbers: GatewayNumbers) -> Handler:
-    """Return *handler* behind *tokens*; what comes from a page is refused, for it has nothing to push."""
+def until_known(book: PodBook, seconds: float) -> Callable[[], bool]:
+    """Return what tells whether *book* knows no stream's pods yet; after so many *seconds* it says no."""
+    deadline = time.monotonic() + seconds
+    return lambda: not book.whole and time.monotonic() < deadline
+
+
+def guarded(
+    handler: Handler, tokens: Tokens | None, numbers: GatewayNumbers, *, is_early: Callable[[], bool]
+) -> Handler:
+    """
+    Return *handler* behind *tokens*; what comes from a page is refused, for it has nothing to push.
+
+    While it *is_early* everybody is told to come again.
+    """
 
     def refused(status: int, text: str, **headers: str) -> web.Response:
         numbers.requests[status] += 1
@@ -115,6 +139,8 @@ def guarded(handler: Handler, tokens: Tokens | None, numbers: GatewayNumbers) ->
             token = token_of(request.headers.get(hdrs.AUTHORIZATION, ""), takes_basic=True)
             if not token or tokens.name_of(token) is None:
                 return refused(401, "a token is needed, or is not known", **_ASKS)
+        if is_early():
+            return refused(503, "the pods of this node are not known yet", **{hdrs.RETRY_AFTER: _EARLY_RETRY_SECONDS})
         return await handler(request)
 
     return guard

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from agent.config import AgentConfig
 from agent.pods.book import PodBook
+from agent.pods.keeping import forget_book
 from agent.shipping.shipping import ShippingSettings, open_book, open_shipping
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
@@ -31,8 +32,8 @@ class LineParts:
     What deals with containers' lines.
 
     `first` stop before the watches do and `last` after them, each in this order; `book` is to be shown every Change,
-    and `keep` returns when what it learned is on the disk. One that `knows_nobody` has to be shown what there is,
-    although the watch goes on where an earlier life, without a book, left it.
+    and its marks, and `keep` returns when what it learned is on the disk. Of streams that are not `whole` in it, it has
+    to be shown what there is, although the watch goes on where an earlier life, without a book, left it.
     """
 
     first: Sequence[Part] = ()
@@ -40,7 +41,6 @@ class LineParts:
     collectors: Sequence[Collector] = ()
     book: PodBook | None = None
     keep: Callable[[], Awaitable[None]] = _nothing
-    knows_nobody: bool = False
 
 
 @asynccontextmanager
@@ -53,12 +53,14 @@ async def open_line_parts(
     Files are read in the profile `standalone`, with a Loki, by an agent that has a node; shippers are served where the
     gateway is told to listen.
     """
+    path = config.data / "pods" / "book"
     ships = config.profile == "standalone" and config.loki.url is not None and config.scope != "cluster"
     if not ships and config.gateway.listen is None:
+        await forget_book(path)
         yield LineParts()
         return
     async with AsyncExitStack() as stack:
-        opening = open_book(config.data / "pods" / "book", now_ns=time.time_ns)
+        opening = open_book(path, now_ns=time.time_ns)
         book, keeper = await stack.enter_async_context(opening)
         if ships:
             shipping = await stack.enter_async_context(open_shipping(_shipping(config, cluster), book, report))
@@ -76,9 +78,11 @@ async def open_line_parts(
                 listen=config.gateway.listen,
                 token_file=config.gateway.token_file,
                 folder=config.data / "gateway",
+                tenant=config.loki.tenant,
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
+                hold_seconds=config.logs.hold_seconds,
                 free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))
@@ -86,9 +90,7 @@ async def open_line_parts(
             parts.insert(-1, gateway.part)
             collectors.append(gateway.collector)
         keeping = Part(name="pods", run=keeper.run, stop=keeper.stop)
-        yield LineParts(
-            first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save, knows_nobody=keeper.is_new
-        )
+        yield LineParts(first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save)
 
 
 def _shipping(config: AgentConfig, cluster: str) -> ShippingSettings:

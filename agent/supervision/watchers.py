@@ -5,7 +5,7 @@ Not which there should be: that is the scope's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +14,7 @@ from msgspec import structs
 
 from agent.spool.spool import Spool
 from agent.watch.kinds import WatchedKind
+from agent.watch.position import is_own
 from agent.watch.sharing import WatchTools
 from agent.watch.watcher import Watcher
 from kubescribe.wire.link import Grant, StreamClaim
@@ -55,11 +56,17 @@ class Watchers:
         self._group: asyncio.TaskGroup | None = None
         self._left: list[Watcher] = []
         self._lists_first = ""
-        self._listed: set[str] = set()
+        self._is_known: Callable[[str], bool] = _is_known
+        self._judged: set[str] = set()
 
-    def list_first(self, resource: str) -> None:
-        """Let each stream of *resource* begin with a list: somebody here has to learn what there is already."""
+    def list_first(self, resource: str, *, unless: Callable[[str], bool]) -> None:
+        """
+        Let the streams of *resource* begin with a list: somebody here has to learn what there is already.
+
+        Not those of which *unless* tells that everything is known, if they go on where this agent left them.
+        """
         self._lists_first = resource
+        self._is_known = unless
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -106,6 +113,7 @@ class Watchers:
                 running.task.cancel()
             # Nodes come and go: a series for each that ever was would grow for ever.
             self._tools.counters.blind_seconds.pop(name, None)
+            self._judged.discard(name)
         self.claims.release(names)
 
     async def leave(self, detail: str) -> None:
@@ -120,10 +128,13 @@ class Watchers:
         running = self._running.get(grant.name)
         if running is None:
             return False
-        if grant.name.partition("/")[0] == self._lists_first and grant.name not in self._listed:
-            self._listed.add(grant.name)
-            grant = structs.replace(grant, snapshot=True)
-        running.watcher.granted(grant, self._spool.marks().get(grant.name))
+        own = self._spool.marks().get(grant.name)
+        # Once: a watch that runs has been seen from its beginning here.
+        if grant.name.partition("/")[0] == self._lists_first and grant.name not in self._judged:
+            self._judged.add(grant.name)
+            if not (self._is_known(grant.name) and is_own(grant, own)):
+                grant = structs.replace(grant, snapshot=True)
+        running.watcher.granted(grant, own)
         return True
 
     def relist(self, names: Sequence[str], epoch: int, reason: str) -> None:
@@ -163,3 +174,7 @@ class Watchers:
             return
         watcher = Watcher(kind, node, self._tools, self._spool.marks().get(name))
         self._running[name] = _Running(watcher, self._group.create_task(watcher.run(), name=f"watch {name}"))
+
+
+def _is_known(_: str) -> bool:
+    return True

@@ -36,6 +36,12 @@ def position_of(mark: StreamMark | None) -> Position:
     return Position(version=mark.resource_version, seen_at=mark.seen_at, is_listing=mark.listing)
 
 
+def is_own(grant: Grant, own: StreamMark | None) -> bool:
+    """Tell whether a stream goes on where this agent's own mark is, and not where another's watch got to."""
+    is_same = own is not None and own.epoch == grant.epoch
+    return is_same and own is not None and (own.listing or own.resource_version >= grant.resource_version)
+
+
 def start_from(grant: Grant, own: StreamMark | None) -> Position:
     """
     Return where a stream goes on: from its own mark when that is newer and of the same epoch, else from the journal's.
@@ -44,6 +50,6 @@ def start_from(grant: Grant, own: StreamMark | None) -> Position:
     it the stream was complete, whoever held it.
     """
     mine = position_of(own)
-    if own is not None and own.epoch == grant.epoch and (own.listing or own.resource_version >= grant.resource_version):
+    if is_own(grant, own):
         return mine
     return Position(version=grant.resource_version, seen_at=max(mine.seen_at, grant.complete_at))

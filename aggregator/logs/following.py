@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 
 import structlog
@@ -20,6 +20,7 @@ from aggregator.errors import RequestFailed, StoreError
 from aggregator.logs.asking import LogLine, LogQuery, Target
 from aggregator.logs.finding import find_targets
 from aggregator.logs.gathering import Gathered
+from aggregator.logs.pumps import Pump
 from aggregator.logs.reading import NodeLines, Session, told
 from aggregator.logs.rendering import render_line
 from aggregator.logs.sinks import Notice, Sink
@@ -45,11 +46,9 @@ _ASK_SECONDS = 3_600.0
 _AGAIN_SECONDS = 1.0
 _MAX_AGAIN_SECONDS = 10.0
 _CATCH_UP_LINES = 5_000
-_OVERLAP = 2 * 10**9
-"""ns: an agent that is asked again begins so much before the last line: one of another container may have been late."""
-
-_MAX_RECENT_LINES = 10_000
-"""Told lines that are remembered of one request, so that none is told again."""
+_CATCH_UP_SECONDS = 20.0
+_MAX_CAUGHT_UP = 64
+"""Containers that are asked for one by one after an agent was away; of more it is said that lines may be missing."""
 
 _MAX_PUMPS = 3
 """Requests to one agent for one question; pods that join later are asked for with the others."""
@@ -63,19 +62,6 @@ _MAX_PASSED_OVER = 50_000
 
 class TooManyTails(Exception):
     """As many questions are followed as there may be."""
-
-
-@dataclass(slots=True, eq=False)
-class _Pump:
-    """One request to one agent, for the pods that were there when it began; `last` is when each was last told of."""
-
-    agent: str
-    targets: list[Target]
-    last: dict[str, int] = field(default_factory=dict)
-    task: asyncio.Task[None] | None = None
-    recent: dict[tuple[int, str, str, str], None] = field(default_factory=dict)
-    """What was told last, in the order in which it was."""
-    is_live: bool = False
 
 
 class Tail:
@@ -92,7 +78,7 @@ class Tail:
         self._held: list[tuple[int, int, float, LogLine]] = []
         self._numbers = count()
         self._backlog: Gathered | None = Gathered(query.limit) if query.limit else None
-        self._pumps: set[_Pump] = set()
+        self._pumps: set[Pump] = set()
         self._passed_over: set[str] = set()
         self._living: set[str] = set()
         self._told_unheard: set[str] = set()
@@ -174,24 +160,20 @@ class Tail:
         for target in new:
             by_agent.setdefault(self._agent_of(target), []).append(target)
         for agent, its in by_agent.items():
-            pump = self._joined(_Pump(agent, its))
+            pump = self._joined(Pump(agent, its))
             self._pumps.add(pump)
             pump.task = group.create_task(self._pump(pump, is_first=is_first), name="logs pump")
 
-    def _joined(self, pump: _Pump) -> _Pump:
+    def _joined(self, pump: Pump) -> Pump:
         """Return *pump*, with the work of the others of its agent where these are many: an agent has few places."""
         others = [it for it in self._pumps if it.agent == pump.agent]
         if len(others) < _MAX_PUMPS:
             return pump
-        recent: dict[tuple[int, str, str, str], None] = {}
         for other in others:
             if other.task is not None:
                 other.task.cancel()
             self._pumps.discard(other)
-            pump.targets += [it for it in other.targets if it.uid in self._living]
-            pump.last.update(other.last)
-            recent.update(other.recent)
-        pump.recent = dict.fromkeys(sorted(recent))
+            pump.join(other, self._living)
         pump.is_live = True
         return pump
 
@@ -199,7 +181,7 @@ class Tail:
         session = self._lines.agents.reading(target.node)
         return session.agent if session is not None else f"node/{target.node}"
 
-    async def _pump(self, pump: _Pump, *, is_first: bool) -> None:
+    async def _pump(self, pump: Pump, *, is_first: bool) -> None:
         wait = _AGAIN_SECONDS
         while True:
             node = pump.targets[0].node
@@ -219,19 +201,19 @@ class Tail:
             await asyncio.sleep(wait)
             wait = min(wait * 2, _MAX_AGAIN_SECONDS)
 
-    async def _look_again(self, pump: _Pump) -> None:
+    async def _look_again(self, pump: Pump) -> None:
         """Look which pods live still: only those are asked for again."""
         with suppress(StoreError):
             found = await find_targets(self._lines.journal, self.query)
             self._living = {it.uid for it in found.targets if not it.gone_at}
             pump.targets = [it for it in pump.targets if it.uid in self._living] or pump.targets
 
-    async def _listen(self, session: Session, pump: _Pump, limit: int) -> bool:
+    async def _listen(self, session: Session, pump: Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
-        asked = replace(self.query, follow=True).of_node(
-            [it.pod for it in pump.targets], limit=limit, since=_since(pump)
-        )
+        asked = replace(self.query, follow=True).of_node([it.pod for it in pump.targets], limit=limit, since=pump.since)
         heard = False
+        pump.begin()
+        caught_up, oldest = 0, 0
         answer = session.request(LINES, encode_line_query(asked), _ASK_SECONDS)
         try:
             async for payload in answer:
@@ -240,12 +222,14 @@ class Tail:
                 self._told_unheard.discard(pump.targets[0].node)
                 if lines.dropped:
                     self._publish((), [Notice("tooFast", lines.dropped)])
+                if lines.lines and not lines.live:
+                    caught_up, oldest = caught_up + len(lines.lines), oldest or lines.lines[0].at
                 self._take(pump, told(lines, pump.targets))
+                if lines.live and caught_up >= limit and limit == _CATCH_UP_LINES:
+                    await self._catch_up(session, pump, oldest)
+                    caught_up = 0
                 if lines.live and not pump.is_live:
-                    pump.is_live = True
-                    # Of a quiet one, too, what is older is not wanted when it is asked for again.
-                    newest = max(pump.last.values(), default=0)
-                    pump.last = {it.uid: newest for it in pump.targets if newest} | pump.last
+                    pump.go_live()
         except (RequestFailed, WireError) as error:
             _log.info("logs.follow_ended", agent=session.agent, error=str(error)[:256])
             self._tell_unheard(pump.targets[0].node, f"agent {session.agent}: {str(error)[:128]}")
@@ -256,17 +240,31 @@ class Tail:
                 await close()
         return heard
 
-    def _take(self, pump: _Pump, lines: Sequence[LogLine]) -> None:
-        new: list[LogLine] = []
-        for line in lines:
-            uid, last = line.target.uid, pump.last.get(line.target.uid, 0)
-            if line.identity in pump.recent or line.at < last - _OVERLAP:
-                continue
-            pump.last[uid] = max(last, line.at)
-            pump.recent[line.identity] = None
-            new.append(line)
-        while len(pump.recent) > _MAX_RECENT_LINES:
-            del pump.recent[next(iter(pump.recent))]
+    async def _catch_up(self, session: Session, pump: Pump, until: int) -> None:
+        """
+        Ask for what each container wrote before *until* that it has not told: the newest lines of all begin there.
+
+        So a busy one does not hide what a slow one was behind with. What is too much is told. Raises RequestFailed.
+        """
+        behind = pump.behind(until, self.query.container)
+        if len(behind) > _MAX_CAUGHT_UP:
+            detail = f"agent {session.agent}: lines of {len(behind) - _MAX_CAUGHT_UP} containers may be missing"
+            self._publish((), [Notice("tooFast", 0, detail)])
+        for target, container, since in behind[:_MAX_CAUGHT_UP]:
+            query = replace(self.query, container=container, until=until, follow=False)
+            asked = query.of_node([target.pod], limit=_CATCH_UP_LINES + 1, since=since)
+            count = 0
+            async for payload in session.request(LINES, encode_line_query(asked), _CATCH_UP_SECONDS):
+                lines = decode_lines(payload)
+                count += len(lines.lines)
+                self._take(pump, told(lines, [target]))
+            if count > _CATCH_UP_LINES:
+                name = f", container {container}" if container else ""
+                detail = f"{target.title}{name}: it wrote more than {_CATCH_UP_LINES} lines that nobody followed"
+                self._publish((), [Notice("tooFast", 0, detail)])
+
+    def _take(self, pump: Pump, lines: Sequence[LogLine]) -> None:
+        new = pump.take(lines)
         if self._backlog is not None and not pump.is_live:
             self._backlog.add(new)
             return
@@ -278,13 +276,6 @@ class Tail:
         if node and node not in self._told_unheard:
             self._told_unheard.add(node)
             self._publish((), [Notice("agentLost", 0, detail or f"node {node}: no agent there answers")])
-
-
-def _since(pump: _Pump) -> int:
-    """Return from when on the lines of a pump's pods are to be told, ns; 0 when nothing was told yet."""
-    if not pump.last:
-        return 0
-    return max(0, min(pump.last.get(it.uid, it.created_at) for it in pump.targets) - _OVERLAP)
 
 
 class Tails:

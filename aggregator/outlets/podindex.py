@@ -18,6 +18,7 @@ import structlog
 
 from aggregator.errors import StoreError
 from aggregator.records import Head, Page, RecordQuery
+from kubescribe.gateway.finding import is_of_bearer
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
 from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
@@ -147,26 +148,30 @@ class PodIndex:
         except StoreError as error:
             _log.warning("podindex.not_filled", error=str(error))
 
-    def find(self, clue: Clue) -> PodFacts | None:
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:
         """Return the pod that *clue* leads to."""
-        uid = self._uid_of(clue)
-        if uid is None and self._is_worth_asking(clue):
-            uid = self._ask(clue)
-        return self._facts(uid) if uid else None
+        found = self._known(clue, at)
+        if found is None and self._is_worth_asking(clue):
+            self._ask(clue)
+            found = self._known(clue, at)
+            if found is None:
+                self._miss(clue)
+        return found
 
     def node_of(self, pod: PodFacts | None) -> NodeFacts:
         """Return where *pod* runs."""
         node = pod.node if pod is not None else ""
         return NodeFacts(cluster=self.cluster(), node=node, zone=self._zones.get(node, ""))
 
-    def _uid_of(self, clue: Clue) -> str | None:
+    def _known(self, clue: Clue, at: int) -> PodFacts | None:
         if clue.uid:
-            return clue.uid if clue.uid in self._packed else self._files.get(clue.uid)
-        found = None
+            return self._facts(clue.uid if clue.uid in self._packed else self._files.get(clue.uid, ""))
         if clue.container_id:
             self._read_bodies()
-            found = self._containers.get(_short(clue.container_id))
-        return found or self._names.get((clue.namespace, clue.pod))
+            if (uid := self._containers.get(_short(clue.container_id))) is not None:
+                return self._facts(uid)
+        named = self._facts(self._names.get((clue.namespace, clue.pod), ""))
+        return named if named is not None and is_of_bearer(named, clue, at) else None
 
     def _facts(self, uid: str) -> PodFacts | None:
         known = self._unpacked.get(uid)
@@ -182,7 +187,9 @@ class PodIndex:
     def _is_worth_asking(self, clue: Clue) -> bool:
         asked_at = self._missed.get(clue)
         now = self._now_ns() / 1e9
-        is_new = bool(clue.uid or clue.pod) and (asked_at is None or now - asked_at > MISSED_SECONDS)
+        # By its name the journal finds the pod that is known already, and not the one that had it before.
+        is_askable = bool(clue.uid or (clue.pod and (clue.namespace, clue.pod) not in self._names))
+        is_new = is_askable and (asked_at is None or now - asked_at > MISSED_SECONDS)
         return is_new and self._may_ask()
 
     def _may_ask(self) -> bool:
@@ -191,7 +198,8 @@ class PodIndex:
         self._may_ask_seconds, self._counted_at = min(ASKING_SECONDS, self._may_ask_seconds + earned), now
         return self._may_ask_seconds > 0
 
-    def _ask(self, clue: Clue) -> str | None:
+    def _ask(self, clue: Clue) -> None:
+        """Take what the journal knows of the pod behind *clue*."""
         began = time.monotonic()
         asking = asyncio.run_coroutine_threadsafe(self._of_journal(clue), self._loop)
         try:
@@ -201,13 +209,14 @@ class PodIndex:
             body = None
         finally:
             self._may_ask_seconds -= time.monotonic() - began
-        if body is not None and (uid := self._take("", "", body)):
+        if body is not None and (uid := self._take("", "", body, is_last=False)):
             self._dead.setdefault(uid, self._now_ns())
-            return uid
+
+    def _miss(self, clue: Clue) -> None:
+        """Do not ask again for *clue* before a minute has passed."""
         self._missed[clue] = self._now_ns() / 1e9
         if len(self._missed) > MAX_MISSED:
             self._missed.popitem(last=False)
-        return None
 
     async def _of_journal(self, clue: Clue) -> bytes | None:
         uid = clue.uid
@@ -219,8 +228,8 @@ class PodIndex:
         found = await self._journal.object(uid) if uid else None
         return None if found is None else _body_of(found)
 
-    def _take(self, uid: str, node: str, body: bytes) -> str:
-        """Take a pod's object; return its uid, "" for one that is none."""
+    def _take(self, uid: str, node: str, body: bytes, *, is_last: bool = True) -> str:
+        """Take a pod's object, with *is_last* the last of its name; return its uid, "" for one that is none."""
         if uid not in self._packed:
             try:
                 pod = pod_facts(body)
@@ -232,7 +241,8 @@ class PodIndex:
             uid = pod.uid
             labels = {name: value for name, value in pod.labels.items() if name in NAMING_LABELS}
             self._packed[uid] = _PACK(msgspec.structs.replace(pod, labels=labels))
-            self._names[intern(pod.namespace), pod.name] = uid
+            name = (intern(pod.namespace), pod.name)
+            self._names[name] = uid if is_last else self._names.get(name, uid)
             if pod.file_uid != uid:
                 self._files[pod.file_uid] = uid
         self._unread[uid] = body

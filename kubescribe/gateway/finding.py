@@ -4,7 +4,9 @@ from typing import Protocol
 
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
-from kubescribe.labels.pods import PodFacts
+from kubescribe.labels.pods import MIRROR, PodFacts
+
+_SECOND = 10**9
 
 
 class PodFinder(Protocol):
@@ -14,13 +16,31 @@ class PodFinder(Protocol):
     The same pod is the same object for as long as it is remembered: what was made of it is kept under it.
     """
 
-    def find(self, clue: Clue) -> PodFacts | None:
-        """Return the pod: by uid (of the object or of its files), else container id, else namespace and name."""
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:
+        """
+        Return the pod: by uid (of the object or of its files), else container id, else namespace and name.
+
+        *at* is when the earliest of the lines was written, ns, 0 for nobody knows. A pod that has the name and perhaps
+        not the container is none: see `is_of_bearer`.
+        """
         ...
 
     def node_of(self, pod: PodFacts | None) -> NodeFacts:
         """Return where *pod* runs; of None, what is true of every pod that this gateway may be told of."""
         ...
+
+
+def is_of_bearer(pod: PodFacts, clue: Clue, at: int) -> bool:
+    """
+    Tell whether lines of *clue*, found by name alone, are of *pod*, which has that name last.
+
+    A container that nobody knows is one that the pod has just started, or that of a pod which had the name before: the
+    last words of `db-0` come when the next `db-0` is there. Only the time tells, and not within the second of the
+    creation, which the API rounds down. A static pod's containers may be older than what the API has of it.
+    """
+    if not clue.container_id:
+        return True
+    return 0 < pod.created_at <= at - _SECOND and MIRROR not in pod.annotations
 
 
 class NoPods:
@@ -29,7 +49,7 @@ class NoPods:
     def __init__(self, node: NodeFacts = NodeFacts()) -> None:  # noqa: B008 - a frozen value
         self._node = node
 
-    def find(self, clue: Clue) -> PodFacts | None:  # noqa: ARG002 - the protocol's
+    def find(self, clue: Clue, at: int = 0) -> PodFacts | None:  # noqa: ARG002 - the protocol's
         """Return None."""
         return None
 

@@ -7,7 +7,6 @@ A 204 says that the lines are on our disk, under their names. Everything else sa
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,15 +28,13 @@ from kubescribe.gateway.naming import Naming
 from kubescribe.gateway.numbers import GatewayCollector, GatewayNumbers, SpoolNumbers
 from kubescribe.gateway.spool import Spool, open_spool
 from kubescribe.gateway.store import FREE_FLOOR, Body, SpoolLimits
+from kubescribe.gateway.tenants import Tenants
 from kubescribe.loki.pushes import Sender
 from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.runtime.tasks import Part
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Route = tuple[str, str, Handler]
-
-_TENANT = re.compile(r"[0-9A-Za-z!\-_.*'()]{1,150}")
-"""What Loki takes as X-Scope-OrgID (dskit, tenant/tenant.go)."""
 
 BODY_SECONDS = 30.0
 """A body that takes longer holds room that others wait for; 64 MiB come at two a second."""
@@ -52,12 +49,15 @@ _log = structlog.get_logger()
 class Gateway:
     """Made by `open_gateway`; `routes` are to be served, `part` to be run."""
 
-    def __init__(self, spool: Spool, forwarder: Forwarder, intake: Intake, decoding: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, spool: Spool, forwarder: Forwarder, intake: Intake, decoding: ThreadPoolExecutor, tenants: Tenants
+    ) -> None:
         self.numbers = forwarder.numbers
         self.spool = spool
         self.forwarder = forwarder
         self._intake = intake
         self._decoding = decoding
+        self._tenants = tenants
         self._admission = Admission()
         self._under_way: dict[bytes, asyncio.Future[None]] = {}
         self._told_at = 0.0
@@ -127,7 +127,7 @@ class Gateway:
         return handle
 
     async def _receive(self, request: web.Request, api: Api) -> int:
-        tenant = _tenant(request)
+        tenant = self._tenants.checked(request.headers.get("X-Scope-OrgID", ""))
         max_bytes = self._intake.max_bytes
         length = request.content_length
         if length is not None and length > max_bytes:
@@ -183,6 +183,7 @@ async def open_gateway(
     sender: Sender,
     finder: PodFinder,
     *,
+    tenant: str = "",
     pod_labels: Sequence[str] = (),
     free_floor: float = FREE_FLOOR,
     room: RoomOf = room_of,
@@ -190,7 +191,7 @@ async def open_gateway(
     """
     Open the gateway whose spool lies in *folder* while the block runs. Raises StartupError.
 
-    *free_floor* is the share of the disk that stays free.
+    *tenant* is whose lines are those of shippers that name none; *free_floor* is the share of the disk that stays free.
     """
     limits = SpoolLimits(max_bytes=config.spool_bytes, free_floor=free_floor)
     async with open_spool(folder, limits, room=room) as spool:
@@ -199,7 +200,7 @@ async def open_gateway(
             Naming(finder, pod_labels=pod_labels), lambda: spool.store.repeats, max_bytes=config.max_body_bytes
         )
         with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as decoding:
-            yield Gateway(spool, forwarder, intake, decoding)
+            yield Gateway(spool, forwarder, intake, decoding, Tenants(config.tenants, own=tenant))
 
 
 def _room_for(request: web.Request, length: int | None, max_bytes: int) -> int:
@@ -208,13 +209,6 @@ def _room_for(request: web.Request, length: int | None, max_bytes: int) -> int:
         return max_bytes // 4
     is_packed = hdrs.CONTENT_ENCODING in request.headers or media_type(request.content_type) != JSON
     return min(length * _PACKED, WAITING_BYTES) if is_packed else length
-
-
-def _tenant(request: web.Request) -> str:
-    tenant = request.headers.get("X-Scope-OrgID", "")
-    if tenant and (_TENANT.fullmatch(tenant) is None or tenant in (".", "..")):
-        raise BadPush("X-Scope-OrgID is not the name of one tenant")
-    return tenant
 
 
 async def _read(request: web.Request, max_bytes: int, seconds: float) -> bytes:

@@ -49,12 +49,16 @@ class Naming:
         self._pod_labels = tuple(pod_labels)
         self._kept: OrderedDict[tuple[str, Clue | None], _Kept] = OrderedDict()
 
-    def name(self, labels: str, clue: Clue | None = None) -> Named:
-        """Return under which name a stream of *labels* goes on; *clue* where they do not tell. Raises BadPush."""
+    def name(self, labels: str, clue: Clue | None = None, *, at: int = 0) -> Named:
+        """
+        Return under which name a stream of *labels* goes on; *clue* where they do not tell.
+
+        *at* is when its earliest line was written, ns, 0 for nobody knows. Raises BadPush.
+        """
         key = (labels, clue)
         kept = self._kept.get(key)
         if kept is not None:
-            pod = self._finder.find(kept.clue) if kept.clue.names_a_pod else None
+            pod = self._finder.find(kept.clue, at) if kept.clue.names_a_pod else None
             if pod is kept.pod:
                 self._kept.move_to_end(key)
                 return kept.named
@@ -62,7 +66,7 @@ class Naming:
         else:
             theirs = _parsed(labels)
             clue = clue or clue_of(theirs)
-            pod = self._finder.find(clue) if clue.names_a_pod else None
+            pod = self._finder.find(clue, at) if clue.names_a_pod else None
         named = self._named(labels, theirs, clue, pod)
         self._kept[key] = _Kept(theirs, clue, pod, named)
         self._kept.move_to_end(key)

@@ -49,7 +49,7 @@ class Packed:
 def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
     """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
     check_streams(len(streams))
-    named = [naming.name(stream.labels, stream.clue) for stream in streams]
+    named = [naming.name(stream.labels, stream.clue, at=stream.first_at) for stream in streams]
     if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
         return pack_anew(streams, naming)
     found: Counter[Found] = Counter()
@@ -79,7 +79,7 @@ def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found])
     """Yield how streams go on and their entries, none much larger than PIECE_BYTES; count the lines in *found*."""
     for number, stream in enumerate(streams, 1):
         check_streams(number)
-        name = naming.name(stream.labels, stream.clue)
+        name = naming.name(stream.labels, stream.clue, at=stream.first_at)
         found[name.found] += stream.count
         entries, metadata = stream.entries, name.encoded
         if _clashes(stream, name):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kubescribe.wire.times import from_rfc3339
+
 TRACKING_ID = "argocd.argoproj.io/tracking-id"
 SERVICE_NAME = "resource.opentelemetry.io/service.name"
 MIRROR = "kubernetes.io/config.mirror"
@@ -23,7 +25,8 @@ class PodFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     A pod, as it was first seen.
 
     `labels` are all of its labels, `annotations` those of KEPT_ANNOTATIONS; `images` are by container, init and
-    ephemeral ones included. `owner_kind` carries no group. With `is_guessed` nobody has seen the object: all that is
+    ephemeral ones included. `owner_kind` carries no group. `created_at` is the API's, ns in whole seconds, 0 where it
+    is not known. With `is_guessed` nobody has seen the object: all that is
     known was read from the path of a file.
     """
 
@@ -36,6 +39,7 @@ class PodFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     images: dict[str, str] = {}
+    created_at: int = 0
     is_guessed: bool = False
 
     @property
@@ -57,6 +61,7 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[_Owner] | None = None
+    creation_timestamp: str | None = None
 
 
 class _Container(msgspec.Struct, gc=False):
@@ -103,6 +108,7 @@ def pod_facts(body: bytes) -> PodFacts:
             if annotations.get(key) and not annotations[key].startswith(_REDACTED)
         },
         images={container.name: container.image for container in containers if container.image},
+        created_at=_time_of(meta.creation_timestamp or ""),
     )
 
 
@@ -114,6 +120,13 @@ def container_ids(body: bytes) -> frozenset[str]:
 def guessed_pod(namespace: str, name: str, uid: str, *, node: str = "") -> PodFacts:
     """Return what a path tells of a pod whose object nobody has seen."""
     return PodFacts(namespace=namespace, name=name, uid=uid, node=node, is_guessed=True)
+
+
+def _time_of(text: str) -> int:
+    try:
+        return max(0, from_rfc3339(text))
+    except ValueError:
+        return 0
 
 
 def first_of(labels: Mapping[str, str], *names: str) -> str:

@@ -21,7 +21,7 @@ class LokiConfig:
     tenant: str = setting(
         "",
         TEXT,
-        help="The tenant (X-Scope-OrgID) of what is sent; a shipper that names its own keeps it.",
+        help="The tenant (X-Scope-OrgID) of what is sent; shippers may name others that gateway.tenants lists.",
         why="a Loki without auth_enabled has none",
     )
     username: str = setting(

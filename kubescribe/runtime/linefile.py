@@ -7,6 +7,7 @@ A line that was torn by a crash, and what follows it, never was. All of it waits
 import os
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _SMALL_BYTES = 2**20
@@ -19,6 +20,7 @@ class LineFile:
         self._path = path
         self._size = 0
         self._live_bytes = 0
+        self._is_torn = False
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> list[bytes]:
@@ -44,17 +46,26 @@ class LineFile:
         data = b"".join(map(_checked, lines))
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            # At the place where the last whole line ended: what a full disk cut off is written over.
-            written = 0
-            while written < len(data):
-                written += os.pwrite(descriptor, data[written:], self._size + written)
-            os.fdatasync(descriptor)
+            if self._is_torn:
+                self._cut(descriptor)
+            self._is_torn = True
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.pwrite(descriptor, data[written:], self._size + written)
+                os.fdatasync(descriptor)
+            except OSError:
+                # Lines of it may be whole, and would be read behind shorter ones that are written over the first.
+                with suppress(OSError):
+                    self._cut(descriptor)
+                raise
         finally:
             os.close(descriptor)
+        self._is_torn = False
         self._size += len(data)
 
     def rewrite(self, lines: Sequence[bytes]) -> None:
-        """Put *lines* in place of all that there is, as one. Raises OSError; then nothing has changed."""
+        """Put *lines* in place of all that there is, as one. Raises OSError: then these or the old ones are there."""
         data = b"".join(map(_checked, lines))
         draft = self._path.with_suffix(".draft")
         with draft.open("wb") as file:
@@ -62,12 +73,19 @@ class LineFile:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)
+        # Whatever comes of the folder: what is appended now is appended to these lines.
+        self._is_torn = False
+        self._size = self._live_bytes = len(data)
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
-        self._size = self._live_bytes = len(data)
+
+    def _cut(self, descriptor: int) -> None:
+        """Take away what lies behind the last line that counts; where that fails, the next `append` begins with it."""
+        os.ftruncate(descriptor, self._size)
+        self._is_torn = False
 
 
 def _checked(text: bytes) -> bytes:

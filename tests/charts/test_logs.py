@@ -101,6 +101,13 @@ def test_a_shipper_reaches_the_gateway_of_its_own_node() -> None:
     assert "http://kubescribe-gateway.kubescribe.svc:8081/otlp/v1/logs" in made.notes
 
 
+@pytest.mark.parametrize("component", SENDERS)
+def test_every_gateway_knows_which_tenants_shippers_may_name(component: str) -> None:
+    made = render({**LOKI, "gateway": {"enabled": True, "tokenSecret": "t", "tenants": ["edge", "shop"]}})
+
+    assert made.settings(component)["gateway"]["tenants"] == ["edge", "shop"]
+
+
 def test_a_shipper_shows_a_token_of_the_secret() -> None:
     made = render(example("shippers"))
     (mount,) = [each for each in made.container("node-agent")["volumeMounts"] if each["name"] == "gateway"]

@@ -11,7 +11,7 @@ from scripts.rendering import CHART, rendered
 from tests.charts.conftest import render, values_at
 
 TOKEN = {"auth": {"tokenSecret": "people"}}
-LOKIS = "loki.url loki.tenant loki.username loki.passwordFile loki.bearerTokenFile loki.caFile"
+LOKIS = "loki.url loki.tenant loki.username loki.passwordFile loki.bearerTokenFile loki.caFile gateway.tenants"
 AGENTS = (
     "data metrics scope node profile tokenFile kubeconfig cluster election.leaseName election.leaseNamespace"
     f" logs.folder logs.podLabels gateway.listen gateway.tokenFile {LOKIS}"

@@ -16,6 +16,7 @@
 {{- $_ := set $own "store" (dict "retentionBytes" (include "kubescribe.retentionBytes" .)) -}}
 {{- end -}}
 {{- with include "kubescribe.loki.settings" . | fromJson -}}{{- $_ := set $own "loki" . -}}{{- end -}}
+{{- with .Values.gateway.tenants -}}{{- $_ := set $own "gateway" (dict "tenants" .) -}}{{- end -}}
 {{- toYaml (mergeOverwrite $own (deepCopy $values.settings)) -}}
 {{- end }}
 
@@ -45,6 +46,10 @@
 {{- with .Values.clusterName -}}{{- $_ := set $own "cluster" . -}}{{- end -}}
 {{- with include "kubescribe.loki.settings" . | fromJson -}}{{- $_ := set $own "loki" . -}}{{- end -}}
 {{- with .Values.logs.podLabels -}}{{- $_ := set $own "logs" (dict "podLabels" .) -}}{{- end -}}
-{{- if .Values.gateway.enabled -}}{{- $_ := set $own "gateway" (dict "listen" ":8081") -}}{{- end -}}
+{{- if .Values.gateway.enabled -}}
+{{- $gateway := dict "listen" ":8081" -}}
+{{- with .Values.gateway.tenants -}}{{- $_ := set $gateway "tenants" . -}}{{- end -}}
+{{- $_ := set $own "gateway" $gateway -}}
+{{- end -}}
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.nodeAgent.settings)) -}}
 {{- end }}

@@ -26,11 +26,18 @@ async def test_what_was_learned_of_a_change_is_kept_before_the_mark_moves() -> N
         async def put(self, records: object, mark: object) -> None:
             order.append(("put", records, mark))
 
+    class Learner:
+        def observe(self, change: Change) -> None:
+            order.append(change)
+
+        def pass_mark(self, stream: str, *, is_listing: bool) -> None:
+            order.append((stream, is_listing))
+
     async def keep() -> None:
         order.append("keep")
 
-    mark = StreamMark(stream="pods", resource_version=2)
+    mark = StreamMark(stream="pods", resource_version=2, listing=True)
 
-    await TappedSink(Spool(), order.append, keep).put([CHANGE, PROGRESS], mark)
+    await TappedSink(Spool(), Learner(), keep).put([CHANGE, PROGRESS], mark)
 
-    assert order == [CHANGE, "keep", ("put", [CHANGE, PROGRESS], mark)]
+    assert order == [CHANGE, ("pods", True), "keep", ("put", [CHANGE, PROGRESS], mark)]

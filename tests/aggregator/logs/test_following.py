@@ -14,7 +14,7 @@ from aggregator.logs.following import Tails, TooManyTails
 from aggregator.logs.reading import NodeLines
 from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Facets, Published
-from tests.aggregator.logs.house import Fleet, PodJournal
+from tests.aggregator.logs.house import Fleet, Node, PodJournal
 
 QUERY = LogQuery(namespace="shop", workload="checkout", limit=10, follow=True)
 POD = "checkout-5d8f7c9b6-"
@@ -195,6 +195,85 @@ async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(
     fleet.connected.add("a")
 
     assert (await heard(sink, has("unseen too")))[0] == ["unseen", "unseen too"]
+
+
+def write_x_and_y(node: Node) -> None:
+    node.write(POD + "a", 10, "y 10", container="y")
+    node.write(POD + "a", 100, "x 100", container="x")
+
+
+async def test_a_container_that_is_far_behind_another_of_its_pod_loses_nothing(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    write_x_and_y(node)
+    sink = tails.hear(QUERY)
+    await heard(sink, has("x 100"))
+
+    node.write(POD + "a", 50, "y 50", container="y")
+
+    assert (await heard(sink, has("y 50")))[0] == ["y 50"]
+
+
+async def test_a_container_that_was_behind_when_its_agent_went_is_asked_from_its_own_last_line_on(
+    tails: Tails, journal: PodJournal, fleet: Fleet
+) -> None:
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    write_x_and_y(node)
+    sink = tails.hear(QUERY)
+    await heard(sink, has("x 100"))
+
+    await lose(node, fleet, sink)
+    node.write(POD + "a", 50, "y 50", container="y")
+    node.write(POD + "a", 101, "x 101", container="x")
+    find(node, fleet)
+
+    assert (await heard(sink, has("x 101")))[0] == ["y 50", "x 101"]
+
+
+async def test_one_that_wrote_much_while_its_agent_was_away_does_not_hide_another(
+    tails: Tails, journal: PodJournal, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_CATCH_UP_LINES", 10)
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    write_x_and_y(node)
+    sink = tails.hear(QUERY)
+    await heard(sink, has("x 100"))
+
+    await lose(node, fleet, sink)
+    node.write(POD + "a", 50, "y 50", container="y")
+    missed = [f"x {at}" for at in range(101, 120)]
+    for text in missed:
+        node.write(POD + "a", float(text[2:]), text, container="x")
+    find(node, fleet)
+    texts, notices = await heard(sink, lambda texts, _: len(texts) >= 20)
+    assert (sorted(texts), notices) == (sorted([*missed, "y 50"]), [])
+
+    await lose(node, fleet, sink)
+    for at in range(200, 240):
+        node.write(POD + "a", at, f"x {at}", container="x")
+    find(node, fleet)
+    texts, notices = await heard(sink, lambda texts, notices: "x 239" in texts and bool(notices))
+    assert "x 200" not in texts
+    assert [(it.cause, "container x" in it.detail) for it in notices] == [("tooFast", True)]
+
+
+async def lose(node: Node, fleet: Fleet, sink: Sink) -> None:
+    """Let the agent of *node* go, and hear that it went."""
+    node.away = True
+    fleet.connected.discard(node.name)
+    # It goes in the middle of an answer.
+    node.write(POD + "a", node.requests, f"the last of {node.requests}", container="z")
+    await heard(sink, lambda texts, notices: bool(texts and notices))
+
+
+def find(node: Node, fleet: Fleet) -> None:
+    """Let the agent of *node* come back."""
+    node.away = False
+    fleet.connected.add(node.name)
 
 
 async def test_only_so_many_questions_are_followed(lines: NodeLines, journal: PodJournal) -> None:

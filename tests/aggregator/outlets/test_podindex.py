@@ -17,11 +17,19 @@ from tests.aggregator.ingest.conftest import SECOND, Scribe, writing
 
 ROOT = Path(__file__).parents[3]
 ID = "0123456789abcdef" * 4
+CREATED = "2026-09-21T14:13:20Z"
+CREATED_AT = 1_790_000_000 * SECOND
 
 
 def pod(uid, name, version, *, gone=False, node="n1", ids=(), **annotations):
     body = {
-        "metadata": {"name": name, "namespace": "shop", "uid": uid, "annotations": annotations},
+        "metadata": {
+            "name": name,
+            "namespace": "shop",
+            "uid": uid,
+            "annotations": annotations,
+            "creationTimestamp": CREATED,
+        },
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": "i:1"}]},
         "status": {"containerStatuses": [{"containerID": f"containerd://{each}"} for each in ids]},
     }
@@ -113,6 +121,22 @@ async def test_of_several_pods_of_a_name_the_latest_is_meant(followed):
     assert await found(index, uid="u1") == "db-0"
 
 
+async def test_late_lines_of_a_container_that_nobody_knows_are_not_those_of_the_next_pod_of_its_name(followed):
+    index, send, _ = followed
+    await send(pod("u1", "db-0", 1, ids=[ID]))
+    await send(pod("u1", "db-0", 2, gone=True, ids=[ID]), pod("u2", "db-0", 3, ids=["f" * 64]))
+
+    async def uid(container_id, seconds):
+        clue = Clue(container_id=container_id, namespace="shop", pod="db-0")
+        pod = await asyncio.to_thread(index.find, clue, CREATED_AT + seconds * SECOND)
+        return pod.uid if pod else None
+
+    assert [await uid(ID, -60), await uid(ID, 60)] == ["u1", "u1"]
+    assert [await uid("1" * 64, -60), await uid("1" * 64, 0), await uid("1" * 64, 60)] == [None, None, "u2"]
+    # Who is asked for and known lives: it is not forgotten with the dead.
+    assert list(index._dead) == ["u1"]
+
+
 async def test_a_dead_pod_is_forgotten_after_a_day_and_with_it_all_its_keys(followed, clock, monkeypatch):
     monkeypatch.setattr(podindex, "_FORGOTTEN_AT_ONCE", 1)
     index, send, _ = followed
@@ -149,6 +173,7 @@ async def test_after_a_start_the_living_are_there_and_the_dead_are_asked_of_the_
         assert await found(index, namespace="shop", pod="job") == "job"
         assert await found(index, uid="u2") == "job"
         assert await found(index, uid="u9") is None
+        assert await found(index, container_id="1" * 64, namespace="shop", pod="gone") is None
         assert Clue(uid="u9") in index._missed
 
 

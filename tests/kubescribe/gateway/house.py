@@ -57,7 +57,7 @@ class Book:
         self.pods = [WEB, *pods]
         self.ids = {ID: WEB}
 
-    def find(self, clue):
+    def find(self, clue, at=0):  # noqa: ARG002
         if clue.uid:
             return next((pod for pod in self.pods if clue.uid in (pod.uid, pod.file_uid)), None)
         if clue.container_id in self.ids:
@@ -94,9 +94,11 @@ class Pushing:
 
 
 @asynccontextmanager
-async def running(folder, sender, finder=None, *, room=ENOUGH, pod_labels=(), **config):
+async def running(folder, sender, finder=None, *, room=ENOUGH, pod_labels=(), tenant="", **config):
     """Yield a gateway that runs and listens, and its URL."""
-    opening = open_gateway(GatewayConfig(**config), folder, sender, finder or Book(), pod_labels=pod_labels, room=room)
+    opening = open_gateway(
+        GatewayConfig(**config), folder, sender, finder or Book(), pod_labels=pod_labels, room=room, tenant=tenant
+    )
     async with opening as gateway:
         app = web.Application()
         for method, path, handler in gateway.routes:
