@@ -1,56 +1,54 @@
 """
 From the spool to Loki: frames in order, their pushes to the sender, the cursor behind what is final.
 
-What was submitted and has no outcome yet is sent again after a crash, as the same bytes. What Loki refuses for good is
-final as well: it is counted, and the cursor moves on.
+A stream or tenant that Loki holds up waits by itself: its frames are passed over, noted by number, and read again from
+the disk when there is room for them, in order. What was submitted and has no outcome yet is sent again after a crash,
+as the same bytes. What Loki refuses for good is final as well: it is counted, and the cursor moves on.
 """
 
 import asyncio
-from collections import deque
+import time
+from array import array
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from kubescribe.gateway.errors import GatewayError
+from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import Frame, pushes_of
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.gateway.spool import Spool
+from kubescribe.gateway.ways import Flight, Tenant, Waiting, Way, Ways
 from kubescribe.loki.pushes import Outcome, Push, Sender
-
-WINDOW_BYTES = 16 * 2**20
-"""Of pushes that are submitted and not final; as much as the sender holds itself."""
-
-WINDOW_FRAMES = 1024
-"""A frame that waits for one slow stream does not keep the next thousand from being sent."""
 
 SETTLE_SECONDS = 0.25
 """Between two moves of the cursor: each costs a sync, and what lies between is at worst sent twice, byte for byte."""
 
+RELEASE_SECONDS = 5.0
+"""Between two looks for segments behind the oldest open frame of which nothing is open."""
+
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
+_INLINE_BYTES = 64 * 1024
+"""Of a frame that was just written: appending metadata to so much costs less than a thread."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Underway:
-    """A frame that was submitted, and the pushes of it that have no outcome."""
-
-    n: int
-    left: int
 
 
 class Forwarder:
     """Sends what the spool holds. `run` until `stop`."""
 
-    def __init__(self, spool: Spool, sender: Sender, numbers: GatewayNumbers) -> None:
+    def __init__(self, spool: Spool, sender: Sender, numbers: GatewayNumbers, *, ways: Ways | None = None) -> None:
         self._spool = spool
         self._sender = sender
         self.numbers = numbers
-        self._window: deque[_Underway] = deque()
-        self._bytes = 0
+        self._ways = ways or Ways()
+        self._routed = spool.store.cursor.n
+        self._released_at = time.monotonic()
+        self._submitting: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
         self._is_draining = False
         self._moved = asyncio.Event()
         self._settled = asyncio.Event()
@@ -58,19 +56,26 @@ class Forwarder:
 
     async def run(self) -> None:
         """Send until `stop`."""
-        sending = asyncio.create_task(self._send(), name="gateway sending")
-        settling = asyncio.create_task(self._settle(), name="gateway settling")
-        stopping = asyncio.create_task(self._stopping.wait(), name="gateway stopping")
-        tasks = (sending, settling, stopping)
+        tasks = (
+            asyncio.create_task(self._read(), name="gateway reading"),
+            asyncio.create_task(self._read_again(), name="gateway reading again"),
+            asyncio.create_task(self._settle(), name="gateway settling"),
+            asyncio.create_task(self._stopping.wait(), name="gateway stopping"),
+        )
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            ending = {*tasks, *self._submitting}
+            for task in ending:
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait(ending)
             with suppress(OSError):
                 await self._acknowledge()
-        for task in (sending, settling):
+                if self._ways.oldest() is not None:
+                    await self._spool.keep_finals(self._finals())
+        if self._error is not None:
+            raise self._error
+        for task in tasks:
             if not task.cancelled():
                 task.result()
 
@@ -79,7 +84,7 @@ class Forwarder:
         self._is_draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_SECONDS):
-                while self._window:
+                while self._ways.flying:
                     self._moved.clear()
                     await self._moved.wait()
         self._stopping.set()
@@ -88,27 +93,72 @@ class Forwarder:
         """End without waiting for what is under way, as a crash would."""
         self._stopping.set()
 
-    async def _send(self) -> None:
-        after = self._spool.store.cursor.n
+    async def _read(self) -> None:
+        """Read each frame once, in order; pass over those whose tenant has no room."""
         while True:
             try:
-                frame = await self._spool.next(after)
+                frame = await self._spool.next(self._routed)
             except OSError as error:
-                _log.warning("gateway.spool_unreadable", error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._unreadable(error)
                 continue
-            while self._is_draining or self._bytes >= WINDOW_BYTES or len(self._window) >= WINDOW_FRAMES:
-                self._moved.clear()
-                await self._moved.wait()
-            after = frame.n
-            pushes = await asyncio.to_thread(self._pushes, frame)
-            underway = _Underway(frame.n, len(pushes))
-            self._window.append(underway)
-            for push in pushes:
-                outcome = await self._sender.submit(push)
-                self._bytes += len(push.entries)
-                outcome.add_done_callback(partial(self._done, underway, push))
+            await self._may_submit()
+            if self._spool.store.finals.has(frame.n):
+                self._routed = frame.n
+                continue
+            tenant = self._ways.tenant(frame.head.tenant)
+            if not tenant.notes and self._ways.takes(tenant):
+                pushes = await self._made(frame)
+                # Asked for again: it may have been forgotten meanwhile.
+                tenant = self._ways.tenant(frame.head.tenant)
+                self._submit_all(self._ways.route(tenant, frame.n, pushes, time.monotonic()))
+                self._ways.forget(tenant)
+            else:
+                tenant.notes.add(frame.n)
+            self._routed = frame.n
             self._step()
+
+    async def _read_again(self) -> None:
+        """Read what was passed over, as soon as there is room for it."""
+        while True:
+            await self._may_submit()
+            self._moved.clear()
+            waiting = self._ways.next_waiting()
+            if waiting is None:
+                await self._moved.wait()
+                continue
+            n = waiting.notes.first
+            try:
+                frame = await self._spool.read(n)
+            except OSError as error:
+                await self._unreadable(error)
+                continue
+            self._again(waiting, n, await self._made(frame) if frame is not None else [])
+            self._step()
+
+    def _again(self, waiting: Waiting, n: int, pushes: list[Push]) -> None:
+        now = time.monotonic()
+        if not pushes:
+            # Damaged since it was written, which the store counts.
+            self._ways.skip(waiting)
+        elif isinstance(waiting, Tenant):
+            waiting.notes.drop_first()
+            self._submit_all(self._ways.route(waiting, n, pushes, now))
+        else:
+            self._submit_all(self._ways.resume(waiting.tenant, n, pushes, now))
+
+    async def _may_submit(self) -> None:
+        while self._is_draining:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _unreadable(self, error: OSError) -> None:
+        _log.warning("gateway.spool_unreadable", error=str(error))
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _made(self, frame: Frame) -> list[Push]:
+        if frame.regions and frame.memory_bytes <= _INLINE_BYTES:
+            return self._pushes(frame)
+        return await asyncio.to_thread(self._pushes, frame)
 
     def _pushes(self, frame: Frame) -> list[Push]:
         try:
@@ -119,27 +169,54 @@ class Forwarder:
             self.numbers.unsendable_lines += frame.head.lines
             return []
 
-    def _done(self, underway: _Underway, push: Push, outcome: "asyncio.Future[Outcome]") -> None:
-        self._bytes -= len(push.entries)
+    def _submit_all(self, ways: Iterable[Way]) -> None:
+        """Hand over what is in the outboxes of *ways*, which are one tenant's, when the sender has room for it."""
+        idle = [way for way in ways if not way.is_submitting]
+        for way in idle:
+            way.is_submitting = True
+        if idle:
+            task = asyncio.create_task(self._submit(idle))
+            self._submitting.add(task)
+            task.add_done_callback(self._submitted)
+
+    async def _submit(self, ways: Sequence[Way]) -> None:
+        for way in ways:
+            while way.outbox:
+                push, flight = way.outbox.popleft()
+                outcome = await self._sender.submit(push)
+                outcome.add_done_callback(partial(self._done, way, flight))
+            way.is_submitting = False
+            self._ways.forget_way(way)
+
+    def _submitted(self, task: "asyncio.Task[None]") -> None:
+        self._submitting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._error = error
+            self._stopping.set()
+
+    def _done(self, way: Way, flight: Flight, outcome: "asyncio.Future[Outcome]") -> None:
         if outcome.cancelled() or outcome.exception() is not None:
             return  # the sender was stopped: nothing is known, and after the next start it is sent again
         result = outcome.result()
         self.numbers.accepted += result.accepted
         for reason, count in result.rejected.items():
             self.numbers.reject(reason, count)
-        underway.left -= 1
+        self._ways.land(way, flight, time.monotonic())
         self._step()
 
     def _step(self) -> None:
         self._moved.set()
-        if self._window and not self._window[0].left:
-            self._settled.set()
+        self._settled.set()
 
     async def _settle(self) -> None:
         while True:
-            await self._settled.wait()
+            with suppress(TimeoutError):
+                # Also when nothing moves: what is refused for want of room moves nothing.
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self._settled.wait()
             try:
                 await self._acknowledge()
+                await self._release()
             except OSError as error:
                 _log.warning("gateway.cursor_not_written", error=str(error))
                 self._settled.set()
@@ -147,13 +224,19 @@ class Forwarder:
 
     async def _acknowledge(self) -> None:
         self._settled.clear()
-        final = 0
-        for underway in self._window:
-            if underway.left:
-                break
-            final = underway.n
-        if final:
+        oldest = self._ways.oldest()
+        final = self._routed if oldest is None else oldest - 1
+        if final > self._spool.store.cursor.n:
             await self._spool.acknowledge(final)
-        while self._window and self._window[0].n <= final:
-            self._window.popleft()
-        self._moved.set()
+
+    async def _release(self) -> None:
+        now = time.monotonic()
+        if len(self._spool.store.segments) > 1 and now - self._released_at >= RELEASE_SECONDS:
+            self._released_at = now
+            if await self._spool.release(self._finals()):
+                # A segment at a time: there may be another.
+                self._released_at = now - RELEASE_SECONDS
+                self._settled.set()
+
+    def _finals(self) -> Finals:
+        return Finals(self._routed, array("Q", self._ways.open()))

@@ -23,8 +23,8 @@ from kubescribe.loki.pushes import Push
 _FIXED = struct.Struct(">QI")
 MIN_PAYLOAD_BYTES = _FIXED.size
 MAX_PAYLOAD_BYTES = 2**31
-MAX_PUSH_BYTES = 512 * 1024
-"""A request of Loki's default burst (6 MB a second) has room for several."""
+MAX_PUSH_BYTES = 256 * 1024
+"""The least that a stream which Loki holds up keeps in memory; a request has room for several."""
 
 _ENTRY_OVERHEAD = 12
 """Of an entry that is neither line nor metadata: time and headers are at least so much."""

@@ -20,6 +20,7 @@ from aiohttp.client_exceptions import ClientPayloadError
 from kubescribe.gateway.admission import WAITING_BYTES, Admission
 from kubescribe.gateway.bodies import JSON, media_type
 from kubescribe.gateway.config import GatewayConfig
+from kubescribe.gateway.decoding import Decoding
 from kubescribe.gateway.errors import BadPush, Busy, GatewayError, TooLarge
 from kubescribe.gateway.finding import PodFinder
 from kubescribe.gateway.forwarding import Forwarder
@@ -50,14 +51,14 @@ class Gateway:
     """Made by `open_gateway`; `routes` are to be served, `part` to be run."""
 
     def __init__(
-        self, spool: Spool, forwarder: Forwarder, intake: Intake, decoding: ThreadPoolExecutor, tenants: Tenants
+        self, spool: Spool, forwarder: Forwarder, decoding: Decoding, tenants: Tenants, max_body_bytes: int
     ) -> None:
         self.numbers = forwarder.numbers
         self.spool = spool
         self.forwarder = forwarder
-        self._intake = intake
-        self._decoding = decoding
         self._tenants = tenants
+        self._max_body_bytes = max_body_bytes
+        self.decoding = decoding
         self._admission = Admission()
         self._under_way: dict[bytes, asyncio.Future[None]] = {}
         self._told_at = 0.0
@@ -82,10 +83,9 @@ class Gateway:
         """The gateway's metrics."""
         return GatewayCollector(self.numbers, self._look)
 
-    async def take(self, received: Received) -> None:
-        """Return when *received* is on disk, or was before. Raises GatewayError."""
-        loop = asyncio.get_running_loop()
-        understood = await loop.run_in_executor(self._decoding, self._intake.understand, received)
+    async def take(self, received: Received, address: str) -> None:
+        """Return when *received*, from *address*, is on disk, or was before. Raises GatewayError."""
+        understood = await self.decoding.understand(received, address)
         # Asked again: the same body may have been written while this one was understood.
         if understood.is_repeat or self.spool.store.repeats.knows(understood.digest, received.at):
             self.numbers.repeats += 1
@@ -128,12 +128,12 @@ class Gateway:
 
     async def _receive(self, request: web.Request, api: Api) -> int:
         tenant = self._tenants.checked(request.headers.get("X-Scope-OrgID", ""))
-        max_bytes = self._intake.max_bytes
+        max_bytes = self._max_body_bytes
         length = request.content_length
         if length is not None and length > max_bytes:
             raise TooLarge(f"the body has {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
         # What cannot be kept is not read, and its sender knows earlier.
-        self.spool.store.admit(0)
+        self.spool.store.admit(0, tenant)
         async with self._admission.let_in(_room_for(request, length, max_bytes)):
             await self.take(
                 Received(
@@ -143,7 +143,8 @@ class Gateway:
                     encoding=request.headers.get(hdrs.CONTENT_ENCODING, "").strip(),
                     tenant=tenant,
                     at=time.time_ns(),
-                )
+                ),
+                request.remote or "",
             )
         return 1
 
@@ -199,8 +200,9 @@ async def open_gateway(
         intake = Intake.of(
             Naming(finder, pod_labels=pod_labels), lambda: spool.store.repeats, max_bytes=config.max_body_bytes
         )
-        with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as decoding:
-            yield Gateway(spool, forwarder, intake, decoding, Tenants(config.tenants, own=tenant))
+        tenants = Tenants(config.tenants, own=tenant)
+        with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as thread:
+            yield Gateway(spool, forwarder, Decoding(thread, intake.understand), tenants, config.max_body_bytes)
 
 
 def _room_for(request: web.Request, length: int | None, max_bytes: int) -> int:

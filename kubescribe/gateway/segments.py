@@ -8,11 +8,13 @@ is found by the length, and what is missing shows as a hole in the numbers.
 import os
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubescribe.gateway.frames import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Frame, decode_payload
+from kubescribe.gateway.ways import tenant_key
 from kubescribe.runtime.framing import frames_from
 
 _PARTS_AT_ONCE = 512
@@ -21,29 +23,43 @@ _PARTS_AT_ONCE = 512
 
 @dataclass(slots=True)
 class Segment:
-    """A file, its size as far as it is frames, and of each frame its number, its time (ns) and where it begins."""
+    """A file, its size as far as it is frames, and of each frame its number, time (ns), beginning and tenant's key."""
 
     path: Path
     size: int = 0
     numbers: "array[int]" = field(default_factory=lambda: array("Q"))
     times: "array[int]" = field(default_factory=lambda: array("Q"))
     starts: "array[int]" = field(default_factory=lambda: array("Q"))
+    tenants: "array[int]" = field(default_factory=lambda: array("H"))
 
     @property
     def last_n(self) -> int:
         """The number of the last frame, 0 for none."""
         return self.numbers[-1] if self.numbers else 0
 
-    def note(self, n: int, at_ns: int, start: int) -> None:
-        """Count the frame *n* that begins at *start*."""
+    @property
+    def extents(self) -> Iterator[tuple[int, int, int]]:
+        """Of each frame its number, where it begins and where it ends."""
+        return zip(self.numbers, self.starts, [*self.starts[1:], self.size], strict=True)
+
+    def bytes_by_tenant(self) -> Counter[int]:
+        """Return how much of it is whose, by key."""
+        found: Counter[int] = Counter()
+        for tenant, (_, start, end) in zip(self.tenants, self.extents, strict=True):
+            found[tenant] += end - start
+        return found
+
+    def note(self, n: int, at_ns: int, start: int, tenant: int) -> None:
+        """Count the frame *n* of *tenant*, by key, that begins at *start*."""
         # The number last: another thread looks it up, and then at the others.
         self.times.append(at_ns)
         self.starts.append(start)
+        self.tenants.append(tenant)
         self.numbers.append(n)
 
     def forget_from(self, index: int) -> None:
         """Count the frames from *index* on no more."""
-        for column in (self.numbers, self.times, self.starts):
+        for column in (self.numbers, self.times, self.starts, self.tenants):
             del column[index:]
 
     def read(self, after: int) -> Frame | None:
@@ -87,7 +103,7 @@ def scan(path: Path, *, before: int | None) -> Scanned:
             data = data[:start]
             break
         if frame is not None and frame.n > segment.last_n:
-            segment.note(frame.n, frame.head.at, start)
+            segment.note(frame.n, frame.head.at, start, tenant_key(frame.head.tenant))
             digests.append((frame.head.digest, frame.head.at))
             if frame.head.is_last:
                 whole, whole_size = len(segment.numbers), found.end

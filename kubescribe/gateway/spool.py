@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kubescribe.gateway.errors import GatewayError
+from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import Frame
 from kubescribe.gateway.store import Body, SpoolLimits, Store, open_store
 from kubescribe.runtime.room import RoomOf, room_of
@@ -38,7 +39,7 @@ class Spool:
     async def put(self, body: Body) -> None:
         """Keep *body* durably. Raises Busy, DiskFailed or TooLarge, and then nothing of it is kept."""
         waiting = sum(each.size for each, _ in self._waiting)
-        self.store.admit(waiting + body.size)
+        self.store.admit(waiting + body.size, body.frames[0].head.tenant)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, done))
         async with self._turn:
@@ -61,6 +62,11 @@ class Spool:
                 return frame
             await self._grown.wait()
 
+    async def read(self, n: int) -> Frame | None:
+        """Return frame *n*, which `next` returned before, None when it is damaged. Raises OSError."""
+        frame = await self._run(lambda: self.store.read(n - 1))
+        return frame if frame is not None and frame.n == n else None
+
     def _drop_fresh(self, through: int) -> None:
         for n in [n for n in self._fresh if n <= through]:
             self._fresh_bytes -= self._fresh.pop(n).memory_bytes
@@ -68,6 +74,14 @@ class Spool:
     async def acknowledge(self, n: int) -> None:
         """Note durably that Loki has everything up to *n*. Raises OSError."""
         await self._run(lambda: self.store.acknowledge(n))
+
+    async def release(self, finals: Finals) -> bool:
+        """Give back of what is final beyond the cursor; tell whether that was any. Raises OSError."""
+        return await self._run(lambda: self.store.release(finals))
+
+    async def keep_finals(self, finals: Finals) -> None:
+        """Note durably what is final beyond the cursor. Raises OSError."""
+        await self._run(lambda: self.store.keep_finals(finals))
 
     def _commit(self, group: list[tuple[Body, "asyncio.Future[None]"]]) -> None:
         failure: GatewayError | None = None

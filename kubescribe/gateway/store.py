@@ -4,6 +4,7 @@ The spool's files: append durably, read in order, forget what Loki has. Synchron
     lock      held with flock for the life of the process
     N.seg     frames N and following
     cursor    up to which frame Loki has everything
+    final     which frames beyond the cursor Loki has as well
     repeats   digests of bodies whose segments are gone
 
 Nothing is displaced: when there is no room, what comes is refused, and its sender keeps it.
@@ -13,22 +14,29 @@ import contextlib
 import fcntl
 import os
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
+from kubescribe.gateway.compacting import WORTH_SHARE, compact, open_bytes
 from kubescribe.gateway.cursor import Cursor
 from kubescribe.gateway.errors import Busy, DiskFailed, TooLarge
+from kubescribe.gateway.finals import Finals, read_finals
 from kubescribe.gateway.frames import Frame, Head, encode_payload
 from kubescribe.gateway.repeats import Repeats, read_repeats
 from kubescribe.gateway.segments import Segment, scan, write_all
+from kubescribe.gateway.ways import tenant_key
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of
 
 MIB = 2**20
+TENANT_TIMES = 3
+"""A tenant may have so many times what is free: three quarters alone, and less when others' is waiting as well."""
+
 FREE_FLOOR = 0.15
 """The kubelet evicts pods at 15 % of free image disk, and a gateway must not be the cause."""
 _log = structlog.get_logger()
@@ -88,6 +96,9 @@ class Store:
     segments: list[Segment] = field(default_factory=list)
     repeats: Repeats = field(default_factory=Repeats)
     losses: Losses = field(default_factory=Losses)
+    held: Counter[int] = field(default_factory=Counter)
+    """Bytes of the segments by tenant_key."""
+    finals: Finals = field(default_factory=Finals)
     _active: int = -1
 
     @property
@@ -97,8 +108,8 @@ class Store:
 
     @property
     def last_n(self) -> int:
-        """The number of the last frame."""
-        return max(self.cursor.n, self.segments[-1].last_n if self.segments else 0)
+        """The number of the last frame; what was final is never the number of another."""
+        return max(self.cursor.n, self.finals.through, self.segments[-1].last_n if self.segments else 0)
 
     @property
     def oldest_at(self) -> int | None:
@@ -108,8 +119,8 @@ class Store:
                 return segment.times[bisect_right(segment.numbers, self.cursor.n)]
         return None
 
-    def admit(self, size: int) -> None:
-        """Raise what is to be answered when there is no room for *size* more bytes."""
+    def admit(self, size: int, tenant: str = "") -> None:
+        """Raise what is to be answered when there is no room for *size* more bytes of *tenant*."""
         if size > self.limits.max_bytes:
             raise TooLarge(f"the spool takes {self.limits.max_bytes} bytes, and this push {size} (gateway.spoolBytes)")
         if self.size + size > self.limits.max_bytes:
@@ -120,6 +131,9 @@ class Store:
             raise DiskFailed(f"the disk does not answer: {error.strerror}") from error
         if room.is_below(self.limits.free_floor):
             raise DiskFailed(f"less than {self.limits.free_floor:.0%} of the disk or its inodes are free")
+        held = self.held[tenant_key(tenant)]
+        if held and held + size > TENANT_TIMES * (self.limits.max_bytes - self.size - size):
+            raise Busy("the tenant's share of the spool is full, Loki has to take what is in it first")
 
     def append(self, bodies: Sequence[Body]) -> list[Frame]:
         """Write *bodies*, whole and durably, or none of them, and return their frames. Raises DiskFailed."""
@@ -128,20 +142,25 @@ class Store:
             segment = self._segment(sum(body.size for body in bodies), n + 1)
             start, noted = segment.size, []
             frames: list[Frame] = []
+            held: Counter[int] = Counter()
             parts: list[bytes] = []
             for new in (frame for body in bodies for frame in body.frames):
                 n += 1
                 data = framed(*encode_payload(n, new.head, new.request))
-                noted.append((n, new.head.at, start))
+                key = tenant_key(new.head.tenant)
+                noted.append((n, new.head.at, start, key))
+                size = sum(map(len, data))
+                held[key] += size
                 frames.append(Frame(n=n, head=new.head, request=new.request, regions=new.regions))
                 parts += data
-                start += sum(map(len, data))
+                start += size
             self._write(segment, parts)
         except OSError as error:
             raise DiskFailed(f"the disk does not take it: {error.strerror}") from error
         for each in noted:
             segment.note(*each)
         segment.size = start
+        self.held.update(held)
         for frame in frames:
             self.repeats.add(frame.head.digest, frame.head.at)
         return frames
@@ -166,6 +185,50 @@ class Store:
         # The newest segment is written on until it is full: a few pushes are not worth a file each.
         if gone and gone[-1] is self.segments[-1] and gone[-1].size < self.limits.segment_bytes // 8:
             gone.pop()
+        self._delete(gone)
+
+    def release(self, finals: Finals) -> bool:
+        """Give back of what is final, but in the newest segment; tell whether that was any. Raises OSError."""
+        gone = [
+            segment
+            for segment in self.segments[:-1]
+            if segment.last_n <= finals.through and not finals.open_between(segment.numbers[0], segment.last_n)
+        ]
+        if gone:
+            # First: what is missing without a word is a loss.
+            self.keep_finals(finals)
+            self._delete(gone)
+            return True
+        return self.size > self.limits.max_bytes // 2 and self._compact(finals)
+
+    def _compact(self, finals: Finals) -> bool:
+        """
+        Write the segment anew that has the least in it that is open; one at a time, the disk is others' as well.
+
+        Not the first: where nothing is held up, it is the one that goes next.
+        """
+        worth = [
+            (left, index)
+            for index, segment in enumerate(self.segments[1:-1], 1)
+            if (left := open_bytes(segment, finals)) <= segment.size * WORTH_SHARE
+        ]
+        if worth:
+            self.keep_finals(finals)
+            self._write_repeats()
+            index = min(worth)[1]
+            old = self.segments[index]
+            new = self.segments[index] = compact(old, finals)
+            self.held.update(new.bytes_by_tenant())
+            self.held.subtract(old.bytes_by_tenant())
+            sync_folder(self.folder)
+        return bool(worth)
+
+    def keep_finals(self, finals: Finals) -> None:
+        """Note durably what is final beyond the cursor. Raises OSError."""
+        finals.write(self.folder / "final")
+        self.finals = finals
+
+    def _delete(self, gone: Sequence[Segment]) -> None:
         if gone:
             self._write_repeats()
         for segment in gone:
@@ -173,6 +236,7 @@ class Store:
                 self._close_active()
             segment.path.unlink(missing_ok=True)
             self.segments.remove(segment)
+            self.held.subtract(segment.bytes_by_tenant())
 
     def close(self) -> None:
         """Close the files and let the folder go; idempotent."""
@@ -184,8 +248,12 @@ class Store:
 
     def load(self) -> None:
         """Read what is there. Raises OSError."""
+        for begun in self.folder.glob("*.new"):
+            if begun.is_file():
+                begun.unlink()
         digests = read_repeats(self.folder / "repeats")
         paths = sorted(self.folder.glob("*.seg"))
+        self.finals = read_finals(self.folder / "final")
         expected = self.cursor.n
         for path, following in zip(paths, [*paths[1:], None], strict=False):
             scanned = scan(path, before=None if following is None else _first_n(following))
@@ -193,7 +261,8 @@ class Store:
             digests += scanned.digests
             self.losses.bytes += scanned.odd_bytes
             for n in segment.numbers:
-                self.losses.frames += max(n - expected - 1, 0)
+                if n > expected + 1:
+                    self.losses.frames += self.finals.open_between(expected + 1, n - 1)
                 expected = max(expected, n)
             if segment.last_n <= self.cursor.n:
                 path.unlink()
@@ -202,6 +271,7 @@ class Store:
                 _log.warning("gateway.tail_cut", segment=path.name, bytes=path.stat().st_size - segment.size)
                 os.truncate(path, segment.size)
             self.segments.append(segment)
+            self.held.update(segment.bytes_by_tenant())
         self.repeats = Repeats(digests)
         if self.losses.frames or self.losses.bytes:
             _log.error("gateway.spool_damaged", frames=self.losses.frames, bytes=self.losses.bytes)

@@ -19,14 +19,14 @@ from tests.kubescribe.gateway.house import ENOUGH, NOW
 SMALL = SpoolLimits(max_bytes=1 << 20)
 
 
-def body(*requests, at=NOW, digest=None):
+def body(*requests, at=NOW, digest=None, tenant=""):
     """Return a body of one frame for each of *requests*."""
     return Body(
         [
             NewFrame(
                 head=Head(
                     at=at,
-                    tenant="",
+                    tenant=tenant,
                     digest=digest or requests[0][:16].ljust(16, b"."),
                     streams=(Frozen("{}", b"", 1, at, at),),
                     lines=1,
@@ -247,3 +247,18 @@ def test_no_more_bodies_are_remembered_than_there_is_memory_for():
 
 def test_the_same_body_of_another_tenant_or_path_is_another():
     assert len({digest_of(tenant, path, b"x") for tenant in ("", "a") for path in ("loki", "otlp")}) == 4
+
+
+def test_a_tenant_that_fills_the_spool_leaves_room_to_the_others_also_after_a_start(opened):
+    store = opened()
+    for number in range(39):
+        store.admit(20_000, "a")
+        store.append([body(b"%02d" % number + os.urandom(20_000), tenant="a")])
+
+    again = opened()
+    for each in (store, again):
+        each.admit(20_000, "b")
+        with pytest.raises(Busy, match="tenant's share"):
+            each.admit(20_000, "a")
+    again.acknowledge(again.last_n)
+    again.admit(20_000, "a")

@@ -372,3 +372,27 @@ async def test_a_400_in_new_words_of_a_loki_that_took_other_things_drops_what_it
         results = await outcomes(sender, push_of("web", "bad", at=NOW + 1), push_of("web", "better", at=NOW + 2))
 
         assert results == [Outcome(accepted=0, rejected={"other": 1}), Outcome(accepted=1)]
+
+
+async def test_a_tenant_at_a_slow_pace_does_not_keep_the_others_from_seeing_that_loki_is_back():
+    is_away = False
+
+    def decide(request):
+        if request.headers.get("X-Scope-OrgID") == "slow":
+            return 429, "Ingestion rate limit exceeded for user slow (limit: 1 bytes/sec) while attempting to ingest"
+        return (500, "away") if is_away else None
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        await sender.submit(push_of("s0", "one", tenant="slow"))
+        await until(lambda: len(loki.requests) == 1)
+        is_away = True
+        first = await sender.submit(push_of("a", "one"))
+        await until(lambda: sender.numbers.is_away)
+        for number in range(1, 9):
+            await sender.submit(push_of(f"s{number}", "two", tenant="slow"))
+        count = len(loki.requests)
+        await until(lambda: len(loki.requests) > count + 10)
+
+        is_away = False
+        async with asyncio.timeout(10):
+            await first

@@ -1,0 +1,292 @@
+"""
+Whose frames wait for whom on the way to Loki: tenants, and in them the streams, each with a window of its own. Pure.
+
+    frame ─▶ tenant (has it room?) ─▶ way (a few streams; has it room?) ─▶ flight ─▶ outcome
+               └ its number is noted      └ its number is noted               read again from the disk, in order
+
+What is noted costs eight bytes and stays on the disk. The window is divided anew with each tenant that waits, so some
+of it is free for one that does not: each may have three times what is free (three quarters of it all, alone).
+"""
+
+import zlib
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from kubescribe.loki.pushes import Push
+
+WINDOW_BYTES = 8 * 2**20
+"""Of pushes that are submitted and not final: half of what the sender holds; the rest is for the node's own lines."""
+
+PUSH_BYTES = 2048
+"""What a push takes besides its entries, as the sender counts."""
+
+FIRST_WINDOW_BYTES = 128 * 1024
+MAX_WINDOW_BYTES = 2 * 2**20
+"""Of one way: doubled with each push that arrives, so what Loki holds up from the start keeps little."""
+
+STALL_SECONDS = 10.0
+"""A push that took longer was held up: its way begins with the first window again."""
+
+MAX_NOTES = 100_000
+"""Numbers of frames that wait for a way; whose tenant takes half of what is left of them waits as a whole."""
+
+TENANTS = 1024
+WAYS = 4096
+"""Of each tenant. Names are mapped to so many by their hash: whoever pushes may make up a new one each time."""
+
+_TENANT_TIMES = 3
+_COMPACT = 1024
+
+
+class Notes:
+    """Numbers of frames, ascending, each once."""
+
+    def __init__(self) -> None:
+        self._numbers = array("Q")
+        self._start = 0
+
+    def __len__(self) -> int:
+        return len(self._numbers) - self._start
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers[self._start :])
+
+    @property
+    def first(self) -> int:
+        """The smallest; there has to be one."""
+        return self._numbers[self._start]
+
+    def add(self, n: int) -> None:
+        """Note *n*, which is larger than the others."""
+        self._numbers.append(n)
+
+    def drop_first(self) -> None:
+        """Forget the smallest."""
+        self._start += 1
+        if self._start >= _COMPACT and 2 * self._start >= len(self._numbers):
+            del self._numbers[: self._start]
+            self._start = 0
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A push of frame `n` that was given to the sender, `since` then."""
+
+    n: int
+    size: int
+    since: float
+    is_final: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Way:
+    """
+    Some streams of one tenant, nearly always one.
+
+    `notes` are the frames that wait; of the first of them `sent` pushes are on their way already.
+    """
+
+    tenant: "Tenant"
+    key: int
+    flights: deque[Flight] = field(default_factory=deque)
+    outbox: deque[tuple[Push, Flight]] = field(default_factory=deque)
+    notes: Notes = field(default_factory=Notes)
+    sent: int = 0
+    flying: int = 0
+    window: int = FIRST_WINDOW_BYTES
+    is_submitting: bool = False
+
+    @property
+    def oldest(self) -> int | None:
+        """The first frame that is not final."""
+        found = [self.flights[0].n] if self.flights else []
+        return min([*found, self.notes.first] if self.notes else found, default=None)
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """One tenant: `notes` are frames that wait as a whole, `ready` are ways that would have room for their notes."""
+
+    key: int
+    ways: dict[int, Way] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
+    ready: dict[Way, None] = field(default_factory=dict)
+    noted: int = 0
+    flying: int = 0
+
+    def way(self, key: int) -> Way:
+        """Return the way of that hash, made if there is none."""
+        found = self.ways.get(key)
+        if found is None:
+            found = self.ways[key] = Way(self, key)
+        return found
+
+
+Waiting = Tenant | Way
+
+
+def tenant_key(name: str) -> int:
+    """Return which of TENANTS *name* is."""
+    return zlib.crc32(name.encode()) % TENANTS
+
+
+class Ways:
+    """All tenants of whom something is not final."""
+
+    def __init__(self, window_bytes: int = WINDOW_BYTES) -> None:
+        self._window_bytes = window_bytes
+        self._tenants: dict[int, Tenant] = {}
+        self.flying = 0
+        self._noted = 0
+
+    def __bool__(self) -> bool:
+        return self.flying > 0
+
+    def tenant(self, name: str) -> Tenant:
+        """Return the tenant of that name, made if there is none."""
+        key = tenant_key(name)
+        found = self._tenants.get(key)
+        if found is None:
+            found = self._tenants[key] = Tenant(key)
+        return found
+
+    def has_room(self, tenant: Tenant) -> bool:
+        """Tell whether *tenant* may send a push more."""
+        return tenant.flying < _TENANT_TIMES * (self._window_bytes - self.flying)
+
+    def takes(self, tenant: Tenant) -> bool:
+        """Tell whether the next frame of *tenant* may be opened."""
+        return self.has_room(tenant) and tenant.noted < MAX_NOTES - self._noted
+
+    def next_waiting(self) -> Waiting | None:
+        """Return whose first note is to be read, None when nobody's; in turn."""
+        for key, tenant in self._tenants.items():
+            found: Waiting | None = None
+            if tenant.ready and self.has_room(tenant):
+                found = next(iter(tenant.ready))
+            elif tenant.notes and self.takes(tenant):
+                found = tenant
+            if found is not None:
+                self._tenants[key] = self._tenants.pop(key)
+                return found
+        return None
+
+    def route(self, tenant: Tenant, n: int, pushes: Iterable[Push], now: float) -> list[Way]:
+        """Take the pushes of frame *n*, to the ways that have room and no older notes; return those with an outbox."""
+        return [way for way, of_way in _by_way(tenant, pushes).items() if self._onto(way, n, of_way, now)]
+
+    def resume(self, tenant: Tenant, n: int, pushes: Iterable[Push], now: float) -> list[Way]:
+        """Take the pushes of frame *n* again, for the ways that wait for it."""
+        moved: list[Way] = []
+        for way, of_way in _by_way(tenant, pushes).items():
+            if not way.notes or way.notes.first != n:
+                self.forget_way(way)
+                continue
+            if self._send(way, n, of_way, now):
+                self._drop_note(way)
+            if way.outbox:
+                moved.append(way)
+        return moved
+
+    def skip(self, waiting: Waiting) -> None:
+        """Take that the first note of *waiting* cannot be read any more."""
+        if isinstance(waiting, Way):
+            self._drop_note(waiting)
+            self.forget_way(waiting)
+        else:
+            waiting.notes.drop_first()
+            self.forget(waiting)
+
+    def land(self, way: Way, flight: Flight, now: float) -> None:
+        """Take that the fate of *flight* is final."""
+        flight.is_final = True
+        self.flying -= flight.size
+        way.tenant.flying -= flight.size
+        way.flying -= flight.size
+        is_slow = now - flight.since > STALL_SECONDS
+        way.window = FIRST_WINDOW_BYTES if is_slow else min(2 * way.window, MAX_WINDOW_BYTES)
+        while way.flights and way.flights[0].is_final:
+            way.flights.popleft()
+        if way.notes and way.flying < way.window:
+            way.tenant.ready[way] = None
+        self.forget_way(way)
+
+    def forget_way(self, way: Way) -> None:
+        """Drop a way of which everything is final, and its tenant."""
+        if way.flights or way.notes or way.is_submitting:
+            return
+        way.tenant.ways.pop(way.key, None)
+        self.forget(way.tenant)
+
+    def forget(self, tenant: Tenant) -> None:
+        """Drop *tenant* when everything of it is final."""
+        if not tenant.ways and not tenant.notes and self._tenants.get(tenant.key) is tenant:
+            del self._tenants[tenant.key]
+
+    def oldest(self) -> int | None:
+        """Return the first frame that is not final, None when all are."""
+        return min(
+            (
+                n
+                for tenant in self._tenants.values()
+                for n in (
+                    *(() if not tenant.notes else (tenant.notes.first,)),
+                    *(way.oldest for way in tenant.ways.values()),
+                )
+                if n is not None
+            ),
+            default=None,
+        )
+
+    def open(self) -> list[int]:
+        """Return all frames that are not final, ascending."""
+        found: set[int] = set()
+        for tenant in self._tenants.values():
+            found.update(tenant.notes)
+            for way in tenant.ways.values():
+                found.update(way.notes)
+                found.update(flight.n for flight in way.flights)
+        return sorted(found)
+
+    def _onto(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
+        if way.notes or not self._send(way, n, pushes, now):
+            way.notes.add(n)
+            way.tenant.noted += 1
+            self._noted += 1
+            if way.flying < way.window:
+                way.tenant.ready[way] = None
+        return bool(way.outbox)
+
+    def _send(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
+        """Put those of *pushes* that were not yet sent into the outbox, tell whether all are."""
+        for push in pushes[way.sent :]:
+            if way.flying >= way.window or not self.has_room(way.tenant):
+                if way.flying >= way.window:
+                    way.tenant.ready.pop(way, None)
+                return False
+            flight = Flight(n, len(push.entries) + PUSH_BYTES, now)
+            way.flights.append(flight)
+            way.outbox.append((push, flight))
+            way.flying += flight.size
+            way.tenant.flying += flight.size
+            self.flying += flight.size
+            way.sent += 1
+        way.sent = 0
+        return True
+
+    def _drop_note(self, way: Way) -> None:
+        way.notes.drop_first()
+        way.sent = 0
+        way.tenant.noted -= 1
+        self._noted -= 1
+        if not way.notes or way.flying >= way.window:
+            way.tenant.ready.pop(way, None)
+
+
+def _by_way(tenant: Tenant, pushes: Iterable[Push]) -> dict[Way, list[Push]]:
+    found: dict[Way, list[Push]] = {}
+    for push in pushes:
+        found.setdefault(tenant.way(zlib.crc32(push.labels.encode()) % WAYS), []).append(push)
+    return found

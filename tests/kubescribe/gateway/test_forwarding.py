@@ -1,0 +1,118 @@
+"""Whoever Loki holds up waits alone, and what it has is not sent again."""
+
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import aiohttp
+
+from kubescribe.loki.limits import SenderLimits
+from simulator.loki.app import running_loki
+from simulator.loki.faults import Fault
+from simulator.loki.limits import unlimited
+from tests.kubescribe.gateway.house import NOW, running, snappy, stream
+from tests.kubescribe.loki.house import QUICK, Clock, fake_loki, sending, stream_rate, until
+
+RATE = (429, "Ingestion rate limit exceeded for user a (limit: 1 bytes/sec) while attempting to ingest")
+
+
+async def push(session, url, body, tenant=""):
+    headers = {"X-Scope-OrgID": tenant} if tenant else {}
+    async with session.post(url + "/loki/api/v1/push", data=body, headers=headers) as answer:
+        return answer.status
+
+
+def large(labels, number, lines=2500):
+    return snappy(stream(labels, *(b"%06d %s" % (number * lines + n, b"x" * 193) for n in range(lines)), at=now()))
+
+
+def now():
+    return time.time_ns()
+
+
+class Wall(Clock):
+    """The real time."""
+
+    def now_ns(self):
+        return now()
+
+
+@asynccontextmanager
+async def flowing(folder, url, limits=None):
+    """Yield a gateway and how to push to it."""
+    async with (
+        sending(url, limits or SenderLimits(), Wall()) as sender,
+        running(folder, sender) as (gateway, at),
+        aiohttp.ClientSession() as session,
+    ):
+        yield gateway, lambda body, tenant="": push(session, at, body, tenant)
+
+
+async def test_a_tenant_that_loki_holds_up_keeps_no_other_waiting(tmp_path):
+    async with (
+        running_loki(replace(unlimited(), auth_enabled=True)) as loki,
+        flowing(tmp_path, loki.url) as (gateway, to),
+    ):
+        loki.faults.add(Fault(count=10**6, code=RATE[0], text=RATE[1], tenant="a"))
+        for number in range(40):
+            assert await to(large('{app="web"}', number), "a") == 204
+        assert await to(snappy(stream('{app="b"}', b"one", at=now())), "b") == 204
+
+        await until(lambda: loki.entries('{app="b"}', tenant="b"), seconds=3)
+        assert gateway.forwarder._ways.flying < 8 * 2**20
+
+
+async def test_a_stream_that_loki_holds_up_keeps_no_other_waiting_and_comes_in_order_later(tmp_path):
+    held, is_held = '{app="held"}', True
+
+    def decide(request):
+        streams = [labels for labels in request.labels if '"held"' in labels]
+        return stream_rate(streams[0]) if streams and is_held else None
+
+    async with fake_loki(decide) as loki, flowing(tmp_path, loki.url, QUICK) as (gateway, to):
+        for number in range(12):
+            both = snappy(
+                stream(held, *(b"%06d %s" % (number * 10 + n, b"x" * 50_000) for n in range(10)), at=NOW + number * 10),
+                stream('{app="other"}', b"%06d" % number, at=NOW + number),
+            )
+            assert await to(both) == 204
+        await until(lambda: sum(len(kept) for labels, kept in loki.stored.items() if '"other"' in labels) == 12)
+        assert gateway.forwarder._ways.flying < 2**20
+        assert gateway.spool.store.cursor.n == 0
+
+        is_held = False
+        await until(lambda: gateway.spool.store.cursor.n == 12)
+
+    (labels,) = (labels for labels in loki.stored if '"held"' in labels)
+    assert [int(line[:6]) for line in loki.lines(labels)] == list(range(120))
+    assert loki.overtaken == []
+
+
+async def test_what_loki_has_beyond_the_frame_that_waits_is_not_sent_again_after_a_start(tmp_path):
+    def decide(request):
+        return RATE if request.headers.get("X-Scope-OrgID") == "a" else None
+
+    async with fake_loki(decide) as loki, flowing(tmp_path, loki.url, QUICK) as (_, to):
+        await to(snappy(stream('{app="a"}', b"waits")), "a")
+        for number in range(5):
+            await to(snappy(stream('{app="b"}', b"%d" % number, at=NOW + number)), "b")
+        await until(lambda: sum(map(len, loki.stored.values())) == 5)
+    async with fake_loki() as loki, flowing(tmp_path, loki.url, QUICK) as (gateway, to):
+        await until(lambda: gateway.spool.store.cursor.n == 6)
+        await to(snappy(stream('{app="b"}', b"new", at=NOW + 9)), "b")
+        await until(lambda: gateway.spool.store.cursor.n == 7)
+
+    assert [line for request in loki.requests for line in request.lines] == ["waits", "new"]
+
+
+async def test_forty_tenants_that_loki_holds_up_keep_no_other_waiting(tmp_path):
+    def decide(request):
+        return None if request.headers.get("X-Scope-OrgID") == "b" else RATE
+
+    body = snappy(stream('{app="a"}', *(b"x" * 1000 for _ in range(100))))
+    async with fake_loki(decide) as loki, flowing(tmp_path, loki.url, QUICK) as (_, to):
+        for number in range(80):
+            assert await to(body, f"a{number % 40}") == 204
+        await to(snappy(stream('{app="b"}', b"one")), "b")
+
+        await until(lambda: loki.stored)

@@ -1,0 +1,107 @@
+"""However Loki answers, each push goes out once, and those of a stream in their order."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubescribe.gateway.ways import Tenant, Ways
+from kubescribe.loki.pushes import Push
+
+
+def push(tenant, stream, n, part):
+    return Push(
+        labels=stream,
+        entries=b"%d/%d" % (n, part) + bytes(40_000),
+        count=1,
+        content_bytes=1,
+        first_at=1,
+        last_at=1,
+        tenant=tenant,
+    )
+
+
+@given(seed=st.integers(0, 2**32), window=st.sampled_from([60_000, 300_000, 2**23]))
+@settings(max_examples=40, deadline=None)
+def test_each_push_goes_out_once_in_the_order_of_its_stream(seed, window):
+    rng = random.Random(seed)
+    frames, flights, sent, clock = {}, [], [], 0.0
+    for n in range(1, 40):
+        tenant = rng.choice("ab")
+        streams = rng.sample("uvwxyz", rng.randint(1, 4))
+        frames[n] = (tenant, [push(tenant, each, n, part) for each in streams for part in range(rng.randint(1, 4))])
+    ways = Ways(window)
+
+    def take(moved):
+        for way in moved:
+            while way.outbox:
+                given_out, flight = way.outbox.popleft()
+                sent.append(given_out)
+                flights.append((way, flight))
+
+    def again():
+        while (waiting := ways.next_waiting()) is not None:
+            n = waiting.notes.first
+            if isinstance(waiting, Tenant):
+                waiting.notes.drop_first()
+                take(ways.route(waiting, n, frames[n][1], clock))
+            else:
+                take(ways.resume(waiting.tenant, n, frames[n][1], clock))
+
+    def land():
+        ways.land(*flights.pop(rng.randrange(len(flights))), clock)
+
+    for n, (name, pushes) in frames.items():
+        tenant = ways.tenant(name)
+        if not tenant.notes and ways.takes(tenant):
+            take(ways.route(tenant, n, pushes, clock))
+        else:
+            tenant.notes.add(n)
+        clock += rng.choice([0.0, 20.0])
+        while flights and rng.random() < 0.4:
+            land()
+            again()
+        assert ways.flying <= window + 50_000 * 2
+    while flights:
+        assert ways.oldest() == ways.open()[0]
+        land()
+        again()
+
+    assert (ways.oldest(), ways.open(), ways.flying, ways._tenants) == (None, [], 0, {})
+    by_stream = {}
+    for each in sent:
+        by_stream.setdefault((each.tenant, each.labels), []).append(each)
+    expected = {}
+    for _, pushes in frames.values():
+        for each in pushes:
+            expected.setdefault((each.tenant, each.labels), []).append(each)
+    assert by_stream == expected
+
+
+def test_who_comes_last_finds_room_however_many_tenants_are_held_up():
+    ways = Ways()
+    for name in range(20):
+        ways.route(ways.tenant(f"a{name}"), name + 1, [push("", "s", 1, n) for n in range(100)], 0.0)
+
+    assert ways.takes(ways.tenant("b"))
+
+
+def test_a_tenant_whose_streams_wait_for_too_many_frames_waits_as_a_whole(monkeypatch):
+    monkeypatch.setattr("kubescribe.gateway.ways.MAX_NOTES", 10)
+    ways = Ways()
+    tenant = ways.tenant("a")
+    for n in range(1, 50):
+        if ways.takes(tenant):
+            ways.route(tenant, n, [push("a", "s", n, part) for part in range(2)], 0.0)
+
+    assert tenant.noted == 5
+    assert ways.takes(ways.tenant("b"))
+
+
+def test_a_frame_that_cannot_be_read_any_more_leaves_nothing_behind():
+    ways = Ways()
+    ways.tenant("a").notes.add(1)
+
+    ways.skip(ways.next_waiting())
+
+    assert (ways.oldest(), ways._tenants) == (None, {})
