@@ -56,11 +56,13 @@ def test_usage_is_told_by_metrics_k8s_io_and_by_the_kubelet_where_an_agent_asks_
         eventually(lambda: counters(rig)[nodes[0]] > first[nodes[0]])
         assert set(first) == {nodes[0]}
 
-        eventually(lambda: any(pod["source"] == "kubelet" for pod in items(rig, f"kind=Pod&node={nodes[0]}")))
-        pods = [pod for pod in items(rig, f"kind=Pod&node={nodes[0]}") if pod["source"] == "kubelet"]
-        # The kubelet knows it by another uid than the API; it has no token, and so no volume.
+        def without_volumes() -> set[str]:
+            pods = items(rig, f"kind=Pod&node={nodes[0]}")
+            return {pod["name"] for pod in pods if pod["source"] == "kubelet" and not pod["volumes"]}
+
+        # The kubelet knows it by another uid than the API does; it has no token, and so no volume.
         static = {f"{staticpods.NAME}-{nodes[0]}"}
-        assert {pod["name"] for pod in pods if not pod["volumes"]} == static
+        eventually(lambda: without_volumes() == static)
         eventually(lambda: any(pod["workload"] for pod in items(rig, f"kind=Pod&node={nodes[0]}")))
         node = items(rig, f"kind=Node&node={nodes[0]}")[0]
         assert node["cpu"]["allocatableCores"] > node["cpu"]["requestCores"] > 0

@@ -106,7 +106,7 @@ class Latest:
                 self.refused["limit"] += 1
                 return
             told = self._nodes[usage.name] = Told(usage.name, usage)
-        if self._is_second_hand(told, source, now) or not _is_news(told, _node_moment(usage), now):
+        if self._is_second_hand(told, source, now) or not _is_news(told, source, _node_moment(usage), now):
             return
         told.usage, told.source = usage, source
         compute = usage.compute
@@ -147,7 +147,7 @@ class Latest:
         return told
 
     def _write(self, told: Told[PodUsage], source: str, pod: PodUsage, now: int) -> None:
-        if self._is_second_hand(told, source, now) or not _is_news(told, _pod_moment(pod), now):
+        if self._is_second_hand(told, source, now) or not _is_news(told, source, _pod_moment(pod), now):
             return
         told.usage, told.source = pod, source
         names = {container.name for container in pod.containers}
@@ -212,9 +212,9 @@ def _is_named(pod: PodUsage) -> bool:
     return is_each_once and len(pod.uid) <= 64 and all(_NAME.fullmatch(name) for name in names)
 
 
-def _is_news(told: Told[T], told_at: int, now: int) -> bool:
-    """Note that something was told; a source that repeats the same moment has nothing new."""
-    if told_at and told_at == told.told_at:
+def _is_news(told: Told[T], source: str, told_at: int, now: int) -> bool:
+    """Note that something was told; a source that repeats its own moment has nothing new."""
+    if told_at and told_at == told.told_at and source == told.source:
         return False
     told.told_at, told.seen_at = told_at, now
     return True

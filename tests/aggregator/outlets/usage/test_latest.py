@@ -136,6 +136,16 @@ def test_metrics_fill_in_where_no_kubelet_is_asked_and_give_way_where_one_is(des
     assert desk.samples("container_memory_working_set_bytes") == {("shop", "web-1", "app", "n1"): 2**20}
 
 
+def test_the_kubelets_word_of_the_same_moment_stands_against_that_of_metrics(desk):
+    desk.live()
+    for source, memory in (("metrics", 77), ("kubelet", 88), ("metrics", 77)):
+        compute = Compute(at=START, cpu_nanocores=1, memory_bytes=memory)
+        pod = PodUsage(namespace="shop", name="web-1", containers=(ContainerUsage(name="app", compute=compute),))
+        desk.tell(pod, node="n1" if source == "kubelet" else "", source=source)
+
+    assert desk.samples("container_memory_working_set_bytes") == {("shop", "web-1", "app", "n1"): 88}
+
+
 def test_a_name_that_cannot_be_or_comes_twice_is_not_taken(desk):
     good = a_pod()
     app = good.containers[0]
