@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple
 
 import msgspec
@@ -155,7 +156,7 @@ async def test_wrong_settings_are_a_line_each(cluster: Cluster) -> None:
 
 async def test_a_reader_that_goes_away_is_no_error(cluster: Cluster) -> None:
     process = await asyncio.create_subprocess_shell(
-        f"{COMMAND} preview --kubeconfig {cluster.kubeconfig} | head -1",
+        f"{quote(str(COMMAND))} preview --kubeconfig {quote(str(cluster.kubeconfig))} | head -1",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
