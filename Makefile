@@ -52,8 +52,9 @@ fmt: setup ## Format the code and mend what can be mended without thinking
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-docs: setup ## Write docs/configuration.md from the table of settings
+docs: setup ## Write docs/configuration.md and docs/metrics.md from the code
 	$(BIN)/python -m kubescribe.cli.configpage docs/configuration.md
+	$(BIN)/python -m kubescribe.cli.metricspage docs/metrics.md
 
 manifests: setup ## Write manifests/ from the chart
 	$(BIN)/python -m scripts.manifests manifests

@@ -35,6 +35,9 @@ from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
 from agent.supervision.node import NodeScope
 from agent.supervision.scope import Scope
 from agent.supervision.whole import WholeScope
+from agent.usage.opening import open_kubelet, scraper_of
+from agent.usage.scraping import Scraper
+from agent.usage.sources import Source
 from agent.watch.counters import WatchCounters
 from agent.watch.keyring import Keyring
 from agent.watch.kinds import WatchedKind, wanted_kinds
@@ -127,7 +130,8 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
         logs = await stack.enter_async_context(
             open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
         )
-        yield _connect(config, session, spool, lines, logs, kinds=kinds)
+        kubelet = await stack.enter_async_context(open_kubelet(config, access, version=version_string()))
+        yield _connect(config, session, spool, lines, logs, kinds=kinds, kubelet=kubelet)
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -163,6 +167,7 @@ def _connect(
     logs: LineParts,
     *,
     kinds: Sequence[WatchedKind],
+    kubelet: Source | None,
 ) -> RunningAgent:
     counters = WatchCounters()
     # Whoever needs no pods pays for none.
@@ -193,6 +198,7 @@ def _connect(
     if (book := logs.book) is not None:
         scope.watchers.list_first("pods", unless=book.whole.__contains__)
         scope.hear(lambda welcome: book.welcome(welcome.zones))
+    scraper = scraper_of(config, session, kubelet, sees_all_pods=scope.sees_all_pods, send=link.send_usage)
     ended = asyncio.Event()
 
     async def keep_link() -> None:
@@ -218,13 +224,14 @@ def _connect(
     if election is not None:
         # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.
         parts.insert(1, Part(name="election", run=election.run, stop=election.stop))
+    usage = [Part(name="usage", run=scraper.run)] if scraper is not None else []
     return RunningAgent(
         # What was lost of lines is told through the link, which therefore ends last.
-        parts=[*logs.first, parts[0], *logs.last, *parts[1:]],
+        parts=[*usage, *logs.first, parts[0], *logs.last, *parts[1:]],
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
         collectors=[
-            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election)),
+            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election, scraper=scraper)),
             *logs.collectors,
             *([lines.numbers] if lines is not None else ()),
         ],
@@ -289,6 +296,7 @@ def _numbers(
     counters: WatchCounters,
     *,
     election: Election | None,
+    scraper: Scraper | None,
 ) -> AgentNumbers:
     stats = spool.stats()
     return AgentNumbers(
@@ -317,4 +325,6 @@ def _numbers(
         link_connected=link.status.state == "connected",
         leader=election.is_leading if election is not None else None,
         leader_changes=election.changes if election is not None else 0,
+        usage_rounds=dict(scraper.outcomes) if scraper is not None else None,
+        usage_undecodable=scraper.undecodable if scraper is not None else 0,
     )

@@ -4,6 +4,7 @@ The settings of an agent, read once at its start. The parts of the agent have va
 Not the reading: see kubescribe.runtime.sources.
 """
 
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from kubescribe.runtime.values import (
     DNS_NAME,
     DURATION,
     FILE,
+    FLAG,
     GVKS,
     HTTP_URL,
     PATH,
@@ -27,6 +29,7 @@ from kubescribe.runtime.values import (
     SIZE,
     TEXT,
     HostPort,
+    Kind,
     between,
     listed,
     one_of,
@@ -208,6 +211,53 @@ class AgentGatewayConfig(GatewayConfig):
     )
 
 
+_BARE_IPV6 = re.compile(r"(https?://)([0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f]*):([0-9]{1,5})")
+
+
+def _parse_kubelet(text: str) -> str:
+    # A pod is told its node's address without brackets (status.hostIP), and a variable cannot add them.
+    return HTTP_URL.parse(_BARE_IPV6.sub(r"\1[\2]:\3", text))
+
+
+KUBELET: Kind[str] = Kind(
+    expects="a URL such as https://10.0.1.2:10250", shape="URL", parse=_parse_kubelet, show=HTTP_URL.show
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageConfig:
+    """What containers, pods, nodes and volumes use: read from the node's kubelet, or from metrics.k8s.io."""
+
+    read: str = setting(
+        "auto",
+        one_of("auto", "always", "never"),
+        help="Whether usage is read; auto: in the profile standalone only.",
+        why="beside cAdvisor's metrics it would be the same numbers twice",
+    )
+    interval_seconds: float = setting(
+        15.0,
+        between(DURATION, 1.0, 30.0),
+        help="How often; what was not told of for a minute is not exported any more.",
+        why="the kubelet measures every 10 to 15 s itself",
+    )
+    kubelet: str | None = setting(
+        None,
+        KUBELET,
+        help="Where the kubelet of the node is; for the scope node. The other scopes ask metrics.k8s.io.",
+        why="https, the node's name and port 10250; the chart gives the node's address",
+    )
+    kubelet_verify: bool = setting(
+        True,
+        FLAG,
+        help="Whether the kubelet's certificate must be of the cluster's authority; false: any is taken.",
+        why="EKS signs them so; a kubelet without serverTLSBootstrap signs its own, and anybody could take its place",
+    )
+
+    def is_on(self, profile: str) -> bool:
+        """Tell whether usage is read in *profile*."""
+        return self.read == "always" or (self.read == "auto" and profile == "standalone")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """Settings of an agent as a whole."""
@@ -272,6 +322,7 @@ class AgentConfig:
     logs: LogsConfig = group(LogsConfig)
     loki: LokiConfig = group(LokiConfig)
     gateway: AgentGatewayConfig = group(AgentGatewayConfig)
+    usage: UsageConfig = group(UsageConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
     election: ElectionConfig = group(ElectionConfig)

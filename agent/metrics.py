@@ -17,7 +17,7 @@ class AgentNumbers:
     One look at the agent. Mappings are by label value: requests by `verb resource`, failures by HTTP status.
 
     `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name. `leader` is
-    None for an agent that stands for no election.
+    None for an agent that stands for no election, `usage_rounds` (by outcome) for one that reads no usage.
     """
 
     counts: Mapping[str, int]
@@ -31,6 +31,8 @@ class AgentNumbers:
     link_connected: bool
     leader: bool | None = None
     leader_changes: int = 0
+    usage_rounds: Mapping[str, int] | None = None
+    usage_undecodable: int = 0
 
 
 _HELP = {
@@ -89,6 +91,18 @@ class AgentCollector(Collector):
         yield GaugeMetricFamily(
             "kubescribe_link_connected", "1 while the aggregator is connected.", value=int(numbers.link_connected)
         )
+        if numbers.usage_rounds is not None:
+            yield _by(
+                "kubescribe_usage_rounds",
+                "Times that usage was asked for, by outcome.",
+                "outcome",
+                numbers.usage_rounds,
+            )
+            yield CounterMetricFamily(
+                "kubescribe_usage_undecodable",
+                "Parts of what the kubelet or metrics.k8s.io said that were not what they should be.",
+                value=numbers.usage_undecodable,
+            )
         if numbers.leader is not None:
             yield GaugeMetricFamily(
                 "kubescribe_agent_leader", "1 while this agent is the one that works.", value=int(numbers.leader)

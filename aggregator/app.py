@@ -22,6 +22,7 @@ from aggregator.errors import StoreError, StoreUnusable
 from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.apiserver import open_api_server
 from aggregator.ingest.coverage import Coverage
+from aggregator.ingest.enrolling import Enrolling
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.peers import Anybody, Authenticator, OneOf
 from aggregator.ingest.pipeline import Committed, Limits, Pipeline
@@ -39,6 +40,7 @@ from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.outlets.loki.outlet import LokiOutlet
 from aggregator.outlets.podindex import PodIndex
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
 from aggregator.store.opening import open_journal
@@ -194,7 +196,6 @@ def _connect(
             buffer_bytes=config.feed.buffer_bytes,
         ),
     )
-    gauges = ClusterGauges(state, lambda: recorder, version=version_string(), now_ns=time.time_ns)
 
     def committed(done: Committed) -> None:
         hub.publish(done.published)
@@ -217,6 +218,11 @@ def _connect(
         on_failed=lambda: metrics.ingest.commits.labels("failed").inc(),
         limits=Limits(group_records=config.ingest.group_records, waiting_records=config.ingest.waiting_records),
     )
+    gauges = ClusterGauges(
+        state, lambda: recorder, version=version_string(), now_ns=time.time_ns, roll=pipeline.ledger.roll
+    )
+    usage = UsageDesk(pipeline.ledger.roll, now_ns=time.time_ns)
+    registry.register(usage.collector)
     adopting = Adopting(pipeline, journal, roster, coverage, now_ns=time.time_ns)
     settling = Settling(pipeline, adopting, now_ns=time.time_ns)
     reception = Reception(
@@ -225,6 +231,7 @@ def _connect(
         adopting,
         now_ns=time.time_ns,
         zones_of=zones_in(journal),
+        take_usage=usage.take,
         window_batches=config.ingest.window_batches,
         window_bytes=config.ingest.window_bytes,
     )
@@ -259,6 +266,7 @@ def _connect(
         now_ns=time.time_ns,
         base_path=config.http.base_path,
         horizon=lambda: facts.get("oldestCommittedAt", 0),
+        usage=usage,
     )
     ended = asyncio.Event()
 
@@ -274,8 +282,10 @@ def _connect(
         Part(name="links", run=keep_links, stop=stop_links),
         Part(name="adoption", run=adopting.run),
         Part(name="settling", run=settling.run),
+        Part(name="enrolling", run=Enrolling(pipeline, journal).run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
+        Part(name="usage", run=usage.run),
         Part(name="retention", run=retention.run),
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),

@@ -25,6 +25,7 @@ BENCHES: dict[str, str] = {
     "feed": "benchmarks.feed",
     "bytes_per_change": "benchmarks.bytes_per_change",
     "restart": "benchmarks.restart",
+    "scrape": "benchmarks.scrape",
     "gateway": "benchmarks.gateway",
     "memory_agent": "benchmarks.memory_agent",
     "memory_aggregator": "benchmarks.memory_aggregator",

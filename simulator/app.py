@@ -20,6 +20,7 @@ from simulator.etcd import Etcd
 from simulator.faults import Faults
 from simulator.history import History
 from simulator.kubeconfig import kept_token, kubeconfig, write_atomically
+from simulator.kubelets.serving import Kubelets
 from simulator.load import Load
 from simulator.logs.answering import PodLogAnswers
 from simulator.logs.folder import LogFolder
@@ -169,6 +170,7 @@ def _application(
     placing: Placing,
 ) -> web.Application:
     faults, counts, holds = Faults(), RequestCounts(), Holds()
+    kubelets = Kubelets(etcd, counts)
     watch_settings = WatchSettings(
         bookmark_period=settings.bookmark_seconds,
         first_bookmark=min(FIRST_BOOKMARK_SECONDS, settings.bookmark_seconds),
@@ -201,8 +203,9 @@ def _application(
         tokens=tokens,
         holds=holds,
         placing=placing,
+        kubelets=kubelets,
     )
-    return server.application(verbs.routes())
+    return server.application([*verbs.routes(), *kubelets.routes()])
 
 
 @asynccontextmanager

@@ -225,6 +225,16 @@ class Control:
         """Bring a node that vanished back under its name, with a new uid; return it as stored."""
         return await self.verb("return-node", name=node)
 
+    # Usage
+
+    async def spoil_usage(self, how: str, node: str = "") -> None:
+        """Let a kubelet (or metrics.k8s.io) talk nonsense of `kubelets/nonsense.py`, "hang" or be "forbidden"."""
+        await self.verb("spoil-usage", node=node, how=how)
+
+    async def restart_kubelet(self, node: str) -> None:
+        """Let the counters of the node itself begin anew."""
+        await self.verb("restart-kubelet", node=node)
+
     # Objects
 
     async def create(self, resource: str, obj: Object, *, manager: str = "kubectl-create") -> Object:

@@ -17,6 +17,7 @@ from simulator.clients import ClientFilter, Holds
 from simulator.errors import SimulatorError
 from simulator.etcd import Etcd
 from simulator.faults import ExpiryShape, Failure, Faults, WatchListMode
+from simulator.kubelets.serving import Kubelets
 from simulator.load import Load
 from simulator.placing import Placing
 from simulator.requests import RequestCounts
@@ -48,6 +49,7 @@ class Verbs:
         tokens: Tokens,
         holds: Holds,
         placing: Placing,
+        kubelets: Kubelets,
     ) -> None:
         self._etcd = etcd
         self._caches = caches
@@ -57,6 +59,7 @@ class Verbs:
         self._load = load
         self._tokens = tokens
         self._holds = holds
+        self._kubelets = kubelets
         self._verbs: Mapping[str, Verb] = {
             "drop": self._drop,
             "freeze": lambda a: self._do(a, Action(Doing.FREEZE)),
@@ -87,6 +90,7 @@ class Verbs:
             "release-client": self._release_client,
             "forget-requests": self._forget_requests,
             **placing.verbs,
+            **kubelets.verbs,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -209,6 +213,7 @@ class Verbs:
     def _mend(self, _: Arguments) -> Object:
         self._faults.clear()
         self._holds.release()
+        self._kubelets.mend()
         for cache in self._caches.matching(None):
             cache.hurry()
             cache.deletes_to_lose = 0

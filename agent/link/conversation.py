@@ -114,6 +114,7 @@ class Conversation:
         self._rewound = asyncio.Event()
         self.epoch = 0
         self.acks = 0
+        self.takes_usage = False
 
     @property
     def under_way(self) -> int:
@@ -165,6 +166,7 @@ class Conversation:
         self._requests = Requests(self._handlers, self.send, credit=welcome.credit)
         self._window = Window(batches=welcome.window_batches, max_bytes=welcome.window_bytes)
         self.epoch = welcome.epoch
+        self.takes_usage = welcome.takes_usage
         try:
             await self._spool.welcome(welcome.journal_id, welcome.redaction_key)
             after = await self._spool.resume_after(welcome.last_n)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import random
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from agent.link.errors import LinkDown, LinkEnded, LinkRefused, Renumbered
 from agent.link.requests import Handler
 from agent.spool.spool import Spool
 from kubescribe.runtime.backoff import Backoff
-from kubescribe.wire.link import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Claim, Hello, Report, StreamClaim
+from kubescribe.wire.link import MAX_MESSAGE_BYTES, PROTOCOL_VERSION, Claim, Hello, Report, StreamClaim, Usage
 from kubescribe.wire.records import Presence
 
 _LOG = structlog.get_logger(__name__)
@@ -31,6 +32,10 @@ _REFUSED_SECONDS = 15.0
 
 _RENUMBERED_AT_ONCE = 3
 """So many reconnections in a row are free; more means that the two sides cannot agree."""
+
+
+_USAGE_SECONDS = 20.0
+"""How old usage may be that is sent: the aggregator takes what comes for how it is now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ class Link:
         self._passing: dict[str, StreamClaim] = {}
         """Claims for this connection that are still to be sent."""
         self._report: Presence | None = None
+        self._usage: tuple[float, Sequence[Usage]] = (0.0, ())
         self._ready = asyncio.Event()
         self._conversation: Conversation | None = None
 
@@ -138,6 +144,11 @@ class Link:
     def report(self, presence: Presence) -> None:
         """Send *presence* on the second lane; one that was not sent yet is replaced."""
         self._report = presence
+        self._ready.set()
+
+    def send_usage(self, round_of: Sequence[Usage]) -> None:
+        """Send what one round told on the second lane, while it is new; a round that was not sent yet is replaced."""
+        self._usage = (time.monotonic(), round_of)
         self._ready.set()
 
     async def run(self) -> None:
@@ -243,6 +254,10 @@ class Link:
             presence, self._report = self._report, None
             if presence is not None:
                 await conversation.send(Report(presence=presence))
+            (read_at, told), self._usage = self._usage, (0.0, ())
+            if told and conversation.takes_usage and time.monotonic() - read_at < _USAGE_SECONDS:
+                for part in told:
+                    await conversation.send(part)
 
     def _hello(self) -> Hello:
         config = self._config

@@ -78,6 +78,10 @@ class ClusterScope(Scope):
         """Return how every stream does, and the election."""
         return (*self.watchers.health(), self._election.health())
 
+    def sees_all_pods(self) -> bool:
+        """Tell whether it leads and has nodes without an agent of their own."""
+        return self._election.is_leading and any(_node_of(name) for name in self.watchers.names())
+
     def handlers(self) -> Mapping[str, Handler]:
         """Return the requests of the aggregator that are answered."""
         return {SETTLE: self._settle}

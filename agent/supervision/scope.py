@@ -38,6 +38,10 @@ class Scope:
         """Return what is reported to the aggregator: how every stream does."""
         return self.watchers.health()
 
+    def sees_all_pods(self) -> bool:
+        """Tell whether usage of a whole cluster is this agent's to ask for: no kubelet is asked of some node."""
+        return False
+
     def handlers(self) -> Mapping[str, Handler]:
         """Return the requests of the aggregator that are answered, by verb."""
         return {}

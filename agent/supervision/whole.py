@@ -21,6 +21,10 @@ class WholeScope(Scope):
         async with self.watchers.open():
             await self._finder.run()
 
+    def sees_all_pods(self) -> bool:
+        """Tell that it sees the pods of every node."""
+        return True
+
     def unready(self) -> str:
         """Return why not everything is watched yet."""
         return "" if self._finder.has_found else "the API server has not told its kinds yet"

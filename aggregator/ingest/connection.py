@@ -4,6 +4,7 @@ One agent's connection: the order of its messages, its lanes, its errors. Not wh
     receive ──Batch──▶ submissions (tasks, at most two windows) ──▶ Ack, coalesced
             ──Claim──▶ claims (one task, in order)              ──▶ Granted
             ──Report─▶ the newest one waiting (one task)
+            ──Usage──▶ taken at once: it is memory
             ──Reply──▶ the request that waits for it            ──▶ Credit
 
 Whatever is wrong ends this connection alone, with a Refused that says why, counted by its code.
@@ -35,6 +36,7 @@ from kubescribe.wire.link import (
     Refused,
     Reply,
     Report,
+    Usage,
     Welcome,
 )
 from kubescribe.wire.records import Presence
@@ -74,6 +76,10 @@ class Ingest(Protocol):
 
     async def report(self, session: "Session", presence: Presence) -> None:
         """Keep what the agent says about itself."""
+        ...
+
+    def usage(self, session: "Session", usage: Usage) -> None:
+        """Keep what nodes and pods use, at once; LinkRefused for what this agent cannot know."""
         ...
 
     async def gone(self, session: "Session") -> None:
@@ -240,7 +246,7 @@ class Connection:
         )
         parts: list[asyncio.Task[None]] = [
             asyncio.create_task(self._outgoing.run(), name="link-send"),
-            asyncio.create_task(self._receive_all(batches, requests), name="link-receive"),
+            asyncio.create_task(self._receive_all(session, batches, requests), name="link-receive"),
             asyncio.create_task(self._claim_all(session), name="link-claims"),
             asyncio.create_task(self._report_all(session), name="link-reports"),
         ]
@@ -267,7 +273,7 @@ class Connection:
         elif not isinstance(error, OSError | TimeoutError):
             raise error
 
-    async def _receive_all(self, batches: Batches, requests: Requests) -> None:
+    async def _receive_all(self, session: Session, batches: Batches, requests: Requests) -> None:
         while (message := await self._receive()) is not None:
             match message:
                 case Batch():
@@ -281,6 +287,10 @@ class Connection:
                 case Report():
                     self._report = message.presence
                     self._reported.set()
+                case Usage():
+                    self._ingest.usage(session, message)
+                    # Hundreds of pods are milliseconds, and what waits in the socket is read without a turn between.
+                    await asyncio.sleep(0)
                 case Reply():
                     requests.answered(message)
                 case Hello():

@@ -4,6 +4,7 @@ Gaps in a transaction: from agents, and ingest's own.
 A gap's rows share its id; the last row is what is known of it. What repeats nothing new is dropped.
 """
 
+from aggregator.census.families import BLIND
 from aggregator.ingest.ledger import Draft
 from aggregator.records import Facets, GapRow, Published
 from aggregator.rendering import render_gap
@@ -17,6 +18,8 @@ def add_gap(draft: Draft, gap: Gap) -> None:
         return
     if known is None:
         draft.count("gaps_total", gap.cause)
+    if gap.outcome != "open" and gap.to is not None and gap.to > gap.start:
+        draft.count(BLIND, gap.stream, by=(gap.to - gap.start) // 10**6)
     row = GapRow(seq=draft.next_seq(), committed_at=draft.committed_at, gap=gap)
     draft.plan.gaps.append(row)
     draft.published.append(

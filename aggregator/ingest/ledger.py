@@ -9,9 +9,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 
+from aggregator.census.roll import Roll, State
+from aggregator.ingest.counting import Counting, Series
 from aggregator.ingest.opengaps import OpenGaps
 from aggregator.records import (
-    CounterKey,
     DoubtRow,
     Head,
     JournalState,
@@ -63,6 +64,8 @@ class Ledger:
     doubts: dict[ObjectKey, DoubtRow]
     went: dict[str, int]
     """As the journal was opened; who came and went since is the roster's to know."""
+    series: Series
+    roll: Roll
 
     @classmethod
     def of(cls, state: JournalState) -> "Ledger":
@@ -84,6 +87,8 @@ class Ledger:
             present=dict(state.present),
             doubts=dict(state.doubts),
             went=dict(state.went),
+            series=Series(state.counters),
+            roll=Roll(),
         )
 
 
@@ -99,12 +104,15 @@ class Draft:
     tally: Counter[str] = field(default_factory=Counter)
     nodes: list[Head] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    states: dict[ObjectKey, State | None] = field(default_factory=dict)
     seen: list[Change] = field(default_factory=list)
     epoch: int = 0
     last_seq: int = 0
     last_object_id: int = 0
+    _counting: Counting = field(init=False)
 
     def __post_init__(self) -> None:
+        self._counting = Counting(self.ledger.series, self.plan.counters)
         self.epoch = self.ledger.epoch
         self.last_seq = self.ledger.last_seq
         self.last_object_id = self.ledger.last_object_id
@@ -190,8 +198,30 @@ class Draft:
 
     def count(self, family: str, *labels: str, by: int = 1) -> None:
         """Add to a counter that lives in the journal."""
-        key = CounterKey(family, labels)
-        self.plan.counters[key] = self.plan.counters.get(key, 0) + by
+        self._counting.count(family, labels, by)
+
+    def begin(self, family: str, *labels: str) -> None:
+        """Let a counter that lives in the journal be there, at 0 if it is new."""
+        self._counting.begin(family, labels)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any mark is set."""
+        return self._counting.has_marks
+
+    def mark(self, *labels: str) -> int:
+        """Return how far was counted of what a restored store brought back (see edges.py), 0 for what it did not."""
+        return self._counting.mark(labels)
+
+    def set_mark(self, *labels: str, value: int) -> None:
+        """Set such a mark; 0 removes it."""
+        self._counting.set_mark(labels, value)
+
+    def state(self, key: ObjectKey) -> State | None:
+        """Return the state of an object in this draft, None when it is not on the roll."""
+        if key in self.states:
+            return self.states[key]
+        return self.ledger.roll.get(key)
 
     def absorb(self) -> None:
         """Move the draft into the ledger; call it only after the commit."""
@@ -200,6 +230,8 @@ class Draft:
         ledger.last_seq = self.last_seq
         ledger.last_object_id = self.last_object_id
         ledger.last_committed_at = self.committed_at
+        ledger.series.absorb(plan.counters)
+        ledger.roll.take(self.states)
         ledger.streams.update(plan.streams)
         for (stream, term), epoch in plan.terms.items():
             ledger.terms.setdefault(stream, {})[term] = epoch

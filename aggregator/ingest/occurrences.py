@@ -5,14 +5,20 @@ An Event's count is cumulative and its uid stays; a count that jumped means occu
 one (watching rules 26 and 34), so the difference to the stored count is what is new.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from aggregator.census.families import OTHER
 from aggregator.ingest.ledger import Draft
 from aggregator.ingest.streams import Located, LocatedOccurrence
 from aggregator.records import Facets, OccurrenceRow, Published
 from aggregator.rendering import render_occurrence
 from aggregator.store.base import Journal
+from kubescribe.wire.records import Occurrence
+
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
+"""UpperCamelCase, as the API's conventions have it."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,12 @@ async def prefetch_occurrences(journal: Journal, located: Sequence[Located]) -> 
     return KnownOccurrences(highest, await journal.known_occurrences(older) if older else set())
 
 
+def _labels(it: Occurrence) -> tuple[str, str]:
+    """Return reason and type as labels: anybody may post an Event, and only words of the API's kind become series."""
+    reason = it.reason if _REASON.fullmatch(it.reason) else OTHER
+    return reason, it.event_type if it.event_type in {"Normal", "Warning", ""} else OTHER
+
+
 def store_occurrence(draft: Draft, known: KnownOccurrences, item: LocatedOccurrence) -> None:
     """Decide the row of one Occurrence."""
     it, epoch = item.occurrence, item.epoch
@@ -56,7 +68,7 @@ def store_occurrence(draft: Draft, known: KnownOccurrences, item: LocatedOccurre
     row = OccurrenceRow(seq=draft.next_seq(), epoch=epoch, added=added, committed_at=draft.committed_at, occurrence=it)
     draft.plan.occurrences.append(row)
     if added:
-        draft.count("occurrences_total", it.namespace, it.reason, it.event_type, by=added)
+        draft.count("occurrences_total", it.namespace, *_labels(it), by=added)
     about = it.regarding
     facets = Facets(
         namespace=it.namespace or about.namespace,

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kubescribe.wire.link import Hello
+from kubescribe.wire.link import Hello, Usage
 from kubescribe.wire.records import AnyRecord, Change, Gap
 from kubescribe.wire.streams import stream_name
 
@@ -60,6 +60,15 @@ def foreign_in(records: Iterable[AnyRecord], node: str) -> str:
             return f"{type(record).__name__} of {getattr(record, 'stream', '')[:64]!r}"
         elif isinstance(record, Change) and (record.kind != "Pod" or (record.node != node and not record.gone)):
             return f"{record.kind[:64]} {record.namespace[:64]}/{record.name[:64]} of the node {record.node[:64]!r}"
+    return ""
+
+
+def complaint_about_usage(usage: Usage, *, scope: str, node: str) -> str:
+    """Return why an agent of *scope*, of *node* if that is `node`, cannot have read *usage*, "" when it can."""
+    if scope != "node":
+        return "" if usage.source == "metrics" and not usage.node else f"an agent of scope {scope} asks no kubelet"
+    if usage.source != "kubelet" or usage.node != node or any(told.name != node for told in usage.nodes):
+        return f"the agent of the node {node[:64]!r} asks its own kubelet and nobody else"
     return ""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from aggregator.census.roll import State
 from aggregator.errors import StoreClosed, StoreError, StoreUnavailable
 from aggregator.ingest.absence import store_absence
 from aggregator.ingest.catalog import Catalog
@@ -23,6 +24,7 @@ from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.nodes import follow_nodes
 from aggregator.ingest.occurrences import prefetch_occurrences, store_occurrence
+from aggregator.ingest.states import begin_state
 from aggregator.ingest.streams import (
     Absence,
     Located,
@@ -172,6 +174,23 @@ class Pipeline:
         async with self._deciding:
             self._catalog.forget(keys)
             yield
+
+    async def enroll(self, states: Sequence[tuple[ObjectKey, State]]) -> None:
+        """
+        Take the states of objects that were in the journal when it was opened, and begin their series.
+
+        Raises StoreUnavailable; then it may be done again.
+        """
+
+        def begin(draft: Draft) -> None:
+            for _, state in states:
+                begin_state(draft, state)
+
+        async with self._deciding:
+            self.ledger.roll.enroll(states)
+            begin(would_be := Draft(self.ledger, self._now_ns()))
+        if would_be.plan.counters:
+            await self.note(begin)
 
     def _add(self, work: _Work) -> None:
         self._waiting.append(work)

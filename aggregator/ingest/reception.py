@@ -16,14 +16,14 @@ from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
-from aggregator.ingest.peers import foreign_in
+from aggregator.ingest.peers import complaint_about_usage, foreign_in
 from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
 from aggregator.ingest.unreadable import UnreadableBatches, give_up
 from aggregator.ingest.zones import ZonesOf
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.errors import WireError
-from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Welcome
+from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Usage, Welcome
 from kubescribe.wire.records import AnyRecord, Presence
 from kubescribe.wire.streams import selector_of
 
@@ -57,6 +57,7 @@ class Reception:
         *,
         now_ns: Callable[[], int],
         zones_of: ZonesOf | None = None,
+        take_usage: Callable[[Usage], None] | None = None,
         window_batches: int = 32,
         window_bytes: int = 8 * 2**20,
         credit: int = 64,
@@ -67,6 +68,7 @@ class Reception:
         self._adopting = adopting
         self._now_ns = now_ns
         self._zones_of = zones_of
+        self._take_usage = take_usage
         self._window_batches = window_batches
         self._window_bytes = window_bytes
         self._credit = credit
@@ -147,6 +149,7 @@ class Reception:
             heartbeat_seconds=self._heartbeat_seconds,
             server_time=now,
             zones=zones,
+            takes_usage=self._take_usage is not None,
         )
 
     async def claim(self, session: Session, claim: Claim) -> Granted:
@@ -201,6 +204,13 @@ class Reception:
                 # Its pod is replaced by one of another name, and its work is done by the one that reports.
                 if gap.stream.startswith("agent/cluster/"):
                     self._roster.forget(gap.stream.removeprefix("agent/"))
+
+    def usage(self, session: Session, usage: Usage) -> None:
+        """Hand on what nodes and pods use; a node agent tells of its own node and no other."""
+        if complaint := complaint_about_usage(usage, scope=session.scope, node=session.node):
+            raise LinkRefused("malformed", f"usage: {complaint}")
+        if self._take_usage is not None:
+            self._take_usage(usage)
 
     async def gone(self, session: Session) -> None:
         """Note that a conversation ended; the agent is written as gone unless it returns soon."""

@@ -11,7 +11,8 @@ from functools import lru_cache
 import msgspec
 
 from aggregator.ingest.ledger import Draft
-from aggregator.records import ChangeRow, Facets, Head, ObjectKey, Published, Version
+from aggregator.ingest.states import follow_state
+from aggregator.records import ChangeRow, Facets, Head, ObjectKey, Published, Verb, Version
 from aggregator.rendering import render_change
 from aggregator.store.patches import render
 from kubescribe.wire.records import Actor
@@ -58,12 +59,15 @@ def add_head(
 ) -> None:
     """Add *row*, which makes *head* the object's highest version; *body* is the object as of it."""
     add_row(draft, row, head, actor)
-    known.before.setdefault(head.key, known.heads.get(head.key))
+    before = known.heads.get(head.key)
+    old_body = known.bodies.get(before.seq) if before is not None else None
+    known.before.setdefault(head.key, before)
     known.heads[head.key] = head
     known.note(row)
     if body is not None:
         known.bodies[head.seq] = body
     draft.plan.heads[head.id] = head
+    follow_state(draft, row, head, body, before=before, old_body=old_body)
 
 
 def add_row(draft: Draft, row: ChangeRow, head: Head, actor: Actor | None) -> None:
@@ -81,4 +85,7 @@ def add_row(draft: Draft, row: ChangeRow, head: Head, actor: Actor | None) -> No
         Published(seq=row.seq, topic="changes", committed_at=row.committed_at, facets=facets, json=json)
     )
     draft.plan.changes.append(row)
+    if row.verb is Verb.ADDED:
+        for verb in Verb:
+            draft.begin("changes_total", head.key.kind, verb.text)
     draft.count("changes_total", head.key.kind, row.verb.text)

@@ -35,11 +35,12 @@ async def prefetch(journal: Journal, catalog: Catalog, located: Sequence[Located
     changes = [item for item in located if isinstance(item, LocatedChange)]
     known = Known()
     departed = {ObjectKey(it.departed.kind, it.departed.uid) for it in located if isinstance(it, LocatedDeparture)}
-    known.heads = await catalog.heads({_key(item.change) for item in changes} | departed)
+    keys = [_key(item.change) for item in changes]
+    known.heads = await catalog.heads(departed.union(keys))
     bases: set[int] = set()
     older: set[tuple[int, Version]] = set()
-    for change in changes:
-        head = known.heads.get(_key(change.change))
+    for change, key in zip(changes, keys, strict=True):
+        head = known.heads.get(key)
         if head is None:
             continue
         version = _version(change)

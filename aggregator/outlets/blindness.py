@@ -1,9 +1,15 @@
-"""How long each stream could not be watched: the sum of its gaps, the open ones up to now. Pure."""
+"""
+How long each stream could not be watched: the sum of its gaps, the open ones up to now. Pure.
 
-from collections.abc import Iterable
+Closed gaps are counted in the journal, so that the sum goes on after a restart.
+"""
+
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from aggregator.census.families import BLIND
+from aggregator.records import CounterKey
 from kubescribe.wire.records import Gap
 from kubescribe.wire.times import NANOSECONDS, from_rfc3339
 
@@ -16,7 +22,6 @@ class _Told(msgspec.Struct, gc=False):
     id: str
     stream: str
     start: str = msgspec.field(name="from")
-    to: str | None = None
     outcome: str = "open"
 
 
@@ -26,23 +31,26 @@ _TOLD = msgspec.json.Decoder(_Told)
 class Blindness:
     """Seconds by stream; they never fall, though an open gap may turn out to have ended before now."""
 
-    def __init__(self, open_gaps: Iterable[Gap]) -> None:
+    def __init__(self, open_gaps: Iterable[Gap], counters: Mapping[CounterKey, int]) -> None:
         self._open: dict[str, tuple[str, int]] = {gap.id: (gap.stream, gap.start) for gap in open_gaps}
         self._closed: dict[str, float] = {}
         self._told: dict[str, float] = {}
+        self.count(counters)
+
+    def count(self, counters: Mapping[CounterKey, int]) -> None:
+        """Add the closed gaps that a transaction counted; call it after `take`, or a scrape may see them twice."""
+        for (family, labels), milliseconds in counters.items():
+            if family == BLIND:
+                stream = self._series(labels[0])
+                self._closed[stream] = self._closed.get(stream, 0.0) + milliseconds / 1000
 
     def take(self, json: bytes) -> None:
         """Take in a gap as it was published."""
         gap = _TOLD.decode(json)
-        start = from_rfc3339(gap.start)
         if gap.outcome == "open":
-            self._open[gap.id] = (gap.stream, start)
-            return
-        self._open.pop(gap.id, None)
-        if gap.to is not None:
-            stream = self._series(gap.stream)
-            seconds = max(0, from_rfc3339(gap.to) - start) / NANOSECONDS
-            self._closed[stream] = self._closed.get(stream, 0.0) + seconds
+            self._open[gap.id] = (gap.stream, from_rfc3339(gap.start))
+        else:
+            self._open.pop(gap.id, None)
 
     def seconds(self, now: int) -> dict[str, float]:
         """Return the seconds of each stream that ever was blind."""

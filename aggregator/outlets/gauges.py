@@ -1,9 +1,9 @@
 """
 The families about the cluster and the journal, for /metrics: an exact account that starts again where it stood.
 
-Counters live in the journal and are loaded with its state; each commit adds to them. A family has at most MAX_SERIES
-label sets: what comes later is folded into the label value `other` and counted, so that no name of a namespace or
-reason can make Prometheus pay.
+Counters live in the journal and are loaded with its state; each commit adds to them. How the cluster is comes from the
+roll of what lives (standing.py). Each family has a limit of label sets (census/families.py), so that no name of a
+namespace or reason can make Prometheus pay.
 """
 
 from bisect import bisect_left
@@ -12,53 +12,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from aggregator.census.families import COUNTERS
+from aggregator.census.roll import Roll
+from aggregator.outlets.accounts import Account, accounts_of
 from aggregator.outlets.blindness import Blindness
 from aggregator.outlets.fleet import Recorder
+from aggregator.outlets.standing import Standing
 from aggregator.records import CounterKey, JournalState, Published
 from kubescribe.wire.times import NANOSECONDS
-
-MAX_SERIES = 2000
 
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 """Seconds: one group commit at the low end, an aggregator that was away for 15 minutes at the high one."""
 
-_FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "changes_total": ("Versions of objects that the journal took, by kind and verb.", ("kind", "verb")),
-    "occurrences_total": (
-        "Kubernetes Events that happened, repetitions included.",
-        ("namespace", "reason", "type"),
-    ),
-    "gaps_total": ("Times in which something may have gone unseen, by cause.", ("cause",)),
-}
-
 _LAGGING = frozenset({"changes", "occurrences"})
-
-
-class GuardedCounter:
-    """A counter family with a limit of series; pure arithmetic."""
-
-    def __init__(self, name: str, help_text: str, labels: tuple[str, ...], *, max_series: int = MAX_SERIES) -> None:
-        self.name = name
-        self.help_text = help_text
-        self.labels = labels
-        self.folded = 0
-        self._max_series = max_series
-        self._values: dict[tuple[str, ...], int] = {}
-        self._other = ("other",) * len(labels)
-
-    def add(self, labels: tuple[str, ...], by: int) -> None:
-        """Count; label sets beyond the limit count as `other`."""
-        if labels not in self._values and len(self._values) >= self._max_series:
-            self.folded += by
-            labels = self._other
-        self._values[labels] = self._values.get(labels, 0) + by
-
-    def family(self) -> CounterMetricFamily:
-        """Return the family as it stands."""
-        family = CounterMetricFamily(f"kubescribe_{self.name}", self.help_text, labels=self.labels)
-        for labels, value in dict(self._values).items():
-            family.add_metric(labels, value)
-        return family
 
 
 class LagHistogram:
@@ -104,29 +70,32 @@ class ClusterGauges(Collector):
         *,
         version: str,
         now_ns: Callable[[], int],
-        max_series: int = MAX_SERIES,
+        roll: Roll,
     ) -> None:
         self._recorder = recorder
         self._version = version
         self._now_ns = now_ns
-        self._counters = {
-            name: GuardedCounter(name.removesuffix("_total"), text, labels, max_series=max_series)
-            for name, (text, labels) in _FAMILIES.items()
-        }
+        self._roll = roll
+        self._accounts = accounts_of(COUNTERS)
         self._lag = LagHistogram()
-        self._blindness = Blindness(state.open_gaps.values())
+        self._blindness = Blindness(state.open_gaps.values(), state.counters)
         self._facts: Mapping[str, int] = {}
         self._last_seq = state.last_seq
-        self._count(state.counters)
+        for (family, labels), value in state.counters.items():
+            if (account := self._account(family, labels)) is not None:
+                account.load(labels, value)
 
     def committed(self, published: Sequence[Published], counters: Mapping[CounterKey, int]) -> None:
         """Take in what one transaction brought; call it after the commit."""
-        self._count(counters)
+        for (family, labels), by in counters.items():
+            if (account := self._account(family, labels)) is not None:
+                account.add(labels, by)
         for item in published:
             if item.topic in _LAGGING:
                 self._lag.observe((item.committed_at - item.facets.observed_at) / NANOSECONDS)
             elif item.topic == "gaps":
                 self._blindness.take(item.json)
+        self._blindness.count(counters)
         if published:
             self._last_seq = published[-1].seq
 
@@ -136,23 +105,19 @@ class ClusterGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family."""
-        for counter in self._counters.values():
-            yield counter.family()
-        folded = CounterMetricFamily(
-            "kubescribe_series_folded", "Counts that went into the label value `other`.", labels=("family",)
-        )
-        for name, counter in self._counters.items():
-            folded.add_metric((f"kubescribe_{name}",), counter.folded)
-        yield folded
+        now = self._now_ns()
+        for account in self._accounts.values():
+            yield account.family(now)
+        yield from Standing(self._roll).families()
         yield self._lag.family()
         yield from self._journal()
         yield from self._agents()
         blind = CounterMetricFamily(
             "kubescribe_watch_blind_seconds",
-            "Time in which a stream could not be watched, open gaps included, since this process began.",
+            "Time in which a stream could not be watched, open gaps included.",
             labels=("stream",),
         )
-        for stream, seconds in self._blindness.seconds(self._now_ns()).items():
+        for stream, seconds in self._blindness.seconds(now).items():
             blind.add_metric((stream,), seconds)
         yield blind
         build = GaugeMetricFamily("kubescribe_build_info", "The version that runs; always 1.", labels=("version",))
@@ -194,8 +159,6 @@ class ClusterGauges(Collector):
                 lag.add_metric(labels, agent.lag_seconds)
         yield from (up, lag, spool)
 
-    def _count(self, counters: Mapping[CounterKey, int]) -> None:
-        for (family, labels), by in counters.items():
-            counter = self._counters.get(family)
-            if counter is not None and len(labels) == len(counter.labels):
-                counter.add(labels, by)
+    def _account(self, family: str, labels: tuple[str, ...]) -> Account | None:
+        about = COUNTERS.get(family)
+        return self._accounts[family] if about is not None and len(labels) == len(about.labels) else None

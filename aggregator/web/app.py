@@ -18,6 +18,7 @@ from aggregator.web.probes import healthz, readiness_of
 from aggregator.web.routes import ROUTES
 from aggregator.web.sse import EventStreams
 from aggregator.web.status import Statuses
+from aggregator.web.usage import UsageListing
 from kubescribe.runtime.probing import add_probes
 
 SHUTDOWN_SECONDS = 5.0
@@ -47,6 +48,7 @@ def public_app(parts: WebParts) -> web.Application:
         "logs": logs.handle,
         "agents": statuses.agents,
         "status": statuses.status,
+        "usage": UsageListing(parts).usage,
         "feed": feed.handle,
         "sse": streams.handle,
         "openapi": openapi,

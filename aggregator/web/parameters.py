@@ -18,6 +18,9 @@ from kubescribe.wire.times import from_rfc3339
 MAX_TEXT = 256
 """Characters of one value: a Kubernetes name has at most 253."""
 
+MAX_KEY = 1024
+"""Characters of a key of several names."""
+
 MAX_SEQ = 2**53 - 1
 """What a JSON reader can hold exactly."""
 
@@ -162,6 +165,12 @@ def choice(name: str, description: str, values: Mapping[str, Any], *, into: str,
     return Parameter(name, description, "one of: " + ", ".join(values), schema, read, into, default)
 
 
+def _key(value: str) -> str:
+    if not value or len(value) > MAX_KEY or "\x00" in value:
+        raise _Unfit
+    return value
+
+
 @dataclass(slots=True, frozen=True)
 class ParameterSet:
     """The parameters of one question, in the order in which they are documented."""
@@ -210,6 +219,27 @@ OBJECTS = ParameterSet(
 OBJECT = ParameterSet((time("at", "The object as it was at this moment; now when not given."),))
 HISTORY = ParameterSet((number("after", "Versions already seen.", low=0, high=MAX_SEQ), LIMIT, ORDER))
 STATUS = ParameterSet((FROM, TO))
+USAGE = ParameterSet(
+    (
+        text("namespace", "Only pods of this namespace."),
+        text("node", "Only this node, and the pods on it."),
+        text("workload", "Only pods of the workload of this name."),
+        text("name", "Only the pod, or node, of this name."),
+        choice(
+            "kind", "Only pods, or only nodes.", {"Pod": "Pod", "Node": "Node", "any": ""}, into="kind", default="any"
+        ),
+        flag("history", "The last minutes of each, too.", "history"),
+        Parameter(
+            "after",
+            "Go on from here: the `after` of `next`.",
+            "the `after` of a `next`",
+            {"type": "string", "minLength": 1, "maxLength": MAX_KEY},
+            _key,
+            "after",
+        ),
+        LIMIT,
+    )
+)
 NONE = ParameterSet(())
 FILTER = ParameterSet((FROM, TO, NAMESPACE, KIND, NAME, UID, MANAGER, REASON, TEXT))
 """What a feed's filter may say: the parameters of `GET changes` that are no paging, and an Event's reason."""

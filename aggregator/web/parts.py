@@ -7,6 +7,7 @@ from aggregator.logs.following import Tails
 from aggregator.logs.reading import NodeLines
 from aggregator.outlets.fleet import Recorder
 from aggregator.outlets.hub import Hub
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.store.base import Journal
 from aggregator.web.guarding import Guard
 
@@ -31,3 +32,4 @@ class WebParts:
     now_ns: Callable[[], int]
     base_path: str = ""
     horizon: Callable[[], int] = lambda: 1
+    usage: UsageDesk | None = None

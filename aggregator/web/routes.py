@@ -39,6 +39,7 @@ ROUTES = (
     Route("/logs", "logs", "Lines of a pod or a workload, in the order of time.", p.LOGS, "Lines"),
     Route("/agents", "agents", "Who reports, and how far behind.", p.NONE, "Agent", is_list=True),
     Route("/status", "status", "What may be trusted.", p.STATUS, "Status"),
+    Route("/usage", "usage", "What pods and nodes use now, against what they may.", p.USAGE, "Usage", is_list=True),
     Route("/feed", "feed", "The feed, a websocket: subprotocol kubescribe.feed.v1.", p.NONE, "", stream="websocket"),
     Route("/feed/sse", "sse", "One subscription as server-sent events.", p.EVENT_STREAM, "", stream="sse"),
     Route("/openapi.json", "openapi", "This description.", p.NONE, "Document"),

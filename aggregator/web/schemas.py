@@ -239,6 +239,46 @@ SCHEMAS: dict[str, Any] = {
             "apiServerRequests": _OBJECT,
         }
     ),
+    "Space": _record(
+        {
+            "capacityBytes": _NUMBER_OR_NULL,
+            "availableBytes": _NUMBER_OR_NULL,
+            "usedBytes": _NUMBER_OR_NULL,
+            "inodes": _NUMBER_OR_NULL,
+            "inodesFree": _NUMBER_OR_NULL,
+        }
+    ),
+    "Usage": _record(
+        {
+            "type": {"const": "usage"},
+            "kind": {"type": "string", "enum": ["Pod", "Node"]},
+            "name": _TEXT,
+            "node": _TEXT,
+            "source": {"type": "string", "enum": ["kubelet", "metrics"]},
+            "observedAt": _TIME,
+            "cpu": {
+                "type": "object",
+                "description": "cores now; requestCores and limitCores of a pod (null: none, a limit only where every"
+                " container has one), allocatableCores and the requestCores of its pods of a node; secondsTotal of a"
+                " container or node: a counter, null while it is out of order",
+            },
+            "memory": {"type": "object", "description": "workingSetBytes now, against the same"},
+            "disk": {
+                "type": "object",
+                "description": "of a pod ephemeral storage; of a node its file systems, root and images, each a Space",
+            },
+            "network": {"type": "object", "description": "receivedBytes and sentBytes: counters"},
+            "namespace": _TEXT,
+            "uid": _TEXT_OR_NULL,
+            "workloadKind": _TEXT_OR_NULL,
+            "workload": _TEXT_OR_NULL,
+            "containers": {"type": "array", "items": _OBJECT},
+            "volumes": {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/Space"}]}},
+            "startedAt": _TIME_OR_NULL,
+            "history": {"type": "array", "items": _OBJECT},
+        },
+        frozenset({"namespace", "uid", "workloadKind", "workload", "containers", "volumes", "startedAt", "history"}),
+    ),
     "Problem": _record(
         {
             "type": _TEXT,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from agent.config import AgentConfig, LogsConfig, SpoolConfig, WatchConfig
+from agent.config import AgentConfig, LogsConfig, SpoolConfig, UsageConfig, WatchConfig
 from aggregator.config import AdoptionConfig, AggregatorConfig, FeedConfig, HttpConfig, IngestConfig, StoreConfig
 from kubescribe.gateway.config import GatewayConfig
 from kubescribe.lines.config import LinesConfig
@@ -103,6 +103,7 @@ class UpConfig:
     logs: LogsConfig = group(LogsConfig)
     loki: LokiConfig = group(LokiConfig)
     gateway: GatewayConfig = group(GatewayConfig)
+    usage: UsageConfig = group(UsageConfig)
     watch: WatchConfig = group(WatchConfig)
     spool: SpoolConfig = group(SpoolConfig)
     simulator: PretendConfig = group(PretendConfig)
@@ -151,4 +152,5 @@ class UpConfig:
             spool=self.spool,
             logs=self.logs,
             loki=self.loki,
+            usage=self.usage,
         )

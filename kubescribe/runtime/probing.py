@@ -5,16 +5,21 @@ What makes a daemon ready is the daemon's to say.
 """
 
 import asyncio
-import gzip
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from kubescribe.runtime.exposition import exposition
+
 GZIP_FROM_BYTES = 2 * 1024
 """Below this the headers of compression cost what it saves."""
+
+_GZIP_BITS = 31
+"""zlib's way to say gzip: 16 and the largest window."""
 
 
 class Readiness(NamedTuple):
@@ -53,10 +58,11 @@ async def _exposition(request: web.Request, registry: CollectorRegistry) -> web.
     encoder, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
     takes_gzip = accepts_gzip(request)
 
+    is_openmetrics = content_type.startswith("application/openmetrics-text")
+
     def render() -> tuple[bytes, bool]:
-        body = encoder(registry)
-        packs = takes_gzip and len(body) >= GZIP_FROM_BYTES
-        return (gzip.compress(body, 1) if packs else body), packs
+        parts = exposition(registry, encoder, is_openmetrics=is_openmetrics)
+        return _packed(parts) if takes_gzip else (b"".join(parts), False)
 
     # Thousands of series take tens of milliseconds to write down, so not on the loop.
     body, is_packed = await asyncio.to_thread(render)
@@ -64,6 +70,17 @@ async def _exposition(request: web.Request, registry: CollectorRegistry) -> web.
     if is_packed:
         headers[hdrs.CONTENT_ENCODING] = "gzip"
     return web.Response(body=body, headers=headers)
+
+
+def _packed(parts: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Return *parts* as one gzip stream, unless they are too short for it."""
+    plain = b""
+    for part in parts:
+        plain += part
+        if len(plain) >= GZIP_FROM_BYTES:
+            packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP_BITS)
+            return b"".join([packer.compress(plain), *map(packer.compress, parts), packer.flush()]), True
+    return plain, False
 
 
 def accepts_gzip(request: web.Request) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from kubescribe.wire.records import Integer, Presence, Value
+from kubescribe.wire.usage import NodeUsage, PodUsage
 
 PROTOCOL_VERSION = 1
 """Raised when an old reader could misread a new writer; a field with a default does not raise it."""
@@ -56,7 +57,8 @@ class Welcome(Message, frozen=True, kw_only=True):
 
     `last_n` is the last committed batch of this spool, 0 if none. The agent keeps at most `window_batches` and
     `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes. `zones` are those of the
-    nodes that the journal knows and this agent tells of, by name: lines of theirs carry it.
+    nodes that the journal knows and this agent tells of, by name: lines of theirs carry it. Only where `takes_usage` is
+    set may the agent send Usage: an older aggregator would end the conversation at it.
     """
 
     protocol: int
@@ -70,6 +72,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     heartbeat_seconds: float
     server_time: int
     zones: dict[str, str] = msgspec.field(default_factory=dict)
+    takes_usage: bool = False
 
 
 class StreamClaim(Value, frozen=True, kw_only=True):
@@ -268,6 +271,19 @@ class Report(Message, frozen=True, kw_only=True):
     presence: Presence
 
 
+class Usage(Message, frozen=True, kw_only=True):
+    """
+    Second lane: what nodes and pods use now. No record, nothing is acknowledged, the newest word counts.
+
+    From `kubelet` all of it is of `node`; from `metrics` (metrics.k8s.io) `node` is "", and pods come without a uid.
+    """
+
+    source: Literal["kubelet", "metrics"]
+    node: str = ""
+    nodes: tuple[NodeUsage, ...] = ()
+    pods: tuple[PodUsage, ...] = ()
+
+
 class Request(Message, frozen=True, kw_only=True):
     """Second lane, aggregator to agent: do `verb`; `arguments` is MessagePack that the verb defines."""
 
@@ -302,5 +318,5 @@ class Refused(Message, frozen=True, kw_only=True):
     retry_after_seconds: float | None = None
 
 
-FromAgent = Hello | Claim | Batch | Report | Reply
+FromAgent = Hello | Claim | Batch | Report | Usage | Reply
 FromAggregator = Welcome | Granted | Relist | Adopt | Ack | Busy | Request | Credit | Refused

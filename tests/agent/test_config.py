@@ -54,3 +54,17 @@ def test_a_leader_renews_before_its_deadline_and_ends_before_its_lease(times: di
 
 def test_all_that_is_wrong_is_told_together() -> None:
     assert len(problems(scope="node", election_renew="9s", election_lease_name="No", aggregator="nowhere")) == 4
+
+
+def test_usage_is_read_in_the_profile_standalone_unless_it_is_said_otherwise() -> None:
+    assert not loaded().usage.is_on("beside")
+    assert loaded().usage.is_on("standalone")
+    assert loaded(usage_read="always").usage.is_on("beside")
+    assert not loaded(usage_read="never").usage.is_on("standalone")
+
+
+def test_the_address_of_a_node_becomes_a_url_also_where_it_is_ipv6() -> None:
+    assert loaded(usage_kubelet="https://10.0.1.2:10250").usage.kubelet == "https://10.0.1.2:10250"
+    assert loaded(usage_kubelet="https://2001:db8::a1:10250").usage.kubelet == "https://[2001:db8::a1]:10250"
+    assert loaded(usage_kubelet="https://[2001:db8::a1]:10250/").usage.kubelet == "https://[2001:db8::a1]:10250"
+    assert problems(usage_kubelet="10.0.1.2:10250")

@@ -57,6 +57,10 @@ class Rendering:
         return yaml.safe_load(self.one("ConfigMap", component)["data"]["config.yaml"])
 
 
+LOKI = {"loki": {"url": "http://loki:3100"}}
+"""What the profile standalone is not rendered without."""
+
+
 def render(values: dict[str, Any] | None = None, **place: str) -> Rendering:
     return Rendering(rendered(values, **place))
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.charts.conftest import Rendering, example, render
+from tests.charts.conftest import LOKI, Rendering, example, render
 
-LOKI = {"loki": {"url": "http://loki:3100"}}
 SENDERS = ["aggregator", "node-agent"]
 
 

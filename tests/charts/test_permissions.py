@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.watch.kinds import DEFAULT_KINDS, PODS
-from tests.charts.conftest import Rendering, example, render
+from tests.charts.conftest import LOKI, Rendering, example, render
 
 READ = {"get", "list", "watch"}
 
@@ -51,6 +51,28 @@ def test_the_node_agent_reads_pods_and_the_uid_of_the_cluster(plain: Rendering) 
     }
 
 
+STATS = ("", "nodes/stats", (), frozenset({"get"}))
+METRICS = {("metrics.k8s.io", resource, (), frozenset({"list"})) for resource in ("nodes", "pods")}
+
+
+def test_usage_is_granted_in_the_profile_standalone_to_who_reads_it_and_never_as_nodes_proxy() -> None:
+    plain, standalone = render(), render({"profile": "standalone", **LOKI})
+
+    assert rules(standalone.one("ClusterRole", "node-agent")) - rules(plain.one("ClusterRole", "node-agent")) == {STATS}
+    assert rules(standalone.one("ClusterRole", "cluster-agent")) - rules(plain.one("ClusterRole", "cluster-agent")) == (
+        METRICS
+    )
+
+
+@pytest.mark.parametrize(("profile", "read"), [("standalone", "never"), ("beside", "always")])
+def test_usage_is_granted_as_the_setting_says_where_it_says_so(profile: str, read: str) -> None:
+    own = {"settings": {"usage": {"read": read}}}
+    made = render({"profile": profile, **LOKI, "nodeAgent": own, "clusterAgent": own})
+
+    assert (STATS in rules(made.one("ClusterRole", "node-agent"))) is (read == "always")
+    assert bool(METRICS & rules(made.one("ClusterRole", "cluster-agent"))) is (read == "always")
+
+
 def test_the_aggregator_may_ask_whose_a_token_is_and_nothing_else(plain: Rendering) -> None:
     assert rules(plain.one("ClusterRole", "aggregator")) == {
         ("authentication.k8s.io", "tokenreviews", (), frozenset({"create"}))
@@ -80,7 +102,7 @@ def test_no_secret_and_no_wildcard_is_ever_granted(each: Rendering) -> None:
         for group, resource, _, verbs in rules(role):
             assert "*" not in (group, resource, *verbs)
             assert resource != "secrets"
-            assert "/" not in resource, "no subresource: neither logs nor exec"
+            assert "/" not in resource or resource == "nodes/stats", "no other subresource: neither logs nor exec"
         assert not any("nonResourceURLs" in rule for rule in role["rules"])
 
 

@@ -5,10 +5,9 @@ from typing import Any
 import pytest
 
 from kubescribe.cli.running import LAST_RESORT_SECONDS
-from tests.charts.conftest import Rendering, example, render, values_at
+from tests.charts.conftest import LOKI, Rendering, example, render, values_at
 
 AGENTS = ["cluster-agent", "node-agent"]
-LOKI = {"loki": {"url": "http://loki:3100"}}
 RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 
 
@@ -110,12 +109,17 @@ def test_the_agents_are_told_the_profile(profile: str) -> None:
         assert environment(made.container(component))["KUBESCRIBE_PROFILE"] == profile
 
 
-def test_the_profiles_differ_in_nothing_else() -> None:
+def test_the_profiles_differ_in_what_agents_may_read_of_usage_and_in_nothing_else() -> None:
     beside, standalone = (render({"profile": profile, **LOKI}).files for profile in ("beside", "standalone"))
 
-    notes = {beside.pop("NOTES.txt"), standalone.pop("NOTES.txt")}
-    assert {path: text.replace("beside", "standalone") for path, text in beside.items()} == standalone
-    assert len(notes) == 2
+    assert beside.pop("NOTES.txt") != standalone.pop("NOTES.txt")
+    differing = {path for path, text in beside.items() if text.replace("beside", "standalone") != standalone[path]}
+    assert beside.keys() == standalone.keys()
+    assert {path.removeprefix("kubescribe/templates/") for path in differing} == {
+        "cluster-agent/clusterrole.yaml",
+        "node-agent/clusterrole.yaml",
+        "node-agent/daemonset.yaml",
+    }
 
 
 def test_a_pod_knows_its_node_and_its_namespace_from_the_downward_api(plain: Rendering) -> None:

@@ -1,5 +1,7 @@
 """The programs accept what the chart tells them: `--check-config` with the rendered files, options and variables."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,13 @@ import pytest
 import yaml
 
 from kubescribe.cli.main import main
-from tests.charts.conftest import Rendering, render, values_at
+from tests.charts.conftest import LOKI, Rendering, render, values_at
 
-DOWNWARD = {"spec.nodeName": "ip-10-0-1-2.eu-west-2.compute.internal", "metadata.namespace": "kubescribe"}
+DOWNWARD = {
+    "status.hostIP": "2001:db8::a1",
+    "spec.nodeName": "ip-10-0-1-2.eu-west-2.compute.internal",
+    "metadata.namespace": "kubescribe",
+}
 
 
 def place(made: Rendering, component: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -20,6 +26,8 @@ def place(made: Rendering, component: str, folder: Path, monkeypatch: pytest.Mon
         (folder / name).write_text("a-secret\n")
     for variable in container.get("env", ()):
         value = variable.get("value") or DOWNWARD[variable["valueFrom"]["fieldRef"]["fieldPath"]]
+        # The kubelet puts in what was said before.
+        value = re.sub(r"\$\((\w+)\)", lambda found: os.environ[found[1]], value)
         monkeypatch.setenv(variable["name"], value)
     arguments = container["args"]
     for mount in container["volumeMounts"]:
@@ -69,6 +77,16 @@ def test_an_agent_has_its_scope_its_node_its_profile_and_its_lease(
     assert (cluster["scope"], cluster["profile"]) == ("cluster", "beside")
     lease = {name: cluster["election"][name] for name in ("leaseName", "leaseNamespace")}
     assert lease == {"leaseName": "kubescribe-cluster-agent", "leaseNamespace": "kubescribe"}
+
+
+def test_a_node_agent_that_reads_usage_is_told_where_its_kubelet_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = render({"profile": "standalone", **LOKI})
+
+    node = checked(capsys, place(made, "node-agent", tmp_path, monkeypatch))
+
+    assert node["usage"]["kubelet"] == "https://[2001:db8::a1]:10250"
 
 
 def test_any_setting_can_be_given_and_stands_over_the_charts_own() -> None:

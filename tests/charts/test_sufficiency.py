@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.watch.kinds import BUILT_IN_GROUPS
 from benchmarks import daemons
 from simulator.process import simulator_process
-from tests.charts.conftest import Rendering
+from tests.charts.conftest import LOKI, Rendering, render
 
 EVERYBODYS = {("get", "apis"), ("get", "version")}
 """Discovery, which `system:discovery` gives to every account."""
@@ -32,7 +32,7 @@ def granted(made: Rendering) -> set[tuple[str, str]]:
     }
 
 
-async def test_what_an_agent_asks_for_is_granted(plain: Rendering, tmp_path: Path) -> None:
+async def test_what_an_agent_asks_for_is_granted(tmp_path: Path) -> None:
     async with simulator_process(tmp_path / "cluster", "--nodes", "2", "--pods", "10") as cluster:
         aggregator = daemons.aggregator(tmp_path / "aggregator")
         await aggregator.start()
@@ -41,14 +41,15 @@ async def test_what_an_agent_asks_for_is_granted(plain: Rendering, tmp_path: Pat
             kubeconfig=cluster.kubeconfig,
             ingest=aggregator.said["ingest"],
             # So that objects are also asked for one by one, which needs `get`.
-            options=["--watch-anti-entropy", "1s"],
+            options=["--watch-anti-entropy", "1s", "--profile", "standalone", "--usage-interval", "1s"],
         )
         async with daemons.running(aggregator, agent):
             await agent.start()
             seen: set[tuple[str, str]] = set()
             async with asyncio.timeout(60):
-                while not {("watch", "pods"), ("watch", "deployments"), ("get", "pods")} <= seen:
+                usage = ("list", "pods.metrics.k8s.io")
+                while not {("watch", "pods"), ("watch", "deployments"), ("get", "pods"), usage} <= seen:
                     await asyncio.sleep(0.1)
                     seen = await asyncio.to_thread(asked, agent.said["metrics"])
 
-    assert seen - EVERYBODYS <= granted(plain)
+    assert seen - EVERYBODYS <= granted(render({"profile": "standalone", **LOKI}))

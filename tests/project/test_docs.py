@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kubescribe.cli import metricspage
 from kubescribe.cli.configpage import page
 from kubescribe.cli.roles import ROLES
 from kubescribe.runtime.settings import table
@@ -18,6 +19,12 @@ def test_the_configuration_page_is_that_of_the_table() -> None:
     written = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
     assert written == page(), "run `make docs`"
+
+
+def test_the_metrics_page_is_that_of_the_families() -> None:
+    written = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+
+    assert written == metricspage.page(), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", ROLES)

@@ -34,6 +34,12 @@
 {{- toYaml (mergeOverwrite $own (deepCopy .Values.clusterAgent.settings)) -}}
 {{- end }}
 
+{{/* `list $ values`: "true" where an agent reads usage, as `usage.read` and the profile say; "" where it does not. */}}
+{{- define "kubescribe.readsUsage" -}}
+{{- $read := dig "usage" "read" "auto" (index . 1).settings -}}
+{{- if or (eq $read "always") (and (eq $read "auto") (eq (index . 0).Values.profile "standalone")) -}}true{{- end -}}
+{{- end }}
+
 {{/* 15 s of jitter: 300 nodes that start together then list one after the other, 20 a second. */}}
 {{- define "kubescribe.settings.nodeAgent" -}}
 {{- $own := dict "aggregator" (include "kubescribe.ingestUrl" .) "watch" (dict "startJitter" "15s") -}}

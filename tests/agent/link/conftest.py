@@ -46,6 +46,8 @@ class MemoryIngest:
     committed: dict = field(default_factory=dict)
     records: list = field(default_factory=list)
     reports: list = field(default_factory=list)
+    usages: list = field(default_factory=list)
+    takes_usage: bool = True
     sessions: dict = field(default_factory=dict)
     hellos: list = field(default_factory=list)
     claims: list = field(default_factory=list)
@@ -74,6 +76,7 @@ class MemoryIngest:
             credit=self.credit,
             heartbeat_seconds=15,
             server_time=0,
+            takes_usage=self.takes_usage,
         )
 
     async def claim(self, session, claim):  # noqa: ARG002 - the Protocol's
@@ -99,6 +102,9 @@ class MemoryIngest:
 
     async def report(self, session, presence):  # noqa: ARG002 - the Protocol's
         self.reports.append(presence)
+
+    def usage(self, session, usage):  # noqa: ARG002 - the Protocol's
+        self.usages.append(usage)
 
     async def gone(self, session):
         if self.sessions.get(session.agent) is session:

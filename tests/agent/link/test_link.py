@@ -12,7 +12,7 @@ from agent.spool.marks import StreamMark
 from agent.spool.spool import Spool
 from aggregator.errors import LinkRefused, RequestFailed
 from kubescribe.runtime.room import Room
-from kubescribe.wire.link import Adopt, Relist, StreamClaim
+from kubescribe.wire.link import Adopt, Relist, StreamClaim, Usage
 from kubescribe.wire.records import Presence
 
 NODE_B = StreamClaim(name="pods/node=b", kind="Pod")
@@ -118,6 +118,29 @@ def random_bytes(seed):
     import random
 
     return random.Random(seed).randbytes(800_000)
+
+
+async def test_the_newest_round_of_usage_is_sent_and_nothing_that_is_old(aggregator, spool, linked, eventually):
+    ingest = aggregator.ingest
+    async with linked(aggregator.url, spool) as link:
+        link.send_usage([Usage(source="kubelet", node="old")])
+        link.send_usage([Usage(source="kubelet", node="n1"), Usage(source="kubelet", node="n1")])
+        await eventually(lambda: ingest.usages)
+        link.report(Presence(agent="node-a", state="report", observed_at=1))
+        await eventually(lambda: ingest.reports)
+
+    assert [usage.node for usage in ingest.usages] == ["n1", "n1"]
+
+
+async def test_an_aggregator_that_does_not_take_usage_is_sent_none(aggregator, spool, linked, eventually):
+    ingest = aggregator.ingest
+    ingest.takes_usage = False
+    async with linked(aggregator.url, spool) as link:
+        link.send_usage([Usage(source="kubelet", node="n1")])
+        link.report(Presence(agent="node-a", state="report", observed_at=1))
+        await eventually(lambda: ingest.reports)
+
+    assert ingest.usages == []
 
 
 async def test_a_half_open_connection_is_found(spool, linked, eventually):

@@ -177,6 +177,18 @@ async def test_what_was_named_before_the_election_was_won_is_claimed_then(house)
     await until(lambda: live(scope) == OWN | {A.name})
 
 
+async def test_usage_of_the_cluster_is_asked_for_while_a_node_is_adopted(house):
+    scope, _ = await leading(house)
+    assert not scope.sees_all_pods()
+
+    scope = await adopted(house, A)
+    await scope.on_welcome(WELCOME)
+    assert scope.sees_all_pods(), "also after a reconnection"
+
+    await scope.on_adopt([])
+    assert not scope.sees_all_pods()
+
+
 async def test_what_is_no_stream_of_a_node_is_not_adopted(house):
     scope, _ = await leading(house)
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from aggregator.ingest.peers import Anybody, OneOf, Peer, foreign_in
-from kubescribe.wire.link import PROTOCOL_VERSION, Hello
+from aggregator.ingest.peers import Anybody, OneOf, Peer, complaint_about_usage, foreign_in
+from kubescribe.wire.link import PROTOCOL_VERSION, Hello, Usage
 from kubescribe.wire.records import Change, Gap, Occurrence, Presence, Progress
+from kubescribe.wire.usage import NodeUsage
 
 
 def a_hello(agent, scope, node="") -> Hello:
@@ -49,6 +50,25 @@ def test_one_may_be_what_the_credential_says(peer, hello):
 )
 def test_one_may_not_be_anything_else(peer, hello, why):
     assert why in peer.complaint(hello)
+
+
+OWN = Usage(source="kubelet", node="n1", nodes=(NodeUsage(name="n1"),))
+METRICS = Usage(source="metrics", nodes=(NodeUsage(name="n1"), NodeUsage(name="n2")))
+
+
+def test_a_node_agent_tells_what_its_own_node_uses_and_no_other():
+    assert complaint_about_usage(OWN, scope="node", node="n1") == ""
+    assert complaint_about_usage(OWN, scope="node", node="n2")
+    assert complaint_about_usage(METRICS, scope="node", node="n1")
+    assert complaint_about_usage(Usage(source="kubelet", node="n1", nodes=METRICS.nodes), scope="node", node="n1"), (
+        "a summary is of one node"
+    )
+
+
+@pytest.mark.parametrize("scope", ["cluster", "all"])
+def test_who_sees_a_cluster_tells_what_metrics_k8s_io_says(scope):
+    assert complaint_about_usage(METRICS, scope=scope, node="") == ""
+    assert complaint_about_usage(OWN, scope=scope, node="")
 
 
 AT = {"term": 1, "resource_version": 1, "observed_at": 1}

@@ -205,10 +205,14 @@ async def test_an_object_that_is_no_json_is_a_gap_and_harms_nothing_beside_it(sc
 
 async def test_a_gap_is_counted_once_and_ends_as_it_was_last_told(scribe, journal):
     await scribe.send(Gap(id="g", stream="pods", cause="watch_disconnected", start=SECOND))
-    await scribe.send(Gap(id="g", stream="pods", cause="watch_disconnected", start=SECOND, to=9, outcome="recovered"))
+    await scribe.send(
+        Gap(id="g", stream="pods", cause="watch_disconnected", start=SECOND, to=3 * SECOND, outcome="recovered")
+    )
 
     (gap,) = await items(journal.gaps(RecordQuery()))
     assert gap["outcome"] == "recovered"
+    blind = [done.counters.get(("watch_blind_milliseconds", ("pods",)), 0) for done in scribe.committed]
+    assert blind == [0, 2000]
     counted = sum(done.counters.get(("gaps_total", ("watch_disconnected",)), 0) for done in scribe.committed)
     assert counted == 1
 

@@ -4,6 +4,7 @@ import json
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from aggregator.census.roll import Roll
 from aggregator.outlets.fleet import AgentStatus
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.records import CounterKey, Facets, JournalState, Published
@@ -44,8 +45,8 @@ def state(counters=None, open_gaps=None):
     )
 
 
-def gauges_of(now=lambda: 100 * SECOND, max_series=2000, **about):
-    gauges = ClusterGauges(state(**about), Recording, version="0.1.0", now_ns=now, max_series=max_series)
+def gauges_of(now=lambda: 100 * SECOND, roll=None, **about):
+    gauges = ClusterGauges(state(**about), Recording, version="0.1.0", now_ns=now, roll=roll or Roll())
     registry = CollectorRegistry()
     registry.register(gauges)
     return gauges, lambda: generate_latest(registry).decode()
@@ -55,22 +56,26 @@ def test_counters_go_on_from_what_the_journal_held():
     key = CounterKey("changes_total", ("Pod", "modified"))
     gauges, scrape = gauges_of(counters={key: 40})
 
-    gauges.committed([], {key: 2, CounterKey("gaps_total", ("expired",)): 1})
+    gauges.committed([], {key: 2})
 
     assert 'kubescribe_changes_total{kind="Pod",verb="modified"} 42.0' in scrape()
-    assert 'kubescribe_gaps_total{cause="expired"} 1.0' in scrape()
 
 
-def test_a_family_is_bounded_and_what_was_folded_is_counted():
-    gauges, scrape = gauges_of(max_series=3)
+def test_a_new_series_is_told_as_0_first_and_then_with_all_that_was_counted():
+    now = [100 * SECOND]
+    gauges, scrape = gauges_of(now=lambda: now[0])
+    series = 'kubescribe_gaps_total{cause="expired"}'
 
-    for number in range(10):
-        gauges.committed([], {CounterKey("occurrences_total", ("ns", f"reason-{number}", "Warning")): 2})
+    gauges.committed([], {CounterKey("gaps_total", ("expired",)): 1})
+    now[0] += 3600 * SECOND
+    assert f"{series} 0.0" in scrape()
+    gauges.committed([], {CounterKey("gaps_total", ("expired",)): 2})
+    now[0] += 15 * SECOND
+    assert f"{series} 0.0" in scrape()
+    now[0] += 15 * SECOND
 
-    text = scrape()
-    assert text.count("kubescribe_occurrences_total{") == 4
-    assert 'kubescribe_occurrences_total{namespace="other",reason="other",type="other"} 14.0' in text
-    assert 'kubescribe_series_folded_total{family="kubescribe_occurrences_total"} 14.0' in text
+    assert f"{series} 3.0" in scrape()
+    assert f"{series} 3.0" in scrape()
 
 
 def test_lag_is_from_observed_to_committed():
@@ -107,10 +112,16 @@ def test_a_stream_is_blind_while_its_gap_is_open_and_the_time_never_falls():
         "outcome": "lost",
     }
     published = Published(seq=43, topic="gaps", committed_at=0, facets=Facets(), json=json.dumps(closed).encode())
-    gauges.committed([published], {})
+    gauges.committed([published], {CounterKey("watch_blind_milliseconds", ("pods",)): 5000})
     now[0] = 200 * SECOND
 
     assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 10.0' in scrape()
+
+
+def test_blind_time_goes_on_from_what_the_journal_held():
+    _, scrape = gauges_of(counters={CounterKey("watch_blind_milliseconds", ("pods",)): 1500})
+
+    assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 1.5' in scrape()
 
 
 def test_agents_and_facts_are_told():

@@ -9,9 +9,11 @@ import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry
 
+from aggregator.census.roll import Roll
 from aggregator.logs.following import Tails
 from aggregator.logs.reading import NodeLines
 from aggregator.outlets.fleet import AgentStatus, Identity
+from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import Page
 from aggregator.web.app import machines_app, observability_app, public_app
 from aggregator.web.guarding import Guard
@@ -182,12 +184,14 @@ async def site_of(serve, session):
             now_ns=lambda: NOW,
             base_path=base_path,
             horizon=lambda: horizon,
+            usage=UsageDesk(Roll(), now_ns=lambda: NOW),
         )
         url, runner = await serve(public_app(parts))
         tasks.append(asyncio.create_task(bench.hub.run()))
         site = Site(bench, recorder, url + base_path, session, clock)
         site.root = url
         site.parts = parts
+        site.usage = parts.usage
         site.runner = runner
         return site
 

@@ -1,0 +1,1 @@
+"""What kubelets and metrics.k8s.io tell of usage: living numbers, and nonsense on demand."""
