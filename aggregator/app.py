@@ -51,10 +51,8 @@ from aggregator.web.parts import WebParts
 from kubescribe.gateway.gateway import Route, open_gateway
 from kubescribe.kube.access import find_access
 from kubescribe.lines.scrubbing import Scrubber
-from kubescribe.loki.client import open_client
-from kubescribe.loki.errors import LokiError
 from kubescribe.loki.numbers import LokiCollector
-from kubescribe.loki.opening import open_sender
+from kubescribe.loki.opening import open_connections, open_sender
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
@@ -343,11 +341,7 @@ async def _remembered_lines(config: AggregatorConfig) -> AsyncIterator[LokiLines
     if config.loki.url is None:
         yield None
         return
-    async with AsyncExitStack() as stack:
-        try:
-            client = await stack.enter_async_context(open_client(config.loki, version=version_string()))
-        except LokiError as error:
-            raise StartupError(f"--loki-ca-file {error}") from error
+    async with open_connections(config.loki, version=version_string()) as client:
         yield LokiLines(client, Scrubber(config.logs.scrub), now_ns=time.time_ns)
 
 
