@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("kubescribe", "agent", "aggregator", "simulator", "benchmarks", "scripts", "tests")
+PACKAGES = ("kubescribe", "agent", "aggregator", "simulator", "dashboards", "benchmarks", "scripts", "tests")
 MAX_LINES = 400
 MAX_TEST_LINES = 600
 """A suite is read one test at a time; what it shares lies in the conftest beside it."""

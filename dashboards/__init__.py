@@ -1,0 +1,1 @@
+"""The Grafana dashboards as code: built with grafana-foundation-sdk, rendered into the chart by `make dashboards`."""
