@@ -22,7 +22,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     One line: what is new of an instance, or `since` at the head of the file.
 
     `place` is (file, offset, last_at) of what is acknowledged; `is_done` that nothing is left to be read, `is_gone`
-    that its files are no more. `frozen_at` is when `enrichment` was decided.
+    that its files are no more. `frozen_at` is when `enrichment` was decided, `made_after` when no file of it
+    was there yet.
     """
 
     since: int | None = None
@@ -30,6 +31,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     enrichment: Enrichment | None = None
     frozen_at: int = 0
     place: tuple[int, int, int] | None = None
+    made_after: int = 0
     is_done: bool = False
     is_gone: bool = False
 
@@ -41,6 +43,7 @@ class Kept:
     enrichment: Enrichment | None = None
     frozen_at: int = 0
     place: Place | None = None
+    made_after: int = 0
     is_done: bool = False
 
 
@@ -89,6 +92,7 @@ class TailStore:
             kept.enrichment, kept.frozen_at = saved.enrichment, saved.frozen_at
         if saved.place is not None:
             kept.place = Place(0, *saved.place)
+        kept.made_after = saved.made_after or kept.made_after
         kept.is_done = saved.is_done
 
     def _lines(self) -> list[bytes]:
@@ -100,6 +104,7 @@ class TailStore:
                 enrichment=kept.enrichment,
                 frozen_at=kept.frozen_at,
                 place=place,
+                made_after=kept.made_after,
                 is_done=kept.is_done,
             )
             lines.append(_ENCODER.encode(saved))
