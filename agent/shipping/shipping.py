@@ -88,6 +88,7 @@ async def open_shipping(
             ),
             sender,
             report,
+            take_ended=book.take_ended,
         )
 
         async def stop_sender() -> None:

@@ -33,6 +33,7 @@ from agent.tail.reader import BLOCK_BYTES, Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
+from agent.tail.witness import TakeEnded
 from kubescribe.loki.pushes import Sender
 from kubescribe.wire.records import Gap
 
@@ -61,12 +62,14 @@ class Tailer:
         sender: Sender,
         report: Report,
         *,
+        take_ended: TakeEnded | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._naming = naming
         self._sender = sender
+        self._take_ended = take_ended
         self._now_ns = now_ns
         self._monotonic = monotonic
         self.counts = TailCounts()
@@ -87,7 +90,12 @@ class Tailer:
             await self._states.open()
             await self._in_thread(_check, self._settings.folder)
             self.finder = finder = Finder(
-                self._settings, since=self._states.since, now_ns=self._now_ns, monotonic=self._monotonic
+                self._settings,
+                since=self._states.since,
+                node=self._naming.node,
+                take_ended=self._take_ended,
+                now_ns=self._now_ns,
+                monotonic=self._monotonic,
             )
             await self._found(await finder.first())
             self._remember_gone()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from agent.pods.ending import Ended
 from agent.tail.naming import Naming
 from agent.tail.settings import TailSettings
 from agent.tail.tailer import Tailer
@@ -56,6 +57,7 @@ class Node:
     settings: TailSettings
     pods: KnownPods = field(default_factory=KnownPods)
     gaps: list[Gap] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -82,7 +84,7 @@ class Node:
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, self.report)
+            tailer = self.tailer = Tailer(settings, naming, sender, self.report, take_ended=self.take_ended)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -106,6 +108,10 @@ class Node:
 
     async def report(self, gaps: Sequence[Gap]) -> None:
         self.gaps += gaps
+
+    def take_ended(self, _before: int) -> list[Ended]:
+        taken, self.ended = self.ended, []
+        return taken
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]
