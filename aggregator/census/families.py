@@ -74,6 +74,11 @@ GAUGES: Mapping[str, Family] = {
         ("node", "condition"),
         40_000,
     ),
+    "node_info": Family(
+        "A node's zone, type and system, always 1; host: machine, or fargate and virtual, which have no agent.",
+        ("node", "zone", "instance_type", "os", "host"),
+        10_000,
+    ),
     "container_resource_requests": Family(
         "What containers of pods that have not ended request.",
         ("namespace", "pod", "container", "node", "resource", "unit"),

@@ -1,7 +1,9 @@
 """What /metrics and usage need of a node: its conditions, and what may be given away of it. Pure."""
 
 import re
+from collections.abc import Mapping
 from sys import intern
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,6 +16,19 @@ MAX_CONDITIONS = 32
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,63}")
 
 
+MACHINE, FARGATE, VIRTUAL = "machine", "fargate", "virtual"
+"""What is behind a node: only on a machine do DaemonSets run, and so an agent."""
+
+
+class NodeInfo(NamedTuple):
+    """What the labels of a node say of it, "" for what they do not; `host` is MACHINE, FARGATE or VIRTUAL."""
+
+    zone: str = ""
+    instance_type: str = ""
+    os: str = ""
+    host: str = MACHINE
+
+
 class NodeState(msgspec.Struct, frozen=True, gc=False):
     """A node that is not gone; `conditions` are (type, 1, 0 or -1), what is allocatable cores and bytes."""
 
@@ -21,6 +36,7 @@ class NodeState(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[tuple[str, int], ...]
     cpu: float | None = None
     memory: float | None = None
+    info: NodeInfo = NodeInfo()
 
 
 class _Condition(msgspec.Struct, gc=False):
@@ -33,7 +49,12 @@ class _Status(msgspec.Struct, gc=False):
     allocatable: dict[str, str | int | float] | None = None
 
 
+class _Metadata(msgspec.Struct, gc=False):
+    labels: dict[str, str] | None = None
+
+
 class _Node(msgspec.Struct, gc=False):
+    metadata: _Metadata | None = None
     status: _Status | None = None
 
 
@@ -43,7 +64,8 @@ _VALUES = {"True": TRUE, "False": FALSE}
 
 def node_state(body: bytes, *, name: str) -> NodeState:
     """Return the state of the node *body*, JSON. Raises ValueError."""
-    status = _NODE.decode(body).status or _Status()
+    node = _NODE.decode(body)
+    status, labels = node.status or _Status(), (node.metadata or _Metadata()).labels or {}
     told = (status.conditions or ())[:MAX_CONDITIONS]
     values = {intern(it.type): _VALUES.get(it.status, UNKNOWN) for it in told if _NAME.fullmatch(it.type)}
     room = status.allocatable or {}
@@ -52,4 +74,19 @@ def node_state(body: bytes, *, name: str) -> NodeState:
         conditions=tuple(values.items()),
         cpu=quantity(str(room.get("cpu", ""))),
         memory=quantity(str(room.get("memory", ""))),
+        info=_info(labels),
     )
+
+
+def _info(labels: Mapping[str, str]) -> NodeInfo:
+    host = MACHINE
+    if labels.get("eks.amazonaws.com/compute-type") == "fargate":
+        host = FARGATE
+    elif labels.get("type") == "virtual-kubelet":
+        host = VIRTUAL
+    zone, instance_type, os = (
+        # A label's value has 63 characters at most, by the API server's own rule.
+        intern(labels.get(key, "")[:63])
+        for key in ("topology.kubernetes.io/zone", "node.kubernetes.io/instance-type", "kubernetes.io/os")
+    )
+    return NodeInfo(zone, instance_type, os, host)

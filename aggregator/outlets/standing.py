@@ -44,8 +44,10 @@ class Standing:
         yield self._table("unschedulable_pods", lambda: self._folded("unschedulable_pods", _unschedulable(pods)))
         replicas = _replicas(self._roll.controllers() if is_complete else [])
         yield self._table("workload_replicas", lambda: self._folded("workload_replicas", replicas))
-        conditions = _conditions(self._roll.nodes() if is_complete else [])
+        nodes = self._roll.nodes() if is_complete else []
+        conditions, infos = _conditions(nodes), _infos(nodes)
         yield self._table("node_condition", lambda: self._cut("node_condition", conditions))
+        yield self._table("node_info", lambda: self._cut("node_info", infos))
         for name, amount in _AMOUNTS.items():
             rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, pods, amount)
             yield self._table(name, rows, lines=lines if _count(pods, amount) <= self._limits(name) else None)
@@ -168,3 +170,7 @@ def _replicas(controllers: Iterable[ControllerState]) -> dict[tuple[str, ...], f
 
 def _conditions(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
     return {(node.name, condition): float(value) for node in nodes for condition, value in node.conditions}
+
+
+def _infos(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
+    return {(node.name, *node.info): 1.0 for node in nodes}

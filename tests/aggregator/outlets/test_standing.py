@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.census.controllers import ControllerState
 from aggregator.census.families import GAUGES
-from aggregator.census.nodes import NodeState
+from aggregator.census.nodes import NodeInfo, NodeState
 from aggregator.census.pods import PodState, Resource
 from aggregator.census.roll import Roll
 from aggregator.outlets.standing import Standing
@@ -88,7 +88,8 @@ def test_replicas_and_conditions_are_told() -> None:
     controller = ControllerState(
         kind="Deployment", namespace="shop", name="orders", replicas=(3, 2, 1, 0), revision="1", progress="running"
     )
-    node = NodeState(name="n1", conditions=(("Ready", -1), ("DiskPressure", 0)))
+    info = NodeInfo(zone="eu-west-2a", instance_type="m7g.large", os="linux")
+    node = NodeState(name="n1", conditions=(("Ready", -1), ("DiskPressure", 0)), info=info)
     families = told(a_roll(controller, node))
 
     of = ("shop", "Deployment", "orders")
@@ -99,6 +100,7 @@ def test_replicas_and_conditions_are_told() -> None:
         (*of, "updated"): 0.0,
     }
     assert families["node_condition"] == {("n1", "Ready"): -1.0, ("n1", "DiskPressure"): 0.0}
+    assert families["node_info"] == {("n1", "eu-west-2a", "m7g.large", "linux", "machine"): 1.0}
 
 
 def test_a_family_beyond_its_limit_tells_the_rest_as_other_and_how_many_these_are() -> None:
