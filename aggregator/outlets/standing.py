@@ -45,9 +45,9 @@ class Standing:
         replicas = _replicas(self._roll.controllers() if is_complete else [])
         yield self._table("workload_replicas", lambda: self._folded("workload_replicas", replicas))
         nodes = self._roll.nodes() if is_complete else []
-        conditions, infos = _conditions(nodes), _infos(nodes)
-        yield self._table("node_condition", lambda: self._cut("node_condition", conditions))
-        yield self._table("node_info", lambda: self._cut("node_info", infos))
+        yield self._table("node_condition", lambda: self._cut("node_condition", _conditions(nodes)))
+        yield self._table("node_info", lambda: self._cut("node_info", _infos(nodes)))
+        yield self._table("node_allocatable", lambda: self._cut("node_allocatable", _allocatable(nodes)))
         for name, amount in _AMOUNTS.items():
             rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, pods, amount)
             yield self._table(name, rows, lines=lines if _count(pods, amount) <= self._limits(name) else None)
@@ -173,4 +173,18 @@ def _conditions(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
 
 
 def _infos(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
-    return {(node.name, *node.info): 1.0 for node in nodes}
+    # By name: a node that was made anew may be told of before its predecessor's end.
+    newest = {node.name: node for node in nodes}
+    return {
+        (it.name, it.zone, it.instance_type, it.capacity_type, it.kubelet_version, it.os, it.host): 1.0
+        for it in newest.values()
+    }
+
+
+def _allocatable(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
+    return {
+        (node.name, resource, unit): value
+        for node in nodes
+        for resource, unit, value in (("cpu", "core", node.cpu), ("memory", "byte", node.memory))
+        if value is not None
+    }
