@@ -80,8 +80,8 @@ GAUGES: Mapping[str, Family] = {
         40_000,
     ),
     "node_info": Family(
-        "Where a node stands and what it is; always 1.",
-        ("node", "zone", "instance_type", "capacity_type", "kubelet_version"),
+        "Where a node stands and what it is, always 1; host: machine, or fargate and virtual, where no agent can be.",
+        ("node", "zone", "instance_type", "capacity_type", "kubelet_version", "os", "host"),
         10_000,
     ),
     "node_allocatable": Family("What of a node pods may have.", ("node", "resource", "unit"), 20_000),

@@ -1,6 +1,7 @@
 """What /metrics and usage need of a node: its conditions, and what may be given away of it. Pure."""
 
 import re
+from collections.abc import Mapping
 from sys import intern
 
 import msgspec
@@ -10,6 +11,9 @@ from kubescribe.kube.quantities import quantity
 TRUE, FALSE, UNKNOWN = 1, 0, -1
 MAX_CONDITIONS = 32
 """The kubelet tells five, node-problem-detector some ten more."""
+
+MACHINE, FARGATE, VIRTUAL = "machine", "fargate", "virtual"
+"""What a node is made of: only on a machine do DaemonSets run, and so an agent."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,63}")
 
@@ -30,6 +34,8 @@ class NodeState(msgspec.Struct, frozen=True, gc=False):
     capacity_type: str = ""
     """`spot`, `on-demand` or `reserved`, whoever made the node."""
     kubelet_version: str = ""
+    os: str = ""
+    host: str = MACHINE
 
 
 class _Condition(msgspec.Struct, gc=False):
@@ -82,4 +88,13 @@ def node_state(body: bytes, *, name: str) -> NodeState:
             (intern(labels[it].lower().replace("_", "-")) for it in _CAPACITY_TYPES if labels.get(it)), ""
         ),
         kubelet_version=intern((status.node_info or _Info()).kubelet_version),
+        os=intern(labels.get("kubernetes.io/os", "")),
+        host=_host(labels),
     )
+
+
+def _host(labels: Mapping[str, str]) -> str:
+    """Return what a node is made of, by the labels that the chart's DaemonSet avoids."""
+    if labels.get("eks.amazonaws.com/compute-type") == "fargate":
+        return FARGATE
+    return VIRTUAL if labels.get("type") == "virtual-kubelet" else MACHINE

@@ -176,8 +176,8 @@ def _infos(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
     # By name: a node that was made anew may be told of before its predecessor's end.
     newest = {node.name: node for node in nodes}
     return {
-        (node.name, node.zone, node.instance_type, node.capacity_type, node.kubelet_version): 1.0
-        for node in newest.values()
+        (it.name, it.zone, it.instance_type, it.capacity_type, it.kubelet_version, it.os, it.host): 1.0
+        for it in newest.values()
     }
 
 

@@ -36,3 +36,19 @@ def test_a_node_that_says_nothing_is_a_node() -> None:
     node = node_state(b"{}", name="n1")
 
     assert (node.name, node.conditions, node.zone, node.cpu) == ("n1", (), "", None)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "host"),
+    [
+        ("eks.amazonaws.com/compute-type", "auto", "machine"),
+        ("eks.amazonaws.com/compute-type", "fargate", "fargate"),
+        ("type", "virtual-kubelet", "virtual"),
+    ],
+)
+def test_a_node_that_takes_no_daemonset_is_known_by_the_labels_that_the_chart_avoids(
+    label: str, value: str, host: str
+) -> None:
+    node = node_state(a_node(**{label: value, "kubernetes.io/os": "linux"}), name="n1")
+
+    assert (node.host, node.os) == (host, "linux")
