@@ -29,6 +29,7 @@ from agent.link.link import Link, LinkConfig
 from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
 from agent.probes import probes_app
 from agent.shipping.opening import LineParts, open_line_parts
+from agent.spool.counts import CountsIntoSpool
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -127,11 +128,13 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
         await _bind(session, spool)
         lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
         cluster = config.cluster or session.access.cluster
+        counted = CountsIntoSpool(spool)
         logs = await stack.enter_async_context(
-            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None), counted=counted)
         )
         kubelet = await stack.enter_async_context(open_kubelet(config, access, version=version_string()))
-        yield _connect(config, session, spool, lines, logs, kinds=kinds, kubelet=kubelet)
+        agent = _connect(config, session, spool, lines, logs, kinds=kinds, kubelet=kubelet, counted=counted)
+        yield agent
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -168,6 +171,7 @@ def _connect(
     *,
     kinds: Sequence[WatchedKind],
     kubelet: Source | None,
+    counted: CountsIntoSpool,
 ) -> RunningAgent:
     counters, started_at = WatchCounters(), time.time_ns()
     # Whoever needs no pods pays for none.
@@ -195,6 +199,7 @@ def _connect(
     handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
     link = Link(identity, spool, scope, handlers=handlers)
     scope.attach(link)
+    scope.hear(counted.welcome)
     if (book := logs.book) is not None:
         scope.watchers.list_first("pods", unless=book.whole.__contains__)
         scope.hear(lambda welcome: book.welcome(welcome.zones))

@@ -43,6 +43,11 @@ COUNTERS: Mapping[str, Family] = {
         (*WORKLOAD, "outcome"),
         20_000,
     ),
+    "log_lines_total": Family(
+        "Lines of containers that agents have dealt with (profile standalone), by level; unknown: that say none.",
+        ("namespace", "workload", "level"),
+        40_000,
+    ),
     "series_folded_total": Family("Counts that went into the label value `other`, by family.", ("family",), 100),
 }
 """They live in the journal and survive restarts and retention: edges are counted with the version that shows them."""

@@ -67,7 +67,7 @@ class Page:
 @asynccontextmanager
 async def opened_page(folder: Path, url: str) -> AsyncIterator[Page]:
     """Open *url*; skip where there is no Chromium."""
-    chromium = program("chromium")
+    chromium = program("chromium-headless-shell")
     process = await asyncio.create_subprocess_exec(
         chromium, *FLAGS, f"--user-data-dir={folder}", "about:blank", stderr=asyncio.subprocess.DEVNULL
     )

@@ -7,8 +7,10 @@ for Loki; each a process of its own.
 
 import signal
 import socket
+import urllib.parse
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,12 +50,25 @@ class Product:
         ]
         return [aggregator_target(self.aggregator.said["metrics"]), *agents]
 
+    @property
+    def processes(self) -> list[Process]:
+        return [self.aggregator, *self.agents.values()]
+
     def control(self) -> Control:
         return self.cluster.control()
 
     def exposition(self, process: Process, **headers: str) -> str:
         """Return one answer of /metrics."""
         return ask(process.said["metrics"] + "/metrics", **headers).body.decode()
+
+    def streams(self, query: str) -> list[tuple[dict[str, str], list[str]]]:
+        """Return labels, metadata included, and lines of what Loki has for a query."""
+        asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
+        found = ask(f"{self.loki}/loki/api/v1/query_range?{asked}").json()["data"]["result"]
+        return [(stream["stream"], [value[1] for value in stream["values"]]) for stream in found]
+
+    def stream_labels(self) -> set[str]:
+        return set(ask(f"{self.loki}/loki/api/v1/labels").json()["data"])
 
     def restart_aggregator(self) -> None:
         """Kill the aggregator with -9, and start it again where it was."""
@@ -66,7 +81,6 @@ class Product:
 def whole_product(folder: Path, *simulator: str) -> Iterator[Product]:
     loki_port = free_port()
     loki = f"http://127.0.0.1:{loki_port}"
-    pods = folder / "pods"
     world = ("--nodes", str(NODES), "--pods", "16", "--seed", "5", "--loki-port", str(loki_port))
     listen = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     arguments = (
@@ -75,29 +89,34 @@ def whole_product(folder: Path, *simulator: str) -> Iterator[Product]:
     )
     with ExitStack() as stack:
         enter = stack.enter_context
-        cluster = enter(pretend_cluster(folder / "cluster", *world, "--logs", str(pods), "--logs-by-node", *simulator))
+        cluster = enter(
+            pretend_cluster(folder / "cluster", *world, "--logs", str(folder / "pods"), "--logs-by-node", *simulator)
+        )
         aggregator = enter(running("aggregator", folder, *arguments))
-        nodes = _nodes(cluster)
-        agents = {}
-        for node in ("", *nodes):
-            data = folder / f"agent-{node}"
-            own = (
-                *("--data", str(data), "--kubeconfig", str(cluster.kubeconfig), "--metrics", "127.0.0.1:0"),
-                *("--aggregator", aggregator.said["ingest"], "--spool-free-floor", "0%"),
-                *("--profile", "standalone", "--usage-interval", "1s", "--watch-start-jitter", "0s"),
-            )
-            more = _of_node(cluster, node, pods / node, loki) if node else ("--scope", "cluster")
-            agents[node] = enter(running("agent", data, *own, *more))
+        names = ["", *_nodes(cluster)]
+        # At once: most of a start is waiting, for the interpreter and for each other's answers.
+        with ThreadPoolExecutor() as pool:
+            made = pool.map(lambda node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)), names)
+            agents = dict(zip(names, made, strict=True))
         product = Product(cluster, aggregator, agents, loki, stack, folder, arguments)
         eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in (aggregator, *agents.values())])
         yield product
 
 
-def _of_node(cluster: Cluster, node: str, logs: Path, loki: str) -> tuple[str, ...]:
-    return (
-        *("--scope", "node", "--node", node, "--logs", str(logs), "--loki", loki, "--gateway", "127.0.0.1:0"),
-        *("--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
+def _agent(folder: Path, cluster: Cluster, node: str, aggregator: str, loki: str) -> AbstractContextManager[Process]:
+    data = folder / f"agent-{node}"
+    own = (
+        *("--data", str(data), "--kubeconfig", str(cluster.kubeconfig), "--metrics", "127.0.0.1:0"),
+        *("--aggregator", aggregator, "--spool-free-floor", "0%"),
+        *("--profile", "standalone", "--usage-interval", "1s", "--watch-start-jitter", "0s"),
     )
+    if not node:
+        return running("agent", data, *own, "--scope", "cluster")
+    of_node = (
+        *("--scope", "node", "--node", node, "--logs", str(folder / "pods" / node), "--loki", loki),
+        *("--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
+    )
+    return running("agent", data, *own, *of_node)
 
 
 def _nodes(cluster: Cluster) -> list[str]:

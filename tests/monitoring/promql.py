@@ -50,6 +50,8 @@ class Judged:
     problems: tuple[str, ...]
     rate_ranges: tuple[timedelta, ...] = ()
     """Over what rate and irate go."""
+    is_lost: bool = False
+    """A name is unknown: then its labels are too, and `labels` tells nothing."""
 
 
 def judged(expr: str, known: Vocabulary) -> Judged:
@@ -57,10 +59,10 @@ def judged(expr: str, known: Vocabulary) -> Judged:
     try:
         tree = ast.parse(expr)
     except ValueError as error:
-        return Judged(frozenset(), (f"does not parse: {error}",))
+        return Judged(frozenset(), (f"does not parse: {error}",), is_lost=True)
     reading = _Reading(known)
     labels = reading.of(tree)
-    return Judged(labels or frozenset(), tuple(reading.problems), tuple(reading.rate_ranges))
+    return Judged(labels or frozenset(), tuple(reading.problems), tuple(reading.rate_ranges), reading.is_lost)
 
 
 @dataclass
@@ -70,6 +72,7 @@ class _Reading:
     known: Vocabulary
     problems: list[str] = field(default_factory=list)
     rate_ranges: list[timedelta] = field(default_factory=list)
+    is_lost: bool = False
 
     def of(self, part: Any, asked: str = "") -> Labels | None:
         """Read a part; *asked* is the function that it is the argument of."""
@@ -104,7 +107,8 @@ class _Reading:
         names = [name for name in self.known.labels if any(pattern.fullmatch(name) for pattern in patterns)]
         if not names:
             self._say(f"nobody exports {' or '.join(named) or part.prettify()}")
-            return TARGET_LABELS | OPTIONAL | {m.name for g in groups for m in g}
+            self.is_lost = True
+            return frozenset()
         labels = frozenset().union(*(self.known.labels[name] for name in names)) | OPTIONAL
         for matcher in (matcher for group in groups for matcher in group if matcher.name != "__name__"):
             if matcher.name not in labels:
@@ -189,12 +193,12 @@ class _Reading:
 
     def _check_sides(self, left: Labels, right: Labels, operator: str) -> None:
         different = (left ^ right) - OPTIONAL
-        if different and operator != "or":
+        if different and operator != "or" and not self.is_lost:
             self._say(f"the sides of {operator} never match: one alone has {', '.join(sorted(different))}")
 
     def _require(self, wanted: Iterable[str], there: Labels, where: str) -> None:
         missing = sorted(set(wanted) - there)
-        if missing:
+        if missing and not self.is_lost:
             self._say(f"{where}: there is no label {', '.join(missing)}")
 
     def _say(self, problem: str) -> None:

@@ -35,7 +35,7 @@ def test_what_is_about_the_cluster_keeps_its_own_labels(prom: Prometheus) -> Non
 
 
 def test_promtool_finds_nothing_to_say_about_what_is_served(product: Product, promtool: str) -> None:
-    for process in (product.aggregator, *product.agents.values()):
+    for process in product.processes:
         text = product.exposition(process)
         done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
 
@@ -43,7 +43,7 @@ def test_promtool_finds_nothing_to_say_about_what_is_served(product: Product, pr
 
 
 def test_openmetrics_names_the_families_of_the_text_format(product: Product) -> None:
-    for process in (product.aggregator, *product.agents.values()):
+    for process in product.processes:
         families = {family.name for family in parsed(product.exposition(process, Accept=OPENMETRICS))}
         types = re.findall(r"^# TYPE (\S+) ", product.exposition(process), re.MULTILINE)
 

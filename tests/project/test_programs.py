@@ -72,7 +72,7 @@ def test_they_are_installed_once_without_their_services(machine: Machine) -> Non
     assert (first.returncode, second.returncode, second.stderr) == (0, 0, "")
     assert machine.calls == [
         "update -qq",
-        "install -y -qq --no-install-recommends prometheus chromium",
+        "install -y -qq --no-install-recommends prometheus chromium-headless-shell",
         "services forbidden",
     ]
     assert not (machine.folder / POLICY).exists()
@@ -98,7 +98,7 @@ def test_what_cannot_be_installed_is_named_and_a_failure_in_ci(machine: Machine,
     done = machine.run(CI=ci)
 
     assert done.returncode == code
-    assert "prometheus chromium" in done.stderr
+    assert "prometheus chromium-headless-shell" in done.stderr
     assert not (machine.folder / POLICY).exists()
 
 
