@@ -37,7 +37,7 @@ class Product:
     agents: dict[str, Process]
     """By node; the cluster agent is under ""."""
     loki: str
-    stack: ExitStack
+    serving: ExitStack
     folder: Path
     arguments: tuple[str, ...]
     """The aggregator's: the same addresses again after a restart."""
@@ -53,6 +53,10 @@ class Product:
     @property
     def processes(self) -> list[Process]:
         return [self.aggregator, *self.agents.values()]
+
+    @property
+    def nodes(self) -> list[str]:
+        return [node for node in self.agents if node]
 
     def control(self) -> Control:
         return self.cluster.control()
@@ -74,7 +78,7 @@ class Product:
         """Kill the aggregator with -9, and start it again where it was."""
         self.aggregator.send(signal.SIGKILL)
         self.aggregator.popen.wait(20)
-        self.aggregator = self.stack.enter_context(running("aggregator", self.folder / "again", *self.arguments))
+        self.aggregator = self.serving.enter_context(running("aggregator", self.folder / "again", *self.arguments))
 
 
 @contextmanager
@@ -92,13 +96,15 @@ def whole_product(folder: Path, *simulator: str) -> Iterator[Product]:
         cluster = enter(
             pretend_cluster(folder / "cluster", *world, "--logs", str(folder / "pods"), "--logs-by-node", *simulator)
         )
-        aggregator = enter(running("aggregator", folder, *arguments))
+        # Ends after the agents, started again or not: an agent that stops waits for who takes its last records.
+        serving = enter(ExitStack())
+        aggregator = serving.enter_context(running("aggregator", folder, *arguments))
         names = ["", *_nodes(cluster)]
         # At once: most of a start is waiting, for the interpreter and for each other's answers.
         with ThreadPoolExecutor() as pool:
             made = pool.map(lambda node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)), names)
             agents = dict(zip(names, made, strict=True))
-        product = Product(cluster, aggregator, agents, loki, stack, folder, arguments)
+        product = Product(cluster, aggregator, agents, loki, serving, folder, arguments)
         eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in (aggregator, *agents.values())])
         yield product
 
