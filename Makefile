@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests clean
+.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests dashboards clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ docs: setup ## Write docs/configuration.md and docs/metrics.md from the code
 
 manifests: setup ## Write manifests/ from the chart
 	$(BIN)/python -m scripts.manifests manifests
+
+dashboards: setup ## Write the Grafana dashboards into the chart, from dashboards/
+	$(BIN)/python -m dashboards charts/kubescribe/files/dashboards
 
 clean: ## Remove .venv and what the tools remember
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -14,6 +14,7 @@ import asyncio
 import os
 import resource
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,7 @@ import structlog
 
 from agent.tail.counts import TailCounts
 from agent.tail.discovery import Discovery, Found
+from agent.tail.handing import Counted, Handing, nobody_counts
 from agent.tail.inotify import Inotify
 from agent.tail.looks import Look, Reading
 from agent.tail.naming import Naming
@@ -60,6 +62,7 @@ class Tailer:
         sender: Sender,
         report: Report,
         *,
+        counted: Counted = nobody_counts,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,6 +77,7 @@ class Tailer:
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
         self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
+        self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
         self._notifier: Inotify | None = None
         self._names_changed = asyncio.Event()
@@ -96,14 +100,17 @@ class Tailer:
                     group.create_task(self._look_forever(), name="tail-look"),
                     group.create_task(self._read_forever(), name="tail-read"),
                     group.create_task(self._save_forever(), name="tail-save"),
+                    group.create_task(self._handing.run(self._settings.count_seconds), name="tail-count"),
                 ]
                 await self._stopping.wait()
                 # Sources first: nothing is read any more, while what is on its way may still arrive.
                 for task in tasks[:3]:
                     task.cancel()
                 await self._outcomes.settled(self._settings.stop_seconds)
-                tasks[3].cancel()
+                for task in tasks[3:]:
+                    task.cancel()
             await self._save()
+            await self._handing.finish()
         finally:
             self._close()
 
@@ -181,7 +188,13 @@ class Tailer:
             now_ns=self._now_ns,
             monotonic=self._monotonic,
         )
-        tail = Tail(instance=instance, reader=reader, first_seen=self._monotonic(), place=kept.place)
+        tail = Tail(
+            instance=instance,
+            reader=reader,
+            first_seen=self._monotonic(),
+            place=kept.place,
+            lines=Counter(kept.lines),
+        )
         if kept.enrichment is not None:
             reader.name(self._states.names(instance), first_at=kept.frozen_at)
             tail.is_named = True
@@ -297,7 +310,7 @@ class Tailer:
         assert names is not None  # noqa: S101 - only what is named is read
         tail.look = _less(tail.look, reading.size)
         self.counts.read_bytes += reading.size
-        self.counts.add_lines(names.namespace, names.workload, reading.levels)
+        self.counts.read_lines += reading.levels.total()
         if names.is_partial:
             self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
         flight = self._outcomes.begin(tail, reading, self._monotonic())

@@ -21,7 +21,7 @@ def test_make_alone_lists_the_targets() -> None:
     done = run("make")
 
     assert done.returncode == 0
-    for target in ("demo", "test", "bench", "bench-agents", "soak", "fmt", "docs", "manifests", "help"):
+    for target in ("demo", "test", "bench", "bench-agents", "soak", "fmt", "docs", "manifests", "dashboards", "help"):
         assert f"make {target} " in done.stdout
 
 

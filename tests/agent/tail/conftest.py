@@ -1,6 +1,7 @@
 """A tailer on a folder of its own, before the stand-in for Loki, with the real way there."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from kubescribe.loki.client import open_client
 from kubescribe.loki.config import LokiConfig
 from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.sending import LokiSender
-from kubescribe.wire.records import Gap
+from kubescribe.wire.records import Gap, LineCounts
 from simulator.logs.rotating import Rotation
 from simulator.logs.writer import ContainerLog, LogOf
 from simulator.loki.app import RunningLoki, running_loki
@@ -56,6 +57,8 @@ class Node:
     settings: TailSettings
     pods: KnownPods = field(default_factory=KnownPods)
     gaps: list[Gap] = field(default_factory=list)
+    counts: dict[tuple[str, int], LineCounts] = field(default_factory=dict)
+    takes_counts: bool = True
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -82,7 +85,7 @@ class Node:
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, self.report)
+            tailer = self.tailer = Tailer(settings, naming, sender, self.report, counted=self.counted)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -97,7 +100,7 @@ class Node:
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
             naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
-            tailer = Tailer(self.settings, naming, sender, self.report)
+            tailer = Tailer(self.settings, naming, sender, self.report, counted=self.counted)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             await asyncio.wait(running, timeout=seconds)
             for task in running:
@@ -106,6 +109,18 @@ class Node:
 
     async def report(self, gaps: Sequence[Gap]) -> None:
         self.gaps += gaps
+
+    async def counted(self, record: LineCounts) -> bool:
+        if self.takes_counts:
+            # As ingest does: what comes under a number that was counted counts no more.
+            self.counts.setdefault((record.source, record.n), record)
+        return self.takes_counts
+
+    def total(self) -> Counter[tuple[str, str, str]]:
+        total: Counter[tuple[str, str, str]] = Counter()
+        for record in self.counts.values():
+            total.update({(it.namespace, it.workload, it.level): it.count for it in record.counts})
+        return total
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]
@@ -124,6 +139,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
                 state=tmp_path / "data" / "tail.state",
                 look_seconds=0.02,
                 save_seconds=0.02,
+                count_seconds=0.02,
                 idle_seconds=0.05,
                 scan_seconds=0.05,
                 notified_scan_seconds=60.0,
