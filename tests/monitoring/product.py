@@ -9,13 +9,12 @@ import signal
 import socket
 import urllib.parse
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.control import Control
-from tests.e2e.processes import TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
+from tests.e2e.processes import START_SECONDS, TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
 from tests.monitoring.prometheus import Target, agent_target, aggregator_target
 
 NODES = 2
@@ -100,12 +99,9 @@ def whole_product(folder: Path, *simulator: str) -> Iterator[Product]:
         serving = enter(ExitStack())
         aggregator = serving.enter_context(running("aggregator", folder, *arguments))
         names = ["", *_nodes(cluster)]
-        # At once: most of a start is waiting, for the interpreter and for each other's answers.
-        with ThreadPoolExecutor() as pool:
-            made = pool.map(lambda node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)), names)
-            agents = dict(zip(names, made, strict=True))
+        agents = {node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)) for node in names}
         product = Product(cluster, aggregator, agents, loki, serving, folder, arguments)
-        eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in (aggregator, *agents.values())])
+        eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in product.processes], START_SECONDS)
         yield product
 
 
@@ -119,7 +115,18 @@ def _agent(folder: Path, cluster: Cluster, node: str, aggregator: str, loki: str
     if not node:
         return running("agent", data, *own, "--scope", "cluster")
     of_node = (
-        *("--scope", "node", "--node", node, "--logs", str(folder / "pods" / node), "--loki", loki),
+        *(
+            "--scope",
+            "node",
+            "--node",
+            node,
+            "--logs",
+            str(folder / "pods" / node),
+            "--loki",
+            loki,
+            "--logs-count-interval",
+            "1s",
+        ),
         *("--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
     )
     return running("agent", data, *own, *of_node)
