@@ -36,6 +36,15 @@ def _trust() -> list[Panel]:
             " adopted them. Look at the agent's pod, then at its log.",
             now(f"sum({series('agent_up')} != bool 1)"),
             links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            span=3,
+        ),
+        number(
+            "Nodes nobody reports",
+            "Nodes whose pods neither their own agent nor the cluster agent watches: what happens there is unknown.",
+            now(f"sum({series('node_coverage', state='unreported')})"),
+            steps=((1, UNKNOWN),),
+            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            span=3,
         ),
         number(
             "Gaps, 1 h",
@@ -44,6 +53,7 @@ def _trust() -> list[Panel]:
             now(f"sum({increase(series('gaps_total'), '1h')})"),
             steps=((1, WARN), (10, BAD)),
             links=[to.answer("Gaps", "gaps")],
+            span=3,
         ),
         number(
             "Seen late by, p99",
@@ -53,6 +63,17 @@ def _trust() -> list[Panel]:
             unit="s",
             decimals=2,
             steps=((2, WARN), (30, BAD)),
+            span=3,
+        ),
+        number(
+            "Longest unseen",
+            "How long ago the stalest stream was last known to be complete. A quiet one is told by bookmarks each"
+            " minute: above five minutes it hangs.",
+            now(f"max({series('watch_unseen_seconds')})"),
+            unit="s",
+            steps=((300, WARN), (900, BAD)),
+            links=[to.answer("Status", "status")],
+            span=3,
         ),
         number(
             "Journal writable",
@@ -62,6 +83,7 @@ def _trust() -> list[Panel]:
             steps=MUST_BE_ONE,
             base=BAD,
             links=[to.board("Storage", to.STORAGE)],
+            span=3,
         ),
         number(
             "Loki answers",
@@ -70,6 +92,7 @@ def _trust() -> list[Panel]:
             steps=MUST_BE_ONE,
             base=BAD,
             links=[to.board("Logs", to.LOGS)],
+            span=3,
         ),
         number(
             "Lost for good, 1 h",
@@ -77,6 +100,7 @@ def _trust() -> list[Panel]:
             " More room for the spool, or the reasons below.",
             now(f"sum({dropped}) + (sum({refused}) or 0 * sum({dropped}))"),
             links=[to.answer("Gaps", "gaps")],
+            span=3,
         ),
     ]
 

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_workloads
-from dashboards.panels import BAD, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
+from dashboards.panels import BAD, LEVEL_COLOURS, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
 from dashboards.queries import LINES, graphed, increase, lines, now, per_minute, per_second, series, streams
 from dashboards.tables import Column, ranking
 
@@ -151,13 +151,24 @@ def _happened() -> list[Panel]:
 
 def _says() -> list[Panel]:
     return [
+        graph(
+            "Lines by level",
+            "Lines a minute by level, counted by the agents that ship them (profile `standalone`); right without Loki."
+            " A rise of errors after a blue line is that change's.",
+            graphed(f"sum by (level) ({per_minute(series('log_lines_total', *_IN))})", "{{level}}"),
+            unit=PER_MINUTE,
+            colours=LEVEL_COLOURS,
+            links=[to.page("Its lines", namespace=to.chosen("namespace"), workload=to.chosen("workload"))],
+            height=9,
+            is_stacked=True,
+        ),
         said(
             "Its error lines",
             "Lines that look like errors (`error`, `fatal`, `panic`, `exception`), newest first, in Loki; shipped by"
             " the agent (profile standalone) or by a shipper through the gateway.",
             lines(streams(*_IN, LINES) + ' |~ "(?i)error|fatal|panic|exception"', most=200),
             links=[to.board("All its lines", to.LOGS, "namespace", "workload")],
-            span=24,
+            span=16,
         ),
     ]
 

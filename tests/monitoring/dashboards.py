@@ -44,6 +44,8 @@ class Query:
     legend: str = ""
     label: str = ""
     """Of a variable: the label whose values it asks for."""
+    is_instant: bool = False
+    """It asks for one number, not for what it was over time."""
     source: str = ""
     """The uid of its datasource."""
 
@@ -112,7 +114,16 @@ def queries_of(panel: Mapping[str, Any]) -> list[Query]:
         where = f"panel {panel.get('title')!r} {target.get('refId', '')}".strip()
         legend = target.get("legendFormat") or ""
         kind = source.get("type", "prometheus")
-        found.append(Query(where=where, kind=kind, expr=target["expr"], legend=legend, source=source.get("uid", "")))
+        found.append(
+            Query(
+                where=where,
+                kind=kind,
+                expr=target["expr"],
+                legend=legend,
+                is_instant=target.get("instant", False) and not target.get("range", False),
+                source=source.get("uid", ""),
+            )
+        )
     return found
 
 
