@@ -28,12 +28,7 @@ EXECUTED = {
 }
 """Grafana's variables over all that there is: a minute."""
 
-_ELSEWHERE = "the pretend cluster does not run us, and so has no claim of ours"
-EMPTY = {
-    ("kubescribe-storage", "Volume in use"): _ELSEWHERE,
-    ("kubescribe-storage", "Volume full in"): _ELSEWHERE,
-    ("kubescribe-storage", "Counts folded into other"): "it takes thousands of series to reach a limit",
-}
+EMPTY = {("kubescribe-storage", "Counts folded into other"): "it takes thousands of series to reach a limit"}
 """Panels that show nothing here, with the reason."""
 
 
