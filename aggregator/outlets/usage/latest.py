@@ -44,14 +44,14 @@ class Told(Generic[T]):
 
     __slots__ = ("blocks", "cpu", "node", "received", "ring", "seen_at", "sent", "source", "told_at", "usage")
 
-    def __init__(self, node: str, usage: T) -> None:
+    def __init__(self, node: str, usage: T, blocks: dict[str, str]) -> None:
         self.node = node
         self.usage: T = usage
         self.source = ""
         self.seen_at = 0
         """When it was last news, by our clock; what a source repeats is none."""
         self.told_at = 0
-        self.blocks: dict[str, str] = {}
+        self.blocks = blocks
         self.cpu: dict[str, SteadyCounter] = {}
         self.received = SteadyCounter()
         self.sent = SteadyCounter()
@@ -112,8 +112,8 @@ class Latest:
             if len(self._nodes) >= MAX_NODES:
                 self.refused["limit"] += 1
                 return
-            told = self._nodes[usage.name] = Told(usage.name, usage)
-            told.blocks = {"": block_of(("node",), (usage.name,))}
+            block = block_of(("node",), (usage.name,))
+            told = self._nodes[usage.name] = Told(usage.name, usage, {"": block})
         if self._is_second_hand(told, source, now) or not _is_news(told, source, _node_moment(usage), now):
             return
         told.usage, told.source = usage, source
@@ -151,14 +151,14 @@ class Latest:
             if len(self._pods) >= MAX_PODS and key not in self._pods:
                 self.refused["limit"] += 1
                 return None
-            told = self._pods[key] = Told(key[2], pod)
+            told = self._pods[key] = Told(key[2], pod, _blocks(pod, key[2]))
         return told
 
     def _write(self, told: Told[PodUsage], source: str, pod: PodUsage, now: int) -> None:
         if self._is_second_hand(told, source, now) or not _is_news(told, source, _pod_moment(pod), now):
             return
         names = {container.name for container in pod.containers}
-        if not told.blocks or names != told.cpu.keys():
+        if names != told.cpu.keys():
             told.blocks = _blocks(pod, told.node)
             told.cpu = {name: counter for name, counter in told.cpu.items() if name in names}
         told.usage, told.source = pod, source
