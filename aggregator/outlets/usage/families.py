@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from aggregator.census.families import Family
 from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, block_of
 from aggregator.outlets.usage.steady import SteadyCounter
-from kubescribe.runtime.exposition import Row, TableFamily
+from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
 from kubescribe.wire.usage import ContainerUsage, NodeUsage, PodUsage, Space
 
 MAX_SERIES = 200_000
@@ -81,9 +81,13 @@ class _Made(Generic[T]):
         return [(self.labels(thing), value) for thing in self.things if (value := self.value(thing)) is not None]
 
     def lines(self, name: str) -> Iterator[str]:
-        """Give the rows as text. Written to be quick: they are a hundred thousand."""
+        """Give the rows as text, some at a time. Written to be quick: they are a hundred thousand."""
         block, value_of = self.block, self.value
-        return (f"{name}{block(thing)}{value!r}\n" for thing in self.things if (value := value_of(thing)) is not None)
+        for start in range(0, len(self.things), CHUNK_ROWS):
+            some = self.things[start : start + CHUNK_ROWS]
+            yield "".join(
+                [f"{name}{block(thing)}{value!r}\n" for thing in some if (value := value_of(thing)) is not None]
+            )
 
 
 class UsageCollector(Collector):
@@ -204,8 +208,10 @@ _Space = tuple[tuple[str, ...], Space]
 
 
 def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dict[str, _Made[Any]]:
-    def made(field: str) -> _Made[_Space]:
-        return _Made(spaces, itemgetter(0), lambda it: block_of(names, it[0]), lambda it: getattr(it[1], field))
+    things = [(labels, block_of(names, labels), space) for labels, space in spaces]
+
+    def made(field: str) -> _Made[tuple[tuple[str, ...], str, Space]]:
+        return _Made(things, itemgetter(0), itemgetter(1), lambda it: getattr(it[2], field))
 
     fields = ("capacity_bytes", "available_bytes", "used_bytes", "inodes", "inodes_free")
     return {f"{prefix}_{field}": made(field) for field in fields}
