@@ -26,9 +26,9 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     One line: what is new of an instance, of the counts of lines, or `since` and `source` at the head of the file.
 
     `place` is (file, offset, last_at) of what is acknowledged; `is_done` that nothing is left to be read, `is_gone`
-    that its files are no more. `frozen_at` is when `enrichment` was decided. `lines` are those before `place`, by level,
-    since the instance was found. `parcel` is made of what was pending; with `pending` (namespace, workload, level,
-    lines) both are as they say, whatever came before.
+    that its files are no more. `frozen_at` is when `enrichment` was decided. `lines` are those before `place`, by
+    level, since the instance was found. `parcel` is made of what was pending; with `pending` (namespace, workload,
+    level, lines) both are as they say, whatever came before.
     """
 
     since: int | None = None
@@ -63,8 +63,8 @@ class TailStore:
     """
     The state of the tailer in *path*.
 
-    `since` is from when on lines are wanted of files that were there before the agent was, `source` what counts of lines
-    are known by; both are decided once. `tally` is what is to be told of lines.
+    `since` is from when on lines are wanted of files that were there before the agent was, `source` what counts of
+    lines are known by; both are decided once. `tally` is what is to be told of lines.
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
