@@ -229,6 +229,9 @@ class Lines(Value, frozen=True, kw_only=True):
 LINES = "lines"
 """The verb of that request."""
 
+NO_EARLIER = "no files of an earlier instance"
+"""What `missing` says behind a pod's name where `previous` was asked for and the node has only the current one."""
+
 MAX_LINE_BYTES = 64 * 1024
 """Of one line's text."""
 
