@@ -6,7 +6,6 @@ Kept small: what is known of a pod is packed, 1 KB each with all its keys, and u
 """
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
@@ -21,6 +20,7 @@ from aggregator.records import Head, Page, RecordQuery
 from kubescribe.gateway.finding import is_of_bearer
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
+from kubescribe.labels.nodes import zone_in
 from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
 from kubescribe.wire.records import Change
 
@@ -57,7 +57,6 @@ _FORGOTTEN_AT_ONCE = 1000
 """Their containers are looked for among all, which costs a millisecond or two."""
 
 _ID_BYTES = 12
-_ZONE = re.compile(rb'"topology\.kubernetes\.io/zone":"([^"\\]{1,253})"')
 _PACK = msgspec.msgpack.Encoder().encode
 _UNPACK = msgspec.msgpack.Decoder(PodFacts).decode
 _log = structlog.get_logger(__name__)
@@ -251,8 +250,8 @@ class PodIndex:
         return uid
 
     def _take_node(self, name: str, body: bytes) -> None:
-        if found := _ZONE.search(body):
-            self._zones[name] = found[1].decode("utf-8", "replace")
+        if zone := zone_in(body):
+            self._zones[name] = zone
 
     def _read_bodies(self) -> None:
         bodies, self._unread = self._unread, {}

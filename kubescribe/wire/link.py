@@ -163,6 +163,13 @@ SETTLE = "settle"
 MAX_DOUBTS = 200
 """In one Settle: so many GETs take a few seconds of the API server's time."""
 
+ZONES = "zones"
+"""
+The verb of a request that tells zones which the Welcome did not have, as it would have: a map of nodes to zones.
+
+It is answered with nothing. An agent that does not know it answers with an error, and is told at the next Welcome.
+"""
+
 
 class LinePod(Value, frozen=True, kw_only=True):
     """A pod whose lines are wanted; `uid` is that of its files, which of a static pod is not the one in the API."""

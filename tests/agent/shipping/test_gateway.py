@@ -122,7 +122,7 @@ async def knock(tmp_path):
         loki = await stack.enter_async_context(fake_loki())
         sender = await stack.enter_async_context(sending(loki.url))
 
-        async def opened(book, hold_seconds):
+        async def opened(book):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
@@ -135,7 +135,6 @@ async def knock(tmp_path):
                 cluster="prod",
                 node="n1",
                 pod_labels=(),
-                hold_seconds=hold_seconds,
                 free_floor=0.0,
             )
             await stack.enter_async_context(open_node_gateway(settings, book, sender))
@@ -151,8 +150,8 @@ async def knock(tmp_path):
 
 
 async def test_nothing_is_taken_before_the_pods_are_known(knock):
-    book = PodBook(now_ns=lambda: 1)
-    push = await knock(book, hold_seconds=3600.0)
+    book = PodBook(now_ns=lambda: 1, first_list_seconds=3600.0)
+    push = await knock(book)
     book.pass_mark("pods", is_listing=True)
     book.observe(pod("web", "u1"))
     assert await push() == (503, "1")
@@ -163,11 +162,22 @@ async def test_nothing_is_taken_before_the_pods_are_known(knock):
 
 
 async def test_a_restart_and_an_api_server_that_is_away_keep_no_shipper_waiting_for_long(knock):
-    known, unknown = PodBook(now_ns=lambda: 1), PodBook(now_ns=lambda: 1)
+    known, unknown = PodBook(now_ns=lambda: 1, first_list_seconds=3600.0), PodBook(now_ns=lambda: 1)
     known.restore({}, None, ["pods"])
 
-    assert (await (await knock(known, hold_seconds=3600.0))())[0] == 204
-    assert (await (await knock(unknown, hold_seconds=0.0))())[0] == 204
+    assert (await (await knock(known))())[0] == 204
+    assert (await (await knock(unknown))())[0] == 204
+
+
+async def test_nothing_is_taken_before_the_zone_of_a_new_node_is_known(knock):
+    book = PodBook(now_ns=lambda: 1, zone_seconds=3600.0)
+    push = await knock(book)
+    book.welcome({})
+    assert await push() == (503, "1")
+
+    book.welcome({"n1": "z1"})
+
+    assert (await push())[0] == 204
 
 
 def test_a_pod_is_where_it_runs_and_everything_else_here(finder):
