@@ -24,6 +24,9 @@ MAX_DEAD = 20_000
 UNSEEN_SECONDS = 7 * 24 * 3600
 """A pod that an earlier life knew, and of which this one has seen no version: quiet, or gone in between."""
 
+_MAX_BEARERS = 8
+"""Pods of one name, of a StatefulSet that is evicted again and again."""
+
 _MAX_UNREAD_BODIES = 1024
 _SECOND = 1_000_000_000
 
@@ -60,7 +63,7 @@ class PodBook:
         self._max_dead = max_dead
         self._pods: dict[str, PodFacts] = {}
         self._by_file: dict[str, PodFacts] = {}
-        self._by_name: dict[tuple[str, str], PodFacts] = {}
+        self._by_name: dict[tuple[str, str], tuple[PodFacts, ...]] = {}
         self._by_container: dict[str, PodFacts] = {}
         self._containers: dict[str, tuple[str, ...]] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
@@ -117,7 +120,11 @@ class PodBook:
 
     def of_name(self, namespace: str, name: str) -> PodFacts | None:
         """Return the pod that had this name last."""
-        return self._by_name.get((namespace, name))
+        return next(iter(self.bearers(namespace, name)), None)
+
+    def bearers(self, namespace: str, name: str) -> tuple[PodFacts, ...]:
+        """Return the pods that had this name, the last one first."""
+        return self._by_name.get((namespace, name), ())
 
     def of_container(self, container_id: str) -> PodFacts | None:
         """Return the pod that has, or had, a container with that id, hexadecimal and whole."""
@@ -216,7 +223,8 @@ class PodBook:
         self._pods[pod.uid] = pod
         if pod.file_uid != pod.uid:
             self._by_file[pod.file_uid] = pod
-        self._by_name[pod.namespace, pod.name] = pod
+        others = [it for it in self.bearers(pod.namespace, pod.name) if it.uid != pod.uid]
+        self._by_name[pod.namespace, pod.name] = (pod, *others[: _MAX_BEARERS - 1])
         self.news.add(pod.uid)
 
     def _read_bodies(self) -> None:
@@ -243,8 +251,10 @@ class PodBook:
         if pod is None:
             return
         self._by_file.pop(pod.file_uid, None)
-        if self._by_name.get((pod.namespace, pod.name)) is pod:
-            del self._by_name[pod.namespace, pod.name]
+        name = (pod.namespace, pod.name)
+        self._by_name[name] = tuple(it for it in self._by_name.get(name, ()) if it is not pod)
+        if not self._by_name[name]:
+            del self._by_name[name]
         for container in self._containers.pop(uid, ()):
             self._by_container.pop(container, None)
         self.news.add(uid)

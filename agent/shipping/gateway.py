@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 
 from agent.pods.book import PodBook
 from kubescribe.gateway.config import GatewayConfig
-from kubescribe.gateway.finding import is_of_bearer
+from kubescribe.gateway.finding import bearer_at, is_of_bearer
 from kubescribe.gateway.gateway import Gateway, Handler, open_gateway
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.labels.clues import Clue
@@ -73,7 +73,7 @@ class BookFinder:
         elif clue.container_id:
             pod = book.of_container(clue.container_id)
         if pod is None and not clue.uid and clue.pod:
-            named = book.of_name(clue.namespace, clue.pod)
+            named = bearer_at(book.bearers(clue.namespace, clue.pod), at)
             pod = named if named is not None and is_of_bearer(named, clue, at) else None
         return None if pod is None or pod.is_guessed else pod
 

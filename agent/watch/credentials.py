@@ -4,9 +4,9 @@ Does a name or a value look like a credential? Pure guesses, on the safe side: n
 Specs repeat their strings from pod to pod, so the last answers are remembered.
 
 Three ways to be found: by the name of the key, by a pattern that an issuer gave its tokens, by entropy. Whoever may
-write an object writes these strings, a megabyte long if they like, so none of it takes longer than in proportion: values are
-searched by RE2 (a URL's form takes Python's engine two seconds for 32 KB of letters), and what the other patterns try
-at each place has a longest match.
+write an object writes these strings, a megabyte long if they like, so none of it takes longer than in proportion:
+values are searched by RE2 (a URL's form takes Python's engine two seconds for 32 KB of letters), and what the other
+patterns try at each place has a longest match.
 """
 
 import math

@@ -24,14 +24,14 @@ CREATED = "2026-09-21T14:13:20Z"
 CREATED_AT = 1_790_000_000 * SECOND
 
 
-def pod(name, uid, body=None, *, container=ID, **annotations):
+def pod(name, uid, body=None, *, container=ID, created=CREATED, **annotations):
     found = {
         "metadata": {
             "name": name,
             "namespace": "shop",
             "uid": uid,
             "annotations": annotations,
-            "creationTimestamp": CREATED,
+            "creationTimestamp": created,
         },
         "spec": {"nodeName": "n1"},
         "status": {"containerStatuses": [{"containerID": f"containerd://{container}"}]},
@@ -103,6 +103,27 @@ def test_late_lines_of_a_container_that_nobody_knows_are_not_those_of_the_next_p
     found = BookFinder(book, cluster="prod", node="n1").find(clue, CREATED_AT + int(seconds * SECOND))
 
     assert (found.uid if found else None) == uid
+
+
+@pytest.mark.parametrize(
+    ("seconds", "uid"),
+    [
+        (-3600, "u3"),  # older than all of them: as good as no time
+        (-59, "u1"),
+        (30, "u2"),
+        (60.5, "u2"),  # the next was made within that second, which the API rounds down
+        (61, "u3"),
+        (3600, "u3"),
+    ],
+)
+def test_a_name_is_that_of_the_pod_that_had_it_when_the_line_was_written(seconds, uid):
+    book = PodBook(now_ns=lambda: 1)
+    for each, created in (("u1", "14:12:20"), ("u2", "14:13:20"), ("u3", "14:14:20")):
+        book.observe(pod("db-0", each, container=each * 32, created=f"2026-09-21T{created}Z"))
+    finder = BookFinder(book, cluster="prod", node="n1")
+
+    assert finder.find(Clue(namespace="shop", pod="db-0"), CREATED_AT + int(seconds * SECOND)).uid == uid
+    assert finder.find(Clue(namespace="shop", pod="db-0")).uid == "u3"
 
 
 def test_a_static_pods_containers_may_be_older_than_it_is():
