@@ -63,7 +63,7 @@ class Target:
     A pod whose lines are meant; `gone_at` (ns) is 0 while it lives, `created_at` where it is not known.
 
     `has_run` tells whether any of its containers ever ran, as far as was seen: else there is no line to miss.
-    `latest` is empty where the kubelet's word of the pod was never seen.
+    `latest` is empty where the kubelet's word of the pod was never seen. `containers` are all that it has, by name.
     """
 
     pod: LinePod
@@ -74,6 +74,7 @@ class Target:
     created_at: int = 0
     has_run: bool = True
     latest: tuple[Latest, ...] = ()
+    containers: tuple[str, ...] = ()
 
     def may_have_earlier(self, container: str) -> bool:
         """Tell whether *container* ("" for any) may have had instances before the last one."""

@@ -176,6 +176,7 @@ def _target(item: _Item) -> Target | None:
         # One that was seen only before its kubelet told of it may well have run.
         has_run=bool(item.node or facts.node) and (not statuses or any(it.has_run for it in statuses)),
         latest=tuple(it.latest for it in statuses),
+        containers=tuple(sorted({*facts.images, *(it.name for it in statuses)})),
     )
 
 
