@@ -40,12 +40,19 @@ class KnownPods:
     def __init__(self) -> None:
         self.pods: dict[str, PodFacts] = {}
         self.zone: str | None = "zone-a"
+        self.comes_later = False
 
     def of_file(self, uid: str) -> PodFacts | None:
         return self.pods.get(uid)
 
     def zone_of(self, _node: str) -> str | None:
         return self.zone
+
+    def is_zone_coming(self, _node: str) -> bool:
+        return self.comes_later
+
+    def is_list_coming(self) -> bool:
+        return self.comes_later
 
 
 @dataclass
