@@ -13,11 +13,11 @@ here asks the API server. Files are read in one thread, the state is written in 
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -25,6 +25,7 @@ import structlog
 from agent.tail.counts import TailCounts
 from agent.tail.discovery import Finds, Found
 from agent.tail.finding import Finder
+from agent.tail.handing import Counted, Handing, nobody_counts
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
 from agent.tail.naming import Naming
@@ -64,6 +65,7 @@ class Tailer:
         report: Report,
         *,
         take_ended: TakeEnded | None = None,
+        counted: Counted = nobody_counts,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,6 +82,7 @@ class Tailer:
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
         self._outcomes = Outcomes(self.counts, report, monotonic=monotonic)
+        self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
@@ -89,7 +92,6 @@ class Tailer:
         """Tail until `stop`."""
         try:
             await self._states.open()
-            await self._in_thread(_check, self._settings.folder)
             self.finder = finder = Finder(
                 self._settings,
                 since=self._states.since,
@@ -106,14 +108,17 @@ class Tailer:
                     group.create_task(self._look_forever(), name="tail-look"),
                     group.create_task(self._read_forever(), name="tail-read"),
                     group.create_task(self._save_forever(), name="tail-save"),
+                    group.create_task(self._handing.run(self._settings.count_seconds), name="tail-count"),
                 ]
                 await self._stopping.wait()
                 # Sources first: nothing is read any more, while what is on its way may still arrive.
                 for task in tasks[:3]:
                     task.cancel()
                 await self._outcomes.settled(self._settings.stop_seconds)
-                tasks[3].cancel()
+                for task in tasks[3:]:
+                    task.cancel()
             await self._save()
+            await self._handing.finish()
         finally:
             if self.finder is not None:
                 self.finder.close()
@@ -177,7 +182,13 @@ class Tailer:
             now_ns=self._now_ns,
             monotonic=self._monotonic,
         )
-        tail = Tail(instance=instance, reader=reader, first_seen=self._monotonic(), place=kept.place)
+        tail = Tail(
+            instance=instance,
+            reader=reader,
+            first_seen=self._monotonic(),
+            place=kept.place,
+            lines=Counter(kept.lines),
+        )
         if kept.enrichment is not None:
             reader.name(self._states.names(instance), first_at=kept.frozen_at)
             tail.is_named = True
@@ -315,7 +326,7 @@ class Tailer:
         assert names is not None  # noqa: S101 - only what is named is read
         tail.look = _less(tail.look, reading.size)
         self.counts.read_bytes += reading.size
-        self.counts.add_lines(names.namespace, names.workload, reading.levels)
+        self.counts.read_lines += reading.levels.total()
         if names.is_partial:
             self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
         flight = self._outcomes.begin(tail, reading, self._monotonic())
@@ -341,12 +352,6 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
-
-
-def _check(folder: Path) -> None:
-    """Tell of what would otherwise only be silence."""
-    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
-        _log.error("tail.folder_not_readable", folder=str(folder))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:

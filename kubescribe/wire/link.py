@@ -58,7 +58,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     `last_n` is the last committed batch of this spool, 0 if none. The agent keeps at most `window_batches` and
     `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes. `zones` are those of the
     nodes that the journal knows and this agent tells of, by name: lines of theirs carry it. Only where `takes_usage` is
-    set may the agent send Usage: an older aggregator would end the conversation at it.
+    set may the agent send Usage: an older aggregator would end the conversation at it. Only once `takes_line_counts` is
+    set may it spool LineCounts.
     """
 
     protocol: int
@@ -73,6 +74,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     server_time: int
     zones: dict[str, str] = msgspec.field(default_factory=dict)
     takes_usage: bool = False
+    takes_line_counts: bool = False
 
 
 class StreamClaim(Value, frozen=True, kw_only=True):
@@ -163,6 +165,13 @@ SETTLE = "settle"
 MAX_DOUBTS = 200
 """In one Settle: so many GETs take a few seconds of the API server's time."""
 
+ZONES = "zones"
+"""
+The verb of a request that tells zones which the Welcome did not have, as it would have: a map of nodes to zones.
+
+It is answered with nothing. An agent that does not know it answers with an error, and is told at the next Welcome.
+"""
+
 
 class LinePod(Value, frozen=True, kw_only=True):
     """A pod whose lines are wanted; `uid` is that of its files, which of a static pod is not the one in the API."""
@@ -228,6 +237,9 @@ class Lines(Value, frozen=True, kw_only=True):
 
 LINES = "lines"
 """The verb of that request."""
+
+NO_EARLIER = "no files of an earlier instance"
+"""What `missing` says behind a pod's name where `previous` was asked for and the node has only the current one."""
 
 MAX_LINE_BYTES = 64 * 1024
 """Of one line's text."""

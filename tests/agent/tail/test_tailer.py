@@ -350,16 +350,6 @@ async def test_a_stream_that_has_no_room_holds_up_no_other(node, eventually):
         assert 0 < held() < 2**20
 
 
-async def test_lines_are_counted_by_workload_and_level(node, eventually):
-    log = node.container()
-    async with node.tailing() as tailer:
-        log.write(["INFO a", "ERROR b", "ERROR c"])
-        await eventually(lambda: len(node.lines()) == 3)
-
-        assert tailer.counts.take() == {("shop", "web", "info"): 1, ("shop", "web", "error"): 2}
-        assert not tailer.counts.take()
-
-
 async def test_a_compressed_generation_is_resumed_within(node, eventually):
     log = node.container()
     log.write(texts(0, 10))
