@@ -61,7 +61,7 @@ def _trust() -> list[Panel]:
             " minutes: an agent that was away is replaying its spool.",
             now(f"histogram_quantile(0.99, {lag})"),
             unit="s",
-            decimals=2,
+            decimals=None,
             steps=((2, WARN), (30, BAD)),
             span=3,
         ),
