@@ -26,3 +26,15 @@ def test_every_rule_is_evaluated_without_an_error(prom: Prometheus) -> None:
     eventually(lambda: all(rule["health"] != "unknown" for rule in prom.rules()))
 
     assert [rule["lastError"] for rule in prom.rules() if rule["health"] != "ok"] == []
+
+
+def test_no_alert_is_on_its_way_while_the_product_is_well(prom: Prometheus) -> None:
+    """Thresholds are held against what the processes really tell; those about the pretend cluster may have reasons."""
+    eventually(lambda: all(rule["health"] == "ok" for rule in prom.rules()))
+    about_cluster = {rule["name"] for rule in prom.rules() if rule["group"].startswith("kubescribe-cluster")}
+
+    def active() -> set[str]:
+        return {alert["labels"]["alertname"] for alert in prom.alerts()} - about_cluster
+
+    # What a start pends, such as a journal that is not written yet, is over within seconds.
+    eventually(lambda: active() == {"KubescribeWatchdogAlways"}, lambda: (prom.alerts(), prom.troubles()))
