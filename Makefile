@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests dashboards clean
+.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests dashboards pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ manifests: setup ## Write manifests/ from the chart
 
 dashboards: setup ## Write the Grafana dashboards into the chart, from dashboards/
 	$(BIN)/python -m dashboards charts/kubescribe/files/dashboards
+
+pictures: dashboards ## Draw docs/dashboards/ from the product on the pretend cluster; a quarter of an hour
+	$(BIN)/python -m dashboards.pictures docs/dashboards
 
 clean: ## Remove .venv and what the tools remember
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

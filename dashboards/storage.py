@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
 from dashboards.panels import BAD, GOOD, MUST_BE_ONE, WARN, bars, graph, number
-from dashboards.queries import graphed, increase, now, per_second, series
+from dashboards.queries import graphed, highest, increase, mean, now, peak, per_second, series
 from dashboards.tables import Column, ranking
 
 _OLDEST = f"({series('journal_oldest_timestamp_seconds')} > 0)"
@@ -87,6 +87,7 @@ def _holds() -> list[Panel]:
 
 
 def _grows() -> list[Panel]:
+    spool = series("agent_spool_bytes")
     commit = f"sum by (le) ({per_second(series('ingest_commit_seconds_bucket'))})"
     return [
         graph(
@@ -132,7 +133,7 @@ def _grows() -> list[Panel]:
         graph(
             "Spools of agents",
             "What waits on the nodes for the journal: it grows while the journal cannot be written or reached.",
-            graphed(f"topk(10, {series('agent_spool_bytes')})", "{{agent}}"),
+            graphed(highest(spool, "agent", f"max by (agent) ({peak(spool)})"), "{{agent}}"),
             unit="bytes",
         ),
     ]
@@ -162,7 +163,10 @@ def _fills() -> list[Panel]:
             "Changes by kind",
             "Versions a second, the ten busiest kinds: a controller that fights another shows as a level that never"
             " falls.",
-            graphed(f"topk(10, sum by (kind) ({per_second(changes)}) > 0)", "{{kind}}"),
+            graphed(
+                highest(f"sum by (kind) ({per_second(changes)})", "kind", f"sum by (kind) ({mean(changes)})"),
+                "{{kind}}",
+            ),
             unit="suffix:/s",
             links=[to.page("These changes", kind=to.label("kind"))],
             span=12,

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tests.monitoring import logql, promql
-from tests.monitoring.dashboards import CHECKED, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
+from tests.monitoring.dashboards import CHECKED, RANGE, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
 from tests.monitoring.promql import Judged, Vocabulary
 
 SHORTEST = timedelta(minutes=2)
@@ -63,9 +63,9 @@ def faults_of_query(query: Query, values: Mapping[str, str], known: Vocabulary) 
     wanted = {*_IN_LEGEND.findall(query.legend), *([query.label] if query.label else [])}
     if not found.is_lost:
         faults += [f"the result has no label {label}" for label in sorted(wanted - found.labels)]
-    others = [window for window in found.rate_ranges if window != RATE_INTERVAL]
+    others = [window for window in found.rate_ranges if window not in {RATE_INTERVAL, RANGE}]
     if others and not query.is_instant:
-        faults.append("rate and irate over time are for $__rate_interval")
+        faults.append("rate and irate over time are for $__rate_interval, or for $__range")
     if any(window < SHORTEST for window in others):
         faults.append("a window that may hold no two scrapes")
     return [f"{query.where}: {fault}" for fault in faults]

@@ -127,7 +127,7 @@ def _agent(folder: Path, cluster: Cluster, node: str, aggregator: str, loki: str
             "--logs-count-interval",
             "1s",
         ),
-        *("--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
+        *("--loki", loki, "--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
     )
     return running("agent", data, *own, *of_node)
 

@@ -35,6 +35,7 @@ def grinder_status(restarts: int) -> dict[str, Any]:
         "imageID": "",
         "containerID": f"containerd://{restarts:064}",
         "state": {"running": {"startedAt": _now()}},
+        "lastState": {},
     }
     if restarts:
         ended = {"reason": "OOMKilled", "exitCode": 137, "startedAt": _now(), "finishedAt": _now()}
@@ -84,15 +85,17 @@ async def _stir(product: Product) -> None:
             # Again: the first one is the 0 that a new series begins with.
             made.update(count=3, lastTimestamp=_now())
             await control.update("events", made)
-        await control.fail("configmaps", verb="*", code=500, count=2)
-        await control.drop("configmaps")
+        await control.create("configmaps", {"metadata": {"name": GRINDER, "namespace": "default"}, "data": {"a": "b"}})
+        await control.expire("configmaps")
+        await control.fail("services", code=500, count=2)
         await control.end("services")
 
 
 def _ship(product: Product, node: str) -> None:
     """Push a line through the gateway of a node, as a shipper there would."""
     url = product.agents[node].events("gateway.listening")[0]["url"]
-    stream = {"stream": {"job": "shipper", "node": node}, "values": [[str(time.time_ns()), "INFO shipped"]]}
+    labels = {"namespace": "default", "container": "shipper", "stream": "stdout"}
+    stream = {"stream": labels, "values": [[str(time.time_ns()), "INFO shipped"]]}
     body = json.dumps({"streams": [stream]}).encode()
     answer = ask(f"{url}/loki/api/v1/push", method="POST", body=body, Content_Type="application/json")
     assert answer.status == 204, answer
