@@ -36,6 +36,7 @@ layers: setup ## Check who imports whom
 	$(BIN)/lint-imports
 
 tests: setup ## Run the tests (TESTS=path for some of them)
+	@scripts/test-programs
 	$(BIN)/python -m pytest -q -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: setup ## Measure; one JSON line a name (ONLY=name for one)

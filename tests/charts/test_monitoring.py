@@ -1,5 +1,7 @@
 """How Prometheus and Grafana find us: monitors, annotations, dashboards, each behind a value; and what NOTES tells."""
 
+import base64
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -274,11 +276,20 @@ def test_grafana_s_operator_reads_the_same_config_map(boards: Path) -> None:
         assert spec["instanceSelector"]["matchLabels"]["team"] == "sre"
 
 
-def test_the_dashboards_of_the_chart_fit_into_config_maps() -> None:
-    for each in (
-        each for each in render(example("monitoring")).kind("ConfigMap") if "dashboard" in each["metadata"]["name"]
-    ):
-        ((name, text),) = each["data"].items()
+def test_each_dashboard_of_the_chart_fits_into_a_config_map() -> None:
+    maps = [each for each in render(example("monitoring")).kind("ConfigMap") if "dashboard" in each["metadata"]["name"]]
 
+    assert len(maps) == len(list((CHART / "files/dashboards").glob("*.json"))) > 0
+    for each in maps:
+        ((name, text),) = each["data"].items()
         assert json.loads(text)["uid"] == name.removesuffix(".json")
         assert len(text) < 900_000, "a ConfigMap takes a mebibyte"
+
+
+def test_an_installation_with_everything_fits_into_helm_s_own_secret() -> None:
+    """Helm keeps chart and manifest, compressed and twice in base64, in a Secret, which takes a mebibyte."""
+    files = [path.read_bytes() for path in CHART.rglob("*") if path.is_file()]
+    made = "".join(render(example("monitoring")).files.values()).encode()
+
+    # The files of a chart lie in base64 in the JSON that is compressed.
+    assert len(gzip.compress(base64.b64encode(b"".join(files)) + made)) * 4 / 3 < 700_000

@@ -10,8 +10,8 @@ import yaml
 
 from scripts.rendering import CHART
 from tests.charts.conftest import Rendering, example, refusal, render
+from tests.programs import program
 
-PROMTOOL = shutil.which("promtool")
 ALERTS = """\
 groups:
   - name: kubescribe-aggregator
@@ -29,7 +29,7 @@ groups:
         expr: kubescribe_journal_writable == 0
         labels: {severity: critical, part: journal}
         annotations: {summary: It cannot write, runbook_url: 'https://example.org/x'}
-  - name: kubescribe-cluster
+  - name: kubescribe-cluster-facing
     rules:
       - alert: PodOOMKilledBurst
         expr: sum by (namespace) (increase(kubescribe_container_terminations_total{reason="OOMKilled"}[10m])) > 5
@@ -92,7 +92,9 @@ def test_a_group_without_alerts_is_left_out_and_so_is_an_object_without_groups(c
 
     assert alerts(chart, disabled=off) == {}
     made = render(values(alerts={"disabled": off, "clusterFacing": True}), chart=chart)
-    assert [group["name"] for group in made.one("PrometheusRule", "alerts")["spec"]["groups"]] == ["kubescribe-cluster"]
+    assert [group["name"] for group in made.one("PrometheusRule", "alerts")["spec"]["groups"]] == [
+        "kubescribe-cluster-facing"
+    ]
 
 
 @pytest.mark.parametrize("on", [{"alerts"}, {"records"}, {"alerts", "records"}, set()])
@@ -180,7 +182,6 @@ def test_a_typo_is_told_also_while_the_section_is_off(chart: Path) -> None:
     assert "no alert of that name" in refusal({"monitoring": {"alerts": {"disabled": {"X": True}}}}, chart=chart)
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool")
 def test_prometheus_takes_the_rules_as_they_are_rendered(chart: Path, tmp_path: Path) -> None:
     override = {"for": "30m", "keep_firing_for": "1h", "annotations": {"summary": "{{ $labels.instance }}"}}
     overridden = values(alerts={"clusterFacing": True, "overrides": {"AggregatorDown": override}})
@@ -193,7 +194,16 @@ def test_prometheus_takes_the_rules_as_they_are_rendered(chart: Path, tmp_path: 
     for file, rule in zip(files, rules, strict=True):
         file.write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
 
-    done = subprocess.run([PROMTOOL, "check", "rules", *files], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [program("promtool"), "check", "rules", *files], capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("SUCCESS") == len(files) >= 2
+
+
+def test_of_the_chart_s_own_alerts_those_about_the_cluster_are_off() -> None:
+    every, usual = (alerts(CHART, clusterFacing=wanted) for wanted in (True, False))
+
+    assert every.keys() - usual.keys() == {"KubescribePodOOMKilledBurst", "KubescribeCrashLoopAfterRollout"}
+    assert len(usual) > 10

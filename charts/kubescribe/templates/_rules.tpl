@@ -14,7 +14,7 @@
 {{- $alerts := .Values.monitoring.alerts -}}
 {{- $groups := list -}}
 {{- range (.Files.Get "files/rules/alerts.yaml" | fromYaml).groups -}}
-{{- $withoutWord := and (hasPrefix "kubescribe-cluster" .name) (not $alerts.clusterFacing) -}}
+{{- $withoutWord := and (hasPrefix "kubescribe-cluster-facing" .name) (not $alerts.clusterFacing) -}}
 {{- $rules := list -}}
 {{- range .rules -}}
 {{- if not (ternary (get $alerts.disabled .alert) $withoutWord (hasKey $alerts.disabled .alert)) -}}
