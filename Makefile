@@ -53,9 +53,10 @@ fmt: setup ## Format the code and mend what can be mended without thinking
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-docs: setup ## Write docs/configuration.md and docs/metrics.md from the code
+docs: setup ## Write docs/configuration.md, docs/metrics.md and docs/alerts.md from the code
 	$(BIN)/python -m kubescribe.cli.configpage docs/configuration.md
 	$(BIN)/python -m kubescribe.cli.metricspage docs/metrics.md
+	$(BIN)/python -m scripts.alertspage docs/alerts.md
 
 manifests: setup ## Write manifests/ from the chart
 	$(BIN)/python -m scripts.manifests manifests
