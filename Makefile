@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+# What a run compiles, the next one and every process that a test starts need not: half of what collecting costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Which bench: `make bench ONLY=watch`. Which tests: `make tests TESTS=tests/agent`. More for the demo: `ARGS=…`.
 ONLY ?=
