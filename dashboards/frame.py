@@ -148,7 +148,8 @@ def _others() -> DashboardLink:
 
 
 def _changes(workloads: str, *, is_enabled: bool) -> AnnotationQuery:
-    expression = streams(*_kept(workloads), stream="change")
+    # What an autoscaler does follows from load; drawn as well, it would hide what somebody decided.
+    expression = streams(*_kept(workloads), stream="change") + ' | manager!="kube-controller-manager"'
     return _drawn("Changes", "blue", expression, "{{kind}} {{name}} {{verb}} by {{manager}}", is_enabled=is_enabled)
 
 

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces
-from dashboards.panels import BAD, PER_MINUTE, WARN, graph, number, said
+from dashboards.panels import BAD, PER_MINUTE, UNKNOWN, WARN, graph, number, said
 from dashboards.queries import graphed, increase, lines, now, or_zero, per_minute, series, streams
 from dashboards.tables import Column, ranking
 
@@ -71,9 +71,11 @@ def _broken() -> list[Panel]:
             links=[to.page("What changed", kind="Deployment")],
         ),
         number(
-            "Agents away",
-            "Agents that do not report. What their nodes do is not on this screen: it is unknown, not healthy.",
-            now(f"sum({series('agent_up')} != bool 1)"),
+            "Nodes nobody reports",
+            "Nodes whose pods neither their own agent nor the cluster agent watches. What they do is not on this"
+            " screen: it is unknown, not healthy.",
+            now(f"sum({series('node_coverage', state='unreported')})"),
+            steps=((1, UNKNOWN),),
             links=[to.board("Can I trust this screen?", to.PIPELINE), to.answer("Gaps", "gaps")],
         ),
     ]
@@ -169,6 +171,10 @@ def _where() -> list[Panel]:
                 "Failed rollouts",
                 f"round({_BY_WORKLOAD} ({increase(series('rollouts_total', _IN, outcome='failed'))})) > 0",
                 steps=((1, BAD),),
+            ),
+            Column(
+                "Error lines",
+                f"round({_BY_WORKLOAD} ({increase(series('log_lines_total', _IN, level='~error|fatal'))})) > 0",
             ),
             links=to.around(),
             span=14,

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_nodes
 from dashboards.panels import BAD, GOOD, PER_MINUTE, UNKNOWN, WARN, bars, graph, number, states
-from dashboards.queries import graphed, now, per_minute, per_second, series
+from dashboards.queries import graphed, highest, now, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
 
 _NODE = 'node=~"$node"'
@@ -280,7 +280,14 @@ def _volumes() -> list[Panel]:
             "Volumes over time",
             "Share in use of the ten fullest claims. A step up is a program that writes what it did not write before."
             + _STANDALONE,
-            graphed(f"topk(10, {used})", "{{namespace}}/{{persistentvolumeclaim}}"),
+            graphed(
+                highest(
+                    used,
+                    "namespace, persistentvolumeclaim",
+                    f"{by_claim} ({peak(series('volume_used_bytes', _IN))}) / {by_claim} ({peak(capacity)})",
+                ),
+                "{{namespace}}/{{persistentvolumeclaim}}",
+            ),
             unit="percentunit",
             most=1,
             steps=((0.9, BAD),),

@@ -4,8 +4,20 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_text, of_workloads
-from dashboards.panels import BAD, GOOD, LEVEL_COLOURS, MUST_BE_ONE, WARN, graph, number, said
-from dashboards.queries import LINES, counted, graphed, increase, lines, now, or_zero, per_second, series, streams
+from dashboards.panels import BAD, GOOD, LEVEL_COLOURS, MUST_BE_ONE, PER_MINUTE, WARN, graph, number, said
+from dashboards.queries import (
+    LINES,
+    counted,
+    graphed,
+    increase,
+    lines,
+    now,
+    or_zero,
+    per_minute,
+    per_second,
+    series,
+    streams,
+)
 
 _IN = ('namespace=~"$namespace"', 'workload=~"$workload"')
 _ERRORS = 'detected_level=~"error|critical|fatal"'
@@ -96,6 +108,15 @@ def _volume() -> list[Panel]:
     every, trouble = streams(*_IN, LINES), f"{streams(*_IN, LINES)} | {_ERRORS}"
     return [
         graph(
+            "Lines counted on the nodes",
+            "Lines a minute by level, counted by the agents that ship them (profile `standalone`), exact and without"
+            " Loki. What is here and not beside it is on its way, or refused.",
+            graphed(f"sum by (level) ({per_minute(series('log_lines_total', *_IN))})", "{{level}}"),
+            unit=PER_MINUTE,
+            colours=LEVEL_COLOURS,
+            is_stacked=True,
+        ),
+        graph(
             "Lines by level",
             "Lines in Loki by the level that it finds in them. More errors than usual: where does it begin? More of"
             " everything: a loop, a debug switch." + _SHIPPED,
@@ -104,7 +125,6 @@ def _volume() -> list[Panel]:
             from_loki=True,
             is_bars=True,
             is_stacked=True,
-            span=12,
         ),
         graph(
             "Error lines by workload",
@@ -118,7 +138,6 @@ def _volume() -> list[Panel]:
             from_loki=True,
             is_bars=True,
             is_stacked=True,
-            span=12,
         ),
         graph(
             "Events, terminations and changes",

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
 from dashboards.panels import BAD, GOOD, MUST_BE_ONE, PER_MINUTE, UNKNOWN, WARN, graph, number, states
-from dashboards.queries import graphed, increase, now, per_minute, per_second, series
+from dashboards.queries import graphed, highest, increase, mean, now, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
 
 
@@ -36,6 +36,15 @@ def _trust() -> list[Panel]:
             " adopted them. Look at the agent's pod, then at its log.",
             now(f"sum({series('agent_up')} != bool 1)"),
             links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            span=3,
+        ),
+        number(
+            "Nodes nobody reports",
+            "Nodes whose pods neither their own agent nor the cluster agent watches: what happens there is unknown.",
+            now(f"sum({series('node_coverage', state='unreported')})"),
+            steps=((1, UNKNOWN),),
+            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            span=3,
         ),
         number(
             "Gaps, 1 h",
@@ -44,6 +53,7 @@ def _trust() -> list[Panel]:
             now(f"sum({increase(series('gaps_total'), '1h')})"),
             steps=((1, WARN), (10, BAD)),
             links=[to.answer("Gaps", "gaps")],
+            span=3,
         ),
         number(
             "Seen late by, p99",
@@ -51,8 +61,19 @@ def _trust() -> list[Panel]:
             " minutes: an agent that was away is replaying its spool.",
             now(f"histogram_quantile(0.99, {lag})"),
             unit="s",
-            decimals=2,
+            decimals=None,
             steps=((2, WARN), (30, BAD)),
+            span=3,
+        ),
+        number(
+            "Longest unseen",
+            "How long ago the stalest stream was last known to be complete. A quiet one is told by bookmarks each"
+            " minute: above five minutes it hangs.",
+            now(f"max({series('watch_unseen_seconds')})"),
+            unit="s",
+            steps=((300, WARN), (900, BAD)),
+            links=[to.answer("Status", "status")],
+            span=3,
         ),
         number(
             "Journal writable",
@@ -62,6 +83,7 @@ def _trust() -> list[Panel]:
             steps=MUST_BE_ONE,
             base=BAD,
             links=[to.board("Storage", to.STORAGE)],
+            span=3,
         ),
         number(
             "Loki answers",
@@ -70,6 +92,7 @@ def _trust() -> list[Panel]:
             steps=MUST_BE_ONE,
             base=BAD,
             links=[to.board("Logs", to.LOGS)],
+            span=3,
         ),
         number(
             "Lost for good, 1 h",
@@ -77,11 +100,13 @@ def _trust() -> list[Panel]:
             " More room for the spool, or the reasons below.",
             now(f"sum({dropped}) + (sum({refused}) or 0 * sum({dropped}))"),
             links=[to.answer("Gaps", "gaps")],
+            span=3,
         ),
     ]
 
 
 def _agents() -> list[Panel]:
+    blind = series("watch_blind_seconds_total")
     return [
         states(
             "Agents over time",
@@ -105,11 +130,26 @@ def _agents() -> list[Panel]:
         ),
         graph(
             "Blind",
-            "Share of time in which a stream could not be watched, open gaps included. Above 0 for long: the API"
-            " server's log, RBAC, the agent's log.",
-            graphed(f"topk(10, {per_second(series('watch_blind_seconds_total'))})", "{{stream}}"),
+            "Share of time in which a stream could not be watched; a gap that is found late is told at once. Above 0"
+            " for long: the API server's log, RBAC, the agent's log.",
+            graphed(
+                highest(f"clamp_max({per_second(blind)}, 1)", "stream", f"max by (stream) ({mean(blind)})", 8),
+                "{{stream}}",
+            ),
             unit="percentunit",
             links=[to.answer("Gaps", "gaps")],
+            span=6,
+        ),
+        graph(
+            "Gaps by cause",
+            "Gaps a minute by cause. relisted and expired: the API server's watch cache forgot; agent_absent: an agent"
+            " was away; log…: lines went before they were read.",
+            graphed(f"sum by (cause) ({per_minute(series('gaps_total'))}) > 0", "{{cause}}"),
+            unit=PER_MINUTE,
+            links=[to.answer("Gaps", "gaps")],
+            span=6,
+            is_bars=True,
+            is_stacked=True,
         ),
         graph(
             "Watches that ended",
@@ -118,6 +158,7 @@ def _agents() -> list[Panel]:
             graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))})", "{{cause}}"),
             graphed(f"sum({per_minute(series('watch_relists_total'))})", "lists needed"),
             unit=PER_MINUTE,
+            span=6,
         ),
         graph(
             "What we ask of the API server",
@@ -126,6 +167,7 @@ def _agents() -> list[Panel]:
             graphed(f"sum by (verb) ({per_second(series('api_requests_total'))})", "{{verb}}"),
             graphed(f"sum by (code) ({per_second(series('api_failures_total'))}) > 0", "error {{code}}"),
             unit="reqps",
+            span=6,
         ),
     ]
 
@@ -163,7 +205,7 @@ def _ingest() -> list[Panel]:
 
 
 def _loki() -> list[Panel]:
-    rejected = series("loki_rejected_entries_total")
+    rejected, lag = series("loki_rejected_entries_total"), series("log_lag_bytes")
     return [
         graph(
             "Pushes by answer",
@@ -207,7 +249,7 @@ def _loki() -> list[Panel]:
             "Log files not in Loki yet",
             "Bytes of log files that Loki does not have, the ten worst agents. Level: normal; growing: Loki is slower"
             " than what is written.",
-            graphed(f"topk(10, {series('log_lag_bytes')})", "{{instance}}"),
+            graphed(highest(lag, "instance", peak(lag)), "{{instance}}"),
             unit="bytes",
             span=8,
         ),

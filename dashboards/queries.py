@@ -64,6 +64,25 @@ def increase(selector: str, over: str = "$__range") -> str:
     return f"increase({selector}[{over}])"
 
 
+def highest(expression: str, by: str, judged: str, most: int = 10) -> str:
+    """
+    Return the *most* series of *expression* that are highest in all the time shown, by what *judged* is at its end.
+
+    `topk` alone chooses anew at each step, and a graph then has every series that was among them once.
+    """
+    return f"{expression} and on ({by}) topk({most}, {judged})"
+
+
+def peak(selector: str) -> str:
+    """Return the highest value of a gauge in the time shown, the same at each step."""
+    return f"max_over_time({selector}[$__range] @ end())"
+
+
+def mean(selector: str) -> str:
+    """Return the rate of a counter over the time shown, the same at each step."""
+    return f"rate({selector}[$__range] @ end())"
+
+
 def or_zero(expression: str) -> str:
     """
     Return *expression*, and 0 where it has no series although the product is there.

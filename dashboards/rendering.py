@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
@@ -22,10 +23,13 @@ BOARDS: tuple[Callable[[], Dashboard], ...] = (incident, workload, infra, logs, 
 
 def rendered() -> dict[str, str]:
     """Return the files by name."""
-    boards = [board() for board in BOARDS]
-    return {
-        f"{board.uid}.json": json.dumps(board, cls=JSONEncoder, sort_keys=True, indent=2) + "\n" for board in boards
-    }
+    built = [board() for board in BOARDS]
+    return {f"{it.uid}.json": json.dumps(it, cls=JSONEncoder, sort_keys=True, indent=2) + "\n" for it in built}
+
+
+def boards() -> dict[str, Any]:
+    """Return the dashboards as Grafana reads them, by uid."""
+    return {name.removesuffix(".json"): json.loads(text) for name, text in rendered().items()}
 
 
 def write(folder: Path) -> None:

@@ -5,14 +5,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
 from dashboards.panels import BAD, GOOD, MUST_BE_ONE, WARN, bars, graph, number
-from dashboards.queries import graphed, increase, now, per_second, series
+from dashboards.queries import graphed, highest, increase, mean, now, peak, per_second, series
 from dashboards.tables import Column, ranking
 
-_CLAIM = 'persistentvolumeclaim=~".*kubescribe.*"'
-"""The chart's own claim; one of another name (`persistence.existingClaim`) is on Infra."""
-
 _OLDEST = f"({series('journal_oldest_timestamp_seconds')} > 0)"
-_STANDALONE = " Needs the kubelet's usage (profile `standalone`)."
 
 
 def storage() -> Dashboard:
@@ -31,7 +27,7 @@ def storage() -> Dashboard:
 
 
 def _holds() -> list[Panel]:
-    available, capacity = series("volume_available_bytes", _CLAIM), series("volume_capacity_bytes", _CLAIM)
+    available, size = series("journal_disk_available_bytes"), series("journal_disk_bytes")
     return [
         number(
             "Writable",
@@ -50,7 +46,7 @@ def _holds() -> list[Panel]:
             unit="s",
             decimals=1,
             steps=((86400, GOOD),),
-            base=WARN,
+            base="text",
             is_alarm=False,
         ),
         number(
@@ -73,16 +69,15 @@ def _holds() -> list[Panel]:
         ),
         number(
             "Volume in use",
-            "Share of the journal's volume. Keep store.retentionBytes at three quarters of it." + _STANDALONE,
-            now(f"1 - min({available} / {capacity})"),
+            "Share of the file system that the journal is on. Keep store.retentionBytes at three quarters of it.",
+            now(f"1 - min({available} / {size})"),
             unit="percentunit",
             steps=((0.8, WARN), (0.9, BAD)),
             links=[to.board("All volumes", to.INFRA)],
         ),
         number(
             "Volume full in",
-            "At the pace of the last six hours; no data where it does not grow. Make the claim larger, or keep less."
-            + _STANDALONE,
+            "At the pace of the last six hours; no data where it does not grow. Make the claim larger, or keep less.",
             now(f"min({available} / (-deriv({available}[6h]) > 0))"),
             unit="s",
             steps=((86400, WARN), (345600, GOOD)),
@@ -92,13 +87,17 @@ def _holds() -> list[Panel]:
 
 
 def _grows() -> list[Panel]:
+    spool = series("agent_spool_bytes")
     commit = f"sum by (le) ({per_second(series('ingest_commit_seconds_bucket'))})"
     return [
         graph(
             "Size of the journal",
-            "Its file. A line that bends up is more change than before; one that is level is retention at work.",
+            "Its file, and the limit at which its oldest records go before their time (none: 0). A line that bends up"
+            " is more change than before; one that is level is retention at work.",
             graphed(f"sum({series('journal_bytes')})", "journal"),
+            graphed(f"sum({series('journal_limit_bytes')}) > 0", "limit"),
             unit="bytes",
+            colours={"journal": "blue", "limit": "red"},
         ),
         graph(
             "Records in and out",
@@ -134,7 +133,7 @@ def _grows() -> list[Panel]:
         graph(
             "Spools of agents",
             "What waits on the nodes for the journal: it grows while the journal cannot be written or reached.",
-            graphed(f"topk(10, {series('agent_spool_bytes')})", "{{agent}}"),
+            graphed(highest(spool, "agent", f"max by (agent) ({peak(spool)})"), "{{agent}}"),
             unit="bytes",
         ),
     ]
@@ -164,7 +163,10 @@ def _fills() -> list[Panel]:
             "Changes by kind",
             "Versions a second, the ten busiest kinds: a controller that fights another shows as a level that never"
             " falls.",
-            graphed(f"topk(10, sum by (kind) ({per_second(changes)}) > 0)", "{{kind}}"),
+            graphed(
+                highest(f"sum by (kind) ({per_second(changes)})", "kind", f"sum by (kind) ({mean(changes)})"),
+                "{{kind}}",
+            ),
             unit="suffix:/s",
             links=[to.page("These changes", kind=to.label("kind"))],
             span=12,

@@ -4,8 +4,21 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_workloads
-from dashboards.panels import BAD, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
-from dashboards.queries import LINES, graphed, increase, lines, now, per_minute, per_second, series, streams
+from dashboards.panels import BAD, LEVEL_COLOURS, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
+from dashboards.queries import (
+    LINES,
+    graphed,
+    highest,
+    increase,
+    lines,
+    mean,
+    now,
+    peak,
+    per_minute,
+    per_second,
+    series,
+    streams,
+)
 from dashboards.tables import Column, ranking
 
 _IN = ('namespace=~"$namespace"', 'workload=~"$workload"')
@@ -151,25 +164,44 @@ def _happened() -> list[Panel]:
 
 def _says() -> list[Panel]:
     return [
+        graph(
+            "Lines by level",
+            "Lines a minute by level, counted by the agents that ship them (profile `standalone`); right without Loki."
+            " A rise of errors after a blue line is that change's.",
+            graphed(f"sum by (level) ({per_minute(series('log_lines_total', *_IN))})", "{{level}}"),
+            unit=PER_MINUTE,
+            colours=LEVEL_COLOURS,
+            links=[to.page("Its lines", namespace=to.chosen("namespace"), workload=to.chosen("workload"))],
+            height=9,
+            is_stacked=True,
+        ),
         said(
             "Its error lines",
             "Lines that look like errors (`error`, `fatal`, `panic`, `exception`), newest first, in Loki; shipped by"
             " the agent (profile standalone) or by a shipper through the gateway.",
             lines(streams(*_IN, LINES) + ' |~ "(?i)error|fatal|panic|exception"', most=200),
             links=[to.board("All its lines", to.LOGS, "namespace", "workload")],
-            span=24,
+            span=16,
         ),
     ]
 
 
 def _uses() -> list[Panel]:
+    by = "sum by (namespace, pod)"
     cpu = series("container_cpu_usage_seconds_total", *_PODS)
     memory = series("container_memory_working_set_bytes", *_PODS)
-    by_pod = "sum by (namespace, pod)"
+    limits = series("container_resource_limits", *_PODS, resource="memory")
+    received = series("pod_network_receive_bytes_total", *_PODS)
+    sent = series("pod_network_transmit_bytes_total", *_PODS)
     pod_links = [
         to.page("What happened to it", namespace=to.label("namespace"), q=to.label("pod")),
         to.page("Its lines", namespace=to.label("namespace"), pod=to.label("pod")),
     ]
+    budgets = {"used": "blue", "requested": "green", "limit": "red"}
+
+    def of_pods(expression: str, judged: str, most: int = 10) -> str:
+        return highest(f"{by} ({expression})", "namespace, pod", f"{by} ({judged})", most)
+
     return [
         graph(
             "CPU against requests and limits",
@@ -179,24 +211,27 @@ def _uses() -> list[Panel]:
             graphed(f"sum({series('container_resource_requests', *_PODS, resource='cpu')})", "requested"),
             graphed(f"sum({series('container_resource_limits', *_PODS, resource='cpu')})", "limit"),
             unit="cores",
-            colours={"used": "blue", "requested": "green", "limit": "red"},
+            colours=budgets,
         ),
         graph(
             "Memory against requests and limits",
             "Working set of all its pods. What passes a container's limit is killed." + _STANDALONE,
             graphed(f"sum({memory})", "used"),
             graphed(f"sum({series('container_resource_requests', *_PODS, resource='memory')})", "requested"),
-            graphed(f"sum({series('container_resource_limits', *_PODS, resource='memory')})", "limit"),
+            graphed(f"sum({limits})", "limit"),
             unit="bytes",
-            colours={"used": "blue", "requested": "green", "limit": "red"},
+            colours=budgets,
         ),
         graph(
             "Memory of its fullest pods",
             "Share of the memory limit that the ten fullest pods use; a saw tooth that ends at 100 % is a leak."
             + _STANDALONE,
             graphed(
-                f"topk(10, {by_pod} ({memory}) / {by_pod}"
-                f" ({series('container_resource_limits', *_PODS, resource='memory')}))",
+                highest(
+                    f"{by} ({memory}) / {by} ({limits})",
+                    "namespace, pod",
+                    f"{by} ({peak(memory)}) / {by} ({peak(limits)})",
+                ),
                 "{{pod}}",
             ),
             unit="percentunit",
@@ -206,20 +241,16 @@ def _uses() -> list[Panel]:
         graph(
             "CPU of its busiest pods",
             "Cores of the ten busiest pods: is one of them alone?" + _STANDALONE,
-            graphed(f"topk(10, {by_pod} ({per_second(cpu)}))", "{{pod}}"),
+            graphed(of_pods(per_second(cpu), mean(cpu)), "{{pod}}"),
             unit="cores",
             links=pod_links,
             span=12,
         ),
         graph(
             "Network of its busiest pods",
-            "Bytes a second of the ten busiest pods, received and sent." + _STANDALONE,
-            graphed(
-                f"topk(5, {by_pod} ({per_second(series('pod_network_receive_bytes_total', *_PODS))}))", "{{pod}} in"
-            ),
-            graphed(
-                f"topk(5, {by_pod} ({per_second(series('pod_network_transmit_bytes_total', *_PODS))}))", "{{pod}} out"
-            ),
+            "Bytes a second of the five pods that receive most, and of the five that send most." + _STANDALONE,
+            graphed(of_pods(per_second(received), mean(received), 5), "{{pod}} in"),
+            graphed(of_pods(per_second(sent), mean(sent), 5), "{{pod}} out"),
             unit="Bps",
             links=pod_links,
             span=12,

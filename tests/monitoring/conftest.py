@@ -7,6 +7,7 @@ import pytest
 
 from tests.monitoring.product import Product, whole_product
 from tests.monitoring.prometheus import Prometheus, prometheus
+from tests.monitoring.stirring import stir
 from tests.programs import program
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +17,7 @@ RULES = sorted((ROOT / "charts/kubescribe/files/rules").glob("*.yaml"))
 @pytest.fixture(scope="package")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     with whole_product(tmp_path_factory.mktemp("product")) as it:
+        stir(it)
         yield it
 
 

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.monitoring import logql, promql
-from tests.monitoring.dashboards import CHECKED, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
+from tests.monitoring.dashboards import CHECKED, RANGE, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
 from tests.monitoring.promql import Judged, Vocabulary
+
+SHORTEST = timedelta(minutes=2)
+"""Four scrapes at the usual 30 s. One number may have such a window of its own, and keeps its meaning in any range."""
 
 _IN_LEGEND = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _IN_ANNOTATION = re.compile(r"\$labels\.(\w+)|\.Labels\.(\w+)")
@@ -59,8 +63,11 @@ def faults_of_query(query: Query, values: Mapping[str, str], known: Vocabulary) 
     wanted = {*_IN_LEGEND.findall(query.legend), *([query.label] if query.label else [])}
     if not found.is_lost:
         faults += [f"the result has no label {label}" for label in sorted(wanted - found.labels)]
-    if set(found.rate_ranges) - {RATE_INTERVAL}:
-        faults.append("rate and irate are for $__rate_interval")
+    others = [window for window in found.rate_ranges if window not in {RATE_INTERVAL, RANGE}]
+    if others and not query.is_instant:
+        faults.append("rate and irate over time are for $__rate_interval, or for $__range")
+    if any(window < SHORTEST for window in others):
+        faults.append("a window that may hold no two scrapes")
     return [f"{query.where}: {fault}" for fault in faults]
 
 

@@ -9,13 +9,12 @@ import signal
 import socket
 import urllib.parse
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.control import Control
-from tests.e2e.processes import TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
+from tests.e2e.processes import START_SECONDS, TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
 from tests.monitoring.prometheus import Target, agent_target, aggregator_target
 
 NODES = 2
@@ -37,7 +36,7 @@ class Product:
     agents: dict[str, Process]
     """By node; the cluster agent is under ""."""
     loki: str
-    stack: ExitStack
+    serving: ExitStack
     folder: Path
     arguments: tuple[str, ...]
     """The aggregator's: the same addresses again after a restart."""
@@ -53,6 +52,10 @@ class Product:
     @property
     def processes(self) -> list[Process]:
         return [self.aggregator, *self.agents.values()]
+
+    @property
+    def nodes(self) -> list[str]:
+        return [node for node in self.agents if node]
 
     def control(self) -> Control:
         return self.cluster.control()
@@ -74,7 +77,7 @@ class Product:
         """Kill the aggregator with -9, and start it again where it was."""
         self.aggregator.send(signal.SIGKILL)
         self.aggregator.popen.wait(20)
-        self.aggregator = self.stack.enter_context(running("aggregator", self.folder / "again", *self.arguments))
+        self.aggregator = self.serving.enter_context(running("aggregator", self.folder / "again", *self.arguments))
 
 
 @contextmanager
@@ -92,14 +95,13 @@ def whole_product(folder: Path, *simulator: str) -> Iterator[Product]:
         cluster = enter(
             pretend_cluster(folder / "cluster", *world, "--logs", str(folder / "pods"), "--logs-by-node", *simulator)
         )
-        aggregator = enter(running("aggregator", folder, *arguments))
+        # Ends after the agents, started again or not: an agent that stops waits for who takes its last records.
+        serving = enter(ExitStack())
+        aggregator = serving.enter_context(running("aggregator", folder, *arguments))
         names = ["", *_nodes(cluster)]
-        # At once: most of a start is waiting, for the interpreter and for each other's answers.
-        with ThreadPoolExecutor() as pool:
-            made = pool.map(lambda node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)), names)
-            agents = dict(zip(names, made, strict=True))
-        product = Product(cluster, aggregator, agents, loki, stack, folder, arguments)
-        eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in (aggregator, *agents.values())])
+        agents = {node: enter(_agent(folder, cluster, node, aggregator.said["ingest"], loki)) for node in names}
+        product = Product(cluster, aggregator, agents, loki, serving, folder, arguments)
+        eventually(lambda: _complete(product), lambda: [it.log[-500:] for it in product.processes], START_SECONDS)
         yield product
 
 
@@ -113,8 +115,19 @@ def _agent(folder: Path, cluster: Cluster, node: str, aggregator: str, loki: str
     if not node:
         return running("agent", data, *own, "--scope", "cluster")
     of_node = (
-        *("--scope", "node", "--node", node, "--logs", str(folder / "pods" / node), "--loki", loki),
-        *("--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
+        *(
+            "--scope",
+            "node",
+            "--node",
+            node,
+            "--logs",
+            str(folder / "pods" / node),
+            "--loki",
+            loki,
+            "--logs-count-interval",
+            "1s",
+        ),
+        *("--loki", loki, "--gateway", "127.0.0.1:0", "--usage-kubelet", f"{cluster.url}/simulator/kubelets/{node}"),
     )
     return running("agent", data, *own, *of_node)
 

@@ -155,7 +155,11 @@ SPOILED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "rate over": (
         lambda it: target(it).update(expr="sum by (workload) (rate(restarts_total[5m]))"),
-        "panel 'Restarts' A: rate and irate are for $__rate_interval",
+        "panel 'Restarts' A: rate and irate over time are for $__rate_interval",
+    ),
+    "rate of a moment": (
+        lambda it: target(it).update(expr="sum by (workload) (rate(restarts_total[1m]))", instant=True),
+        "panel 'Restarts' A: a window that may hold no two scrapes",
     ),
     "legend": (
         lambda it: target(it).update(legendFormat="{{phase}}"),
