@@ -5,7 +5,8 @@ Whose frames wait for whom on the way to Loki: tenants, and in them the streams,
                └ its number is noted      └ its number is noted               read again from the disk, in order
 
 What is noted costs eight bytes and stays on the disk. The window is divided anew with each tenant that waits, so some
-of it is free for one that does not: each may have three times what is free (three quarters of it all, alone). What many
+of it is free for one that does not: each may have three times what is free (three quarters of it all, alone; of three
+quarters, as long as nothing of it has arrived). What many
 tenants that are held up would fill between them is taken back from the sender, and noted again.
 """
 
@@ -161,6 +162,8 @@ class Ways:
         self.flying = 0
         self.held_flying = 0
         self._noted = 0
+        self._well: set[int] = set()
+        """Who was well when last heard of: a quarter of the window is theirs alone, and the first turn."""
 
     def __bool__(self) -> bool:
         return self.flying > 0
@@ -177,15 +180,16 @@ class Ways:
         """Tell whether *tenant* may send a push more."""
         if tenant.is_held:
             return not tenant.flying and self.held_flying < self._window_bytes // _HELD_PART
-        return tenant.flying < _TENANT_TIMES * (self._window_bytes - self.flying)
+        most = self._window_bytes if tenant.key in self._well else self._window_bytes * 3 // 4
+        return tenant.flying < _TENANT_TIMES * (most - self.flying)
 
     def takes(self, tenant: Tenant) -> bool:
         """Tell whether the next frame of *tenant* may be opened."""
         return self.has_room(tenant) and tenant.noted < MAX_NOTES - self._noted
 
     def next_waiting(self) -> Waiting | None:
-        """Return whose first note is to be read, None when nobody's; in turn."""
-        for key, tenant in self._tenants.items():
+        """Return whose first note is to be read, None when nobody's; in turn, those first that are well."""
+        for key, tenant in sorted(self._tenants.items(), key=lambda it: it[0] not in self._well):
             found: Waiting | None = None
             if tenant.ready and self.has_room(tenant):
                 found = next(iter(tenant.ready))
@@ -227,6 +231,7 @@ class Ways:
         flight.is_final = True
         self._count(way, -flight.size)
         way.tenant.moved_at = now
+        self._well.add(way.tenant.key)
         self.let_go(way.tenant)
         is_slow = now - flight.since > STALL_SECONDS
         way.window = FIRST_WINDOW_BYTES if is_slow else min(2 * way.window, MAX_WINDOW_BYTES)
@@ -256,6 +261,7 @@ class Ways:
 
     def hold(self, tenant: Tenant) -> None:
         """Let *tenant* try with one push at a time from now on."""
+        self._well.discard(tenant.key)
         if not tenant.is_held:
             tenant.is_held = True
             self.held_flying += tenant.flying

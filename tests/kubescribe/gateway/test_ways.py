@@ -201,3 +201,20 @@ def test_those_that_are_held_up_give_way_to_others_and_try_in_turn():
     (flight,) = tried.flights
     ways.land(tried, flight, 11.0)
     assert not tried.tenant.is_held
+
+
+def test_a_tenant_that_is_well_has_room_beside_any_number_of_which_nothing_is_known():
+    ways = Ways()
+    well = ways.tenant("b")
+    (way,) = ways.route(well, 1, [push("b", "s", 1, 0)], 0.0)
+    ways.land(way, way.flights[0], 0.1)
+    for number in range(200):
+        tenant = ways.tenant(f"new-{number}")
+        if ways.takes(tenant):
+            ways.route(tenant, number + 2, [push("", "s", 1, n) for n in range(100)], 0.0)
+        else:
+            tenant.notes.add(number + 2)
+    ways.tenant("b").notes.add(300)
+
+    assert ways.takes(ways.tenant("b"))
+    assert ways.next_waiting() is ways.tenant("b")
