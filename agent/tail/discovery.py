@@ -18,6 +18,7 @@ from agent.tail.missing import Missed
 from agent.tail.news import Container, News
 from agent.tail.opening import Opened, open_files, open_live
 from agent.tail.paths import PodFolder, is_container_folder, parse_file_name, parse_pod_folder
+from agent.tail.witness import Seen
 
 _MOMENT_NS = 2_000_000_000
 """A container whose start fails stays without a file for as long as its pod; who is gone so soon had one."""
@@ -76,6 +77,7 @@ class Discovery:
         self._looked_at = since
         self._opened: set[tuple[Container, int]] = set()
         self._opened_before: set[tuple[Container, int]] = set()
+        self.seen = Seen()
         self.is_told = False
         """Whether new pods are told: not without inotify, where watches are refused, nor before the folder is there."""
 
@@ -111,6 +113,7 @@ class Discovery:
 
     def _look_at(self, pod: PodFolder, news: News, finds: Finds) -> None:
         path = self._folder / pod.name
+        self.seen.add(pod.uid)
         # Before it is listed: what comes in between is told.
         self._watch(path)
         is_new, before = pod.name not in self._known, self._known.pop(pod.name, {})

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -35,6 +36,7 @@ from agent.tail.reader import BLOCK_BYTES, Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
+from agent.tail.witness import TakeEnded
 from kubescribe.loki.pushes import Sender
 from kubescribe.wire.records import Gap
 
@@ -64,12 +66,14 @@ class Tailer:
         report: Report,
         *,
         counted: Counted = nobody_counts,
+        take_ended: TakeEnded | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._naming = naming
         self._sender = sender
+        self._take_ended = take_ended
         self._now_ns = now_ns
         self._monotonic = monotonic
         self.counts = TailCounts()
@@ -91,7 +95,12 @@ class Tailer:
             await self._states.open()
             await self._in_thread(_check, self._settings.folder)
             self.finder = finder = Finder(
-                self._settings, since=self._states.since, now_ns=self._now_ns, monotonic=self._monotonic
+                self._settings,
+                since=self._states.since,
+                node=self._naming.node,
+                take_ended=self._take_ended,
+                now_ns=self._now_ns,
+                monotonic=self._monotonic,
             )
             await self._found(await finder.first())
             self._remember_gone()
@@ -206,11 +215,16 @@ class Tailer:
             self._look_now.clear()
             fresh, self._fresh = self._fresh, set()
             tails = [self.tails[instance] for instance in fresh if instance in self.tails]
-            if self._monotonic() >= due:
-                tails = list(self.tails.values())
-                due = self._monotonic() + self._settings.look_seconds
+            begun = self._monotonic()
+            is_round = begun >= due
+            if is_round:
+                # Of what is gone nothing is new until it is read: thousands of short pods may wait for that.
+                tails = [tail for tail in self.tails.values() if not tail.waits_to_be_read]
             if tails:
                 await self._look_at(tails)
+            if is_round:
+                # When there is so much that looking takes long, reading comes first.
+                due = self._monotonic() + max(self._settings.look_seconds, 2 * (self._monotonic() - begun))
             try:
                 async with asyncio.timeout(max(0.0, due - self._monotonic())):
                     await self._look_now.wait()
@@ -223,7 +237,7 @@ class Tailer:
         for tail, look in zip(tails, looks, strict=True):
             tail.note_look(look, now)
         await self._name(tails, now)
-        await self._bound_held(tails)
+        await self._bound_held()
         await self._retire(tails, now)
         self._wake.set()
 
@@ -244,15 +258,18 @@ class Tailer:
             tail.reader.name(self._states.names(instance), first_at=begun.last_at if begun else 0)
             tail.is_named = True
 
-    async def _bound_held(self, tails: Sequence[Tail]) -> None:
+    async def _bound_held(self) -> None:
         """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
-        held = sorted((tail for tail in tails if tail.look.held), key=lambda tail: tail.look.held)
+        held = sorted((tail for tail in self.tails.values() if tail.look.held), key=lambda tail: tail.look.held)
         excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
         while excess > 0 and held:
             tail = held.pop()
-            excess -= tail.look.held
+            held_bytes = tail.look.held
+            excess -= held_bytes
             await self._in_thread(tail.reader.let_go)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held)
+            # It may not be looked at again before the rest of it is read.
+            tail.look = replace(tail.look, held=0)
+            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=held_bytes)
 
     async def _retire(self, tails: Sequence[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""

@@ -7,6 +7,8 @@ import time
 
 from msgspec.structs import replace
 
+from agent.pods.ending import Ended
+from kubescribe.labels.pods import PodFacts
 from kubescribe.wire.times import to_rfc3339
 from simulator.logs.rotating import content, generations
 from simulator.logs.sequence import numbered
@@ -191,9 +193,9 @@ async def test_containers_that_never_wrote_a_line_leave_no_gap(node, eventually)
     async with node.tailing() as tailer:
         log = node.container()
         log.open()
-        await eventually(lambda: len(tailer.tails) == 1)
+        await eventually(lambda: {0} in tailer._restarts.values())
         log.restart()
-        await eventually(lambda: len(tailer.tails) == 2)
+        await eventually(lambda: {0, 1} in tailer._restarts.values())
         log.remove()
         await eventually(lambda: not tailer.tails)
         await eventually(lambda: not tailer._restarts)
@@ -216,6 +218,20 @@ async def test_what_was_found_and_vanished_while_the_agent_was_dead_is_told_once
 
     (gap,) = node.gaps
     assert (gap.stream, gap.cause, gap.bytes) == ("logs/shop/web-0/app", "logDeleted", None)
+
+
+async def test_a_pod_that_only_the_api_server_saw_is_a_gap(node, eventually):
+    later = time.time_ns() + 60 * 10**9
+    unseen = PodFacts(namespace="shop", name="job-0", uid="u-0", node="n1", created_at=later)
+    async with node.tailing(with_inotify=False):
+        log = node.container()
+        log.write(["hello"])
+        await eventually(node.lines)
+        seen = PodFacts(namespace="shop", name="web-0", uid=log.of.uid, node="n1", created_at=later)
+        node.ended = [Ended(pod=pod, containers=("app",), told_at=later) for pod in (seen, unseen)]
+        await eventually(lambda: node.gaps)
+
+    assert [gap.stream for gap in node.gaps] == ["logs/shop/job-0/app"]
 
 
 async def test_it_works_without_inotify(node, eventually):
