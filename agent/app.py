@@ -26,7 +26,7 @@ from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
 from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
-from agent.metrics import AgentCollector, AgentNumbers
+from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
 from agent.probes import probes_app
 from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.counts import CountsIntoSpool
@@ -173,7 +173,7 @@ def _connect(
     kubelet: Source | None,
     counted: CountsIntoSpool,
 ) -> RunningAgent:
-    counters = WatchCounters()
+    counters, started_at = WatchCounters(), time.time_ns()
     # Whoever needs no pods pays for none.
     sink = TappedSink(spool, logs.book, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
@@ -236,7 +236,19 @@ def _connect(
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
         collectors=[
-            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election, scraper=scraper)),
+            AgentCollector(
+                lambda: _numbers(
+                    session,
+                    spool,
+                    scope,
+                    link,
+                    counters,
+                    started_at=started_at,
+                    spool_limit_bytes=config.spool.max_bytes,
+                    election=election,
+                    scraper=scraper,
+                )
+            ),
             *logs.collectors,
             *([lines.numbers] if lines is not None else ()),
         ],
@@ -300,10 +312,12 @@ def _numbers(
     link: Link,
     counters: WatchCounters,
     *,
+    started_at: int,
+    spool_limit_bytes: int,
     election: Election | None,
     scraper: Scraper | None,
 ) -> AgentNumbers:
-    stats = spool.stats()
+    stats, streams = spool.stats(), scope.watchers.health()
     return AgentNumbers(
         counts={
             "watch_events": counters.events,
@@ -324,8 +338,11 @@ def _numbers(
         failures={str(code): count for code, count in dict(session.failures).items()},
         restarts=dict(counters.restarts),
         blind_seconds=dict(counters.blind_seconds),
-        streams=Counter(health.state for health in scope.watchers.health()),
+        lists={stream.name: counters.lists[stream.name] for stream in streams},
+        unseen_seconds=unseen_seconds(streams, started_at, time.time_ns()),
+        streams=Counter(stream.state for stream in streams),
         spool_bytes=stats.bytes,
+        spool_limit_bytes=spool_limit_bytes,
         spool_records=stats.records,
         link_connected=link.status.state == "connected",
         leader=election.is_leading if election is not None else None,

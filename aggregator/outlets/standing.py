@@ -44,8 +44,10 @@ class Standing:
         yield self._table("unschedulable_pods", lambda: self._folded("unschedulable_pods", _unschedulable(pods)))
         replicas = _replicas(self._roll.controllers() if is_complete else [])
         yield self._table("workload_replicas", lambda: self._folded("workload_replicas", replicas))
-        conditions = _conditions(self._roll.nodes() if is_complete else [])
-        yield self._table("node_condition", lambda: self._cut("node_condition", conditions))
+        nodes = self._roll.nodes() if is_complete else []
+        yield self._table("node_condition", lambda: self._cut("node_condition", _conditions(nodes)))
+        yield self._table("node_info", lambda: self._cut("node_info", _infos(nodes)))
+        yield self._table("node_allocatable", lambda: self._cut("node_allocatable", _allocatable(nodes)))
         wheres = _wheres(pods)
         for name, amount in _AMOUNTS.items():
             rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, wheres, amount)
@@ -191,3 +193,21 @@ def _replicas(controllers: Iterable[ControllerState]) -> dict[tuple[str, ...], f
 
 def _conditions(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
     return {(node.name, condition): float(value) for node in nodes for condition, value in node.conditions}
+
+
+def _infos(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
+    # By name: a node that was made anew may be told of before its predecessor's end.
+    newest = {node.name: node for node in nodes}
+    return {
+        (it.name, it.zone, it.instance_type, it.capacity_type, it.kubelet_version, it.os, it.host): 1.0
+        for it in newest.values()
+    }
+
+
+def _allocatable(nodes: Iterable[NodeState]) -> dict[tuple[str, ...], float]:
+    return {
+        (node.name, resource, unit): value
+        for node in nodes
+        for resource, unit, value in (("cpu", "core", node.cpu), ("memory", "byte", node.memory))
+        if value is not None
+    }
