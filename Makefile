@@ -12,7 +12,7 @@ TESTS ?= tests
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests clean
+.PHONY: help setup demo test lint types layers tests bench bench-agents soak fmt docs manifests dashboards pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,7 @@ layers: setup ## Check who imports whom
 	$(BIN)/lint-imports
 
 tests: setup ## Run the tests (TESTS=path for some of them)
+	@scripts/test-programs
 	$(BIN)/python -m pytest -q -m 'not soak' -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench: setup ## Measure; one JSON line a name (ONLY=name for one)
@@ -52,12 +53,19 @@ fmt: setup ## Format the code and mend what can be mended without thinking
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-docs: setup ## Write docs/configuration.md and docs/metrics.md from the code
+docs: setup ## Write docs/configuration.md, docs/metrics.md and docs/alerts.md from the code
 	$(BIN)/python -m kubescribe.cli.configpage docs/configuration.md
 	$(BIN)/python -m kubescribe.cli.metricspage docs/metrics.md
+	$(BIN)/python -m scripts.alertspage docs/alerts.md
 
 manifests: setup ## Write manifests/ from the chart
 	$(BIN)/python -m scripts.manifests manifests
+
+dashboards: setup ## Write the Grafana dashboards into the chart, from dashboards/
+	$(BIN)/python -m dashboards charts/kubescribe/files/dashboards
+
+pictures: dashboards ## Draw docs/dashboards/ from the product on the pretend cluster; a quarter of an hour
+	$(BIN)/python -m dashboards.pictures docs/dashboards
 
 clean: ## Remove .venv and what the tools remember
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -27,10 +27,11 @@ from agent.lines.answering import LineReader
 from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.link.requests import Handler
-from agent.metrics import AgentCollector, AgentNumbers
+from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
 from agent.pods.latezones import late_zones
 from agent.probes import probes_app
 from agent.shipping.opening import LineParts, open_line_parts
+from agent.spool.counts import CountsIntoSpool
 from agent.spool.limits import SpoolLimits
 from agent.spool.spool import Spool
 from agent.supervision.cluster import MAX_ADOPTED, ClusterScope
@@ -129,11 +130,13 @@ async def assembled(config: AgentConfig, *, access: Access | None = None) -> Asy
         await _bind(session, spool)
         lines = stack.enter_context(open_lines(config.logs.folder, config.logs.scrub, session, scope=config.scope))
         cluster = config.cluster or session.access.cluster
+        counted = CountsIntoSpool(spool)
         logs = await stack.enter_async_context(
-            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None))
+            open_line_parts(config, cluster=cluster, report=lambda gaps: spool.put(gaps, None), counted=counted)
         )
         kubelet = await stack.enter_async_context(open_kubelet(config, access, version=version_string()))
-        yield _connect(config, session, spool, lines, logs, kinds=kinds, kubelet=kubelet)
+        agent = _connect(config, session, spool, lines, logs, kinds=kinds, kubelet=kubelet, counted=counted)
+        yield agent
 
 
 def _streams_of(config: AgentConfig, kinds: Sequence[WatchedKind]) -> int:
@@ -170,8 +173,9 @@ def _connect(
     *,
     kinds: Sequence[WatchedKind],
     kubelet: Source | None,
+    counted: CountsIntoSpool,
 ) -> RunningAgent:
-    counters = WatchCounters()
+    counters, started_at = WatchCounters(), time.time_ns()
     # Whoever needs no pods pays for none.
     sink = TappedSink(spool, logs.book, logs.keep) if logs.book is not None else spool
     tools = _tools(config, session, spool, counters, sink=sink)
@@ -196,6 +200,7 @@ def _connect(
     )
     link = Link(identity, spool, scope, handlers=_handlers(scope, lines, logs))
     scope.attach(link)
+    scope.hear(counted.welcome)
     if (book := logs.book) is not None:
         scope.watchers.list_first("pods", unless=book.whole.__contains__)
         scope.hear(lambda welcome: book.welcome(welcome.zones))
@@ -232,7 +237,19 @@ def _connect(
         cluster_uid=spool.cluster_uid,
         unready=Readiness(scope=scope, link=link),
         collectors=[
-            AgentCollector(lambda: _numbers(session, spool, scope, link, counters, election=election, scraper=scraper)),
+            AgentCollector(
+                lambda: _numbers(
+                    session,
+                    spool,
+                    scope,
+                    link,
+                    counters,
+                    started_at=started_at,
+                    spool_limit_bytes=config.spool.max_bytes,
+                    election=election,
+                    scraper=scraper,
+                )
+            ),
             *logs.collectors,
             *([lines.numbers] if lines is not None else ()),
         ],
@@ -305,10 +322,12 @@ def _numbers(
     link: Link,
     counters: WatchCounters,
     *,
+    started_at: int,
+    spool_limit_bytes: int,
     election: Election | None,
     scraper: Scraper | None,
 ) -> AgentNumbers:
-    stats = spool.stats()
+    stats, streams = spool.stats(), scope.watchers.health()
     return AgentNumbers(
         counts={
             "watch_events": counters.events,
@@ -329,8 +348,11 @@ def _numbers(
         failures={str(code): count for code, count in dict(session.failures).items()},
         restarts=dict(counters.restarts),
         blind_seconds=dict(counters.blind_seconds),
-        streams=Counter(health.state for health in scope.watchers.health()),
+        lists={stream.name: counters.lists[stream.name] for stream in streams},
+        unseen_seconds=unseen_seconds(streams, started_at, time.time_ns()),
+        streams=Counter(stream.state for stream in streams),
         spool_bytes=stats.bytes,
+        spool_limit_bytes=spool_limit_bytes,
         spool_records=stats.records,
         link_connected=link.status.state == "connected",
         leader=election.is_leading if election is not None else None,

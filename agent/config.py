@@ -198,6 +198,12 @@ class LogsConfig:
         help="At the very first start, lines that are older than this are left where they are; --profile standalone.",
         why="a node keeps days of lines, and Loki takes none that are an hour behind the newest of their stream",
     )
+    count_interval_seconds: float = setting(
+        15.0,
+        between(DURATION, 0.1, 300.0),
+        help="How often the agent tells how many lines there were of each level; --profile standalone.",
+        why="Prometheus asks no more often, and each word is a record on the way to the journal",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ What an agent exports about itself; nothing about the cluster, which is the aggr
 The parts keep plain numbers; they are read when Prometheus asks.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from kubescribe.wire.records import StreamHealth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +18,9 @@ class AgentNumbers:
     """
     One look at the agent. Mappings are by label value: requests by `verb resource`, failures by HTTP status.
 
-    `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name. `leader` is
-    None for an agent that stands for no election, `usage_rounds` (by outcome) for one that reads no usage.
+    `streams` counts streams by state, `counts` are the watcher's and the spool's counters by family name. `lists` and
+    `unseen_seconds` are by stream: how often it was listed, and how long ago it was last known to be complete. `leader`
+    is None for an agent that stands for no election, `usage_rounds` (by outcome) for one that reads no usage.
     """
 
     counts: Mapping[str, int]
@@ -25,8 +28,11 @@ class AgentNumbers:
     failures: Mapping[str, int]
     restarts: Mapping[str, int]
     blind_seconds: Mapping[str, float]
+    lists: Mapping[str, int]
+    unseen_seconds: Mapping[str, float]
     streams: Mapping[str, int]
     spool_bytes: int
+    spool_limit_bytes: int
     spool_records: int
     link_connected: bool
     leader: bool | None = None
@@ -80,11 +86,31 @@ class AgentCollector(Collector):
             "stream",
             numbers.blind_seconds,
         )
+        yield _by(
+            "kubescribe_watch_lists",
+            "Lists of a stream that came to their end, the first one included.",
+            "stream",
+            numbers.lists,
+        )
+        unseen = GaugeMetricFamily(
+            "kubescribe_watch_unseen_seconds",
+            "How long ago a stream was last known to be complete (an event, a bookmark, a list, a watch's regular end);"
+            " without those that lack a permission, or whose kind is not served.",
+            labels=("stream",),
+        )
+        for stream, seconds in numbers.unseen_seconds.items():
+            unseen.add_metric((stream,), seconds)
+        yield unseen
         streams = GaugeMetricFamily("kubescribe_watch_streams", "Streams, by state.", labels=("state",))
         for state, count in numbers.streams.items():
             streams.add_metric((state,), count)
         yield streams
         yield GaugeMetricFamily("kubescribe_spool_bytes", "What the spool takes on disk.", value=numbers.spool_bytes)
+        yield GaugeMetricFamily(
+            "kubescribe_spool_limit_bytes",
+            "What the spool may take on disk; at it, the oldest records are dropped.",
+            value=numbers.spool_limit_bytes,
+        )
         yield GaugeMetricFamily(
             "kubescribe_spool_records", "Records that are not acknowledged yet.", value=numbers.spool_records
         )
@@ -112,6 +138,20 @@ class AgentCollector(Collector):
                 "Times that this agent began or ceased to be the one that works.",
                 value=numbers.leader_changes,
             )
+
+
+def unseen_seconds(streams: Iterable[StreamHealth], started_at: int, now: int) -> dict[str, float]:
+    """
+    Return for how long each stream has not been known to be complete, counted from *started_at* if it never was.
+
+    Without those that wait for somebody to grant or install something: no hurry helps there, and their state tells it.
+    Times are ns, of one clock.
+    """
+    return {
+        stream.name: max(0, now - (stream.seen_at or started_at)) / 10**9
+        for stream in streams
+        if stream.state not in {"forbidden", "notServed"}
+    }
 
 
 def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:

@@ -36,6 +36,7 @@ from aggregator.logs.following import Tails
 from aggregator.logs.loki import LokiLines
 from aggregator.logs.reading import NodeLines
 from aggregator.metrics import AggregatorMetrics
+from aggregator.outlets.bounds import JournalBounds
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.outlets.hub import FeedLimits, Hub
 from aggregator.outlets.loki.outlet import LokiOutlet
@@ -43,7 +44,7 @@ from aggregator.outlets.podindex import PodIndex
 from aggregator.outlets.usage.desk import UsageDesk
 from aggregator.records import JournalState
 from aggregator.store.base import Journal, Pruned
-from aggregator.store.opening import open_journal
+from aggregator.store.opening import folder_of, open_journal
 from aggregator.store.retention import Retention
 from aggregator.web.app import SHUTDOWN_SECONDS, machines_app, observability_app, public_app
 from aggregator.web.guarding import Guard, TokenHolders
@@ -144,6 +145,14 @@ def _store_url(config: AggregatorConfig) -> str:
     if config.store.url != "sqlite":
         return config.store.url
     return str(Path(config.data).absolute() / "journal.db")
+
+
+def _bounds(config: AggregatorConfig) -> JournalBounds:
+    return JournalBounds(
+        max_bytes=config.store.retention_bytes,
+        age_seconds=config.store.retention_age,
+        folder=folder_of(_store_url(config)),
+    )
 
 
 def _guard(config: AggregatorConfig) -> Guard:
@@ -251,6 +260,7 @@ def _connect(
     )
     recorder = IngestRecorder(pipeline, roster, coverage)
     registry.register(gauges)
+    registry.register(_bounds(config))
     lines = NodeLines(journal, reception, now_ns=time.time_ns)
     link = LinkServer(reception, metrics.link, authenticator=authenticator)
     tails = Tails(lines)

@@ -144,7 +144,7 @@ async def tail(folder: Path, state: Path, url: str, lines: int) -> None:
         seconds, elapsed = time.process_time() - begun, time.perf_counter() - started
         await sender.stop()
         await running[0]
-    counted = sum(tailer.counts.take().values())
+    counted = tailer.counts.read_lines
     if not sender.numbers.sent_entries == counted == lines or tailer.counts.unlabelled_lines:
         raise RuntimeError(f"{lines} lines were written, {counted} counted, {sender.numbers.sent_entries} taken")
     print(

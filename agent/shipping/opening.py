@@ -15,6 +15,7 @@ from agent.config import AgentConfig
 from agent.pods.book import PodBook
 from agent.pods.keeping import forget_book
 from agent.shipping.shipping import ShippingSettings, open_book, open_shipping
+from agent.tail.handing import Counted
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_sender
 from kubescribe.runtime.process import version_string
@@ -45,13 +46,13 @@ class LineParts:
 
 @asynccontextmanager
 async def open_line_parts(
-    config: AgentConfig, *, cluster: str, report: Callable[[Sequence[Gap]], Awaitable[None]]
+    config: AgentConfig, *, cluster: str, report: Callable[[Sequence[Gap]], Awaitable[None]], counted: Counted
 ) -> AsyncIterator[LineParts]:
     """
-    Yield what brings lines to Loki; *report* takes Gaps, durably. Raises StartupError and OSError.
+    Yield what brings lines to Loki; *report* takes Gaps, *counted* how many lines there were, both durably.
 
     Files are read in the profile `standalone`, with a Loki, by an agent that has a node; shippers are served where the
-    gateway is told to listen.
+    gateway is told to listen. Raises StartupError and OSError.
     """
     path = config.data / "pods" / "book"
     ships = config.profile == "standalone" and config.loki.url is not None and config.scope != "cluster"
@@ -63,7 +64,7 @@ async def open_line_parts(
         opening = open_book(path, _book(config))
         book, keeper = await stack.enter_async_context(opening)
         if ships:
-            shipping = await stack.enter_async_context(open_shipping(_shipping(config, cluster), book, report))
+            shipping = await stack.enter_async_context(open_shipping(_shipping(config, cluster), book, report, counted))
             sender, parts, collectors = shipping.sender, list(shipping.parts), list(shipping.collectors)
         else:
             sender = await stack.enter_async_context(open_sender(config.loki, version=version_string()))
@@ -110,4 +111,5 @@ def _shipping(config: AgentConfig, cluster: str) -> ShippingSettings:
         pod_labels=config.logs.pod_labels,
         hold_seconds=config.logs.hold_seconds,
         backlog_seconds=config.logs.backlog_seconds,
+        count_seconds=config.logs.count_interval_seconds,
     )

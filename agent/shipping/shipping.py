@@ -2,7 +2,7 @@
 Lines of this node to Loki: the book of pods, the tailer and the sender, built and run together.
 
     log files ─▶ tailer ─▶ sender ─▶ Loki
-                   ▲  └─▶ Gaps ─▶ spool
+                   ▲  └─▶ Gaps, counts ─▶ spool
     watches ─▶ book of pods
 
 None of it depends on the aggregator, nor, once the pods are known, on the API server.
@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from agent.pods.book import PodBook
 from agent.pods.keeping import BookKeeper
 from agent.shipping.metrics import TailCollector
+from agent.tail.handing import Counted, nobody_counts
 from agent.tail.naming import Naming
 from agent.tail.settings import TailSettings
 from agent.tail.tailer import Tailer
@@ -45,6 +46,7 @@ class ShippingSettings:
     pod_labels: tuple[str, ...]
     hold_seconds: float
     backlog_seconds: float
+    count_seconds: float = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,10 @@ async def open_book(path: Path, book: PodBook) -> AsyncIterator[tuple[PodBook, B
 
 @asynccontextmanager
 async def open_shipping(
-    settings: ShippingSettings, book: PodBook, report: Callable[[Sequence[Gap]], Awaitable[None]]
+    settings: ShippingSettings,
+    book: PodBook,
+    report: Callable[[Sequence[Gap]], Awaitable[None]],
+    counted: Counted = nobody_counts,
 ) -> AsyncIterator[Shipping]:
     """Yield the way of lines to Loki; the block owns its connections. *report* takes Gaps, durably."""
     async with open_client(settings.loki, version=settings.version) as client:
@@ -77,6 +82,7 @@ async def open_shipping(
                 folder=settings.folder,
                 state=settings.data / "tail" / "state",
                 backlog_seconds=settings.backlog_seconds,
+                count_seconds=settings.count_seconds,
             ),
             Naming(
                 pods=book,
@@ -87,6 +93,8 @@ async def open_shipping(
             ),
             sender,
             report,
+            counted=counted,
+            take_ended=book.take_ended,
         )
 
         async def stop_sender() -> None:

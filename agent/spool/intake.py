@@ -14,7 +14,7 @@ from agent.spool.ledger import Span, merge_spans, span_of
 from agent.spool.marks import StreamMark
 from kubescribe.wire.codec import encode_record
 from kubescribe.wire.link import MAX_MESSAGE_BYTES
-from kubescribe.wire.records import AnyRecord, Gap, Presence
+from kubescribe.wire.records import AnyRecord, Gap, LineCounts, Presence
 
 MAX_RECORD_BYTES = MAX_MESSAGE_BYTES - 64 * 1024
 """A larger record could not cross the link even alone; a Gap goes in its place."""
@@ -95,8 +95,8 @@ class Intake:
 
 
 def _gap_for(record: AnyRecord, size: int) -> Gap:
-    if isinstance(record, Gap | Presence):
-        # Both are small by nature; one of this size is somebody's mistake and must not stop the spool.
+    if isinstance(record, Gap | Presence | LineCounts):
+        # All are small by nature; one of this size is somebody's mistake and must not stop the spool.
         return Gap(id=f"record_too_large/{size}", stream="agent", cause="record_too_large", start=0, outcome="lost")
     return Gap(
         id=f"record_too_large/{record.stream}/{record.resource_version}/{record.observed_at}",

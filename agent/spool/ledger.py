@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from kubescribe.wire.records import AnyRecord, Gap, Presence, Progress
+from kubescribe.wire.records import LINE_COUNTS_STREAM, AnyRecord, Gap, LineCounts, Presence, Progress
 
 MAX_GAPS = 1024
 SPOOL_FULL = "spool_full"
@@ -117,10 +117,11 @@ def span_of(record: AnyRecord) -> Span | None:
     """
     if isinstance(record, Gap | Presence | Progress):
         return None
+    is_state = not isinstance(record, LineCounts)
     return Span(
-        stream=record.stream,
+        stream=LINE_COUNTS_STREAM if isinstance(record, LineCounts) else record.stream,
         count=1,
         first_at=record.observed_at,
         last_at=record.observed_at,
-        needs_snapshot=True,
+        needs_snapshot=is_state,
     )

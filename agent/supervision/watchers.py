@@ -111,8 +111,7 @@ class Watchers:
             running = self._running.pop(name, None)
             if running is not None:
                 running.task.cancel()
-            # Nodes come and go: a series for each that ever was would grow for ever.
-            self._tools.counters.blind_seconds.pop(name, None)
+            self._tools.counters.forget(name)
             self._judged.discard(name)
         self.claims.release(names)
 

@@ -13,7 +13,8 @@ class TailSettings:
 
     `backlog_seconds` is how old a line may be that was written before the agent was there for the first time.
     `flying_bytes` bounds what is in memory and not acknowledged, of all files together; `window_bytes` of one.
-    `held_bytes` bounds what deleted files take on disk because they are still to be read.
+    `held_bytes` bounds what deleted files take on disk because they are still to be read. Every `count_seconds` it is
+    told how many lines there were.
     """
 
     folder: Path
@@ -24,6 +25,7 @@ class TailSettings:
     held_bytes: int = 512 * MIB
     look_seconds: float = 0.5
     save_seconds: float = 1.0
+    count_seconds: float = 15.0
     scan_seconds: float = 1.0
     notified_scan_seconds: float = 10.0
     idle_seconds: float = 10.0

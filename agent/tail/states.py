@@ -13,6 +13,7 @@ from agent.tail.paths import Instance
 from agent.tail.settings import TailSettings
 from agent.tail.store import Kept, Saved, TailStore
 from agent.tail.tail import Tail
+from agent.tail.tally import Parcel
 from kubescribe.labels.enriching import Enrichment
 
 _log = structlog.get_logger(__name__)
@@ -24,7 +25,8 @@ _SECOND = 1_000_000_000
 class News:
     """What the disk does not have yet, as it was at one moment."""
 
-    places: list[tuple[Tail, Place]]
+    places: list[tuple[Tail, Place, dict[str, int]]]
+    found: dict[Instance, Saved]
     finished: dict[Instance, Saved]
 
 
@@ -36,6 +38,7 @@ class States:
         self._now_ns = now_ns
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-state")
         self._store: TailStore | None = None
+        self._found: dict[Instance, Saved] = {}
         self._finished: dict[Instance, Saved] = {}
 
     async def open(self) -> None:
@@ -70,6 +73,11 @@ class States:
         assert enrichment is not None  # noqa: S101
         return LineNames.of(enrichment)
 
+    def note(self, instance: Instance, made_after: int) -> None:
+        """Note that *instance* was found: if its files are gone before any of it was sent, the next life tells."""
+        if instance not in self.store.instances:
+            self._found[instance] = Saved(instance=instance, made_after=made_after)
+
     def is_done(self, instance: Instance) -> bool:
         """Tell whether nothing is left to be read of *instance*."""
         return instance in self._finished or self.of(instance).is_done
@@ -80,8 +88,10 @@ class States:
 
     def forget(self, instance: Instance) -> None:
         """Note that *instance*, which was read to its end, has no files any more."""
-        if instance in self.store.instances:
-            self._finished[instance] = Saved(instance=instance, is_done=True, is_gone=True)
+        if instance in self.store.instances or instance in self._finished:
+            unsaved = self._finished.get(instance)
+            lines = unsaved.lines if unsaved is not None else None
+            self._finished[instance] = Saved(instance=instance, lines=lines, is_done=True, is_gone=True)
 
     async def freeze(self, decided: Mapping[Instance, Enrichment], begins: Mapping[Instance, Place]) -> bool:
         """
@@ -104,6 +114,7 @@ class States:
         self._finished[tail.instance] = Saved(
             instance=tail.instance,
             place=None if place is None else (place.file, place.offset, place.last_at),
+            lines=dict(tail.lines) or None,
             is_done=True,
             is_gone=tail.is_gone,
         )
@@ -111,26 +122,49 @@ class States:
     def news(self, tails: Iterable[Tail]) -> News:
         """Return how far each of *tails* is now, and what has ended, where that is not kept yet."""
         return News(
-            places=[(tail, tail.place) for tail in tails if tail.is_changed and tail.place is not None],
+            places=[
+                (tail, tail.place, dict(tail.lines)) for tail in tails if tail.is_changed and tail.place is not None
+            ],
+            found=dict(self._found),
             finished=dict(self._finished),
         )
 
     async def save(self, news: News) -> bool:
         """Keep *news*; False when it could not be, and is tried again."""
         changed = [
-            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at))
-            for tail, place in news.places
+            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at), lines=lines or None)
+            for tail, place, lines in news.places
         ]
-        if not changed and not news.finished:
+        if not changed and not news.found and not news.finished:
             return True
-        if not await self._write([*changed, *news.finished.values()]):
+        if not await self._write([*news.found.values(), *changed, *news.finished.values()]):
             return False
-        for tail, place in news.places:
+        for instance, saved in news.found.items():
+            if self._found.get(instance) is saved:
+                del self._found[instance]
+        for tail, place, _ in news.places:
             tail.is_changed = tail.place != place
         for instance, saved in news.finished.items():
             if self._finished.get(instance) is saved:
                 del self._finished[instance]
         return True
+
+    @property
+    def source(self) -> str:
+        """What counts of lines are known by."""
+        return self.store.source
+
+    async def next_parcel(self) -> Parcel | None:
+        """Return the counts of lines to be handed over now, on disk; None for none, or where the disk refuses."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._writing, self.store.next_parcel)
+        except OSError as error:
+            _log.warning("tail.state_not_written", error=str(error))
+            return None
+
+    def note_handed(self) -> None:
+        """Note that the last parcel is where it is safe."""
+        self.store.tally.is_handed = True
 
     async def _write(self, news: list[Saved]) -> bool:
         try:

@@ -1,6 +1,6 @@
 """One instance of a container as the tailer keeps it: its reader, what is on its way, how far it is acknowledged."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from agent.tail.joining import Place
@@ -20,13 +20,18 @@ STALL_SECONDS = 10.0
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Flight:
-    """A reading on its way, `since`: `pushes` have no outcome yet, `size` bytes of the file, `weight` in memory."""
+    """
+    A reading on its way, `since`: `pushes` have no outcome yet, `size` bytes of the file, `weight` in memory.
+
+    `levels` are its lines.
+    """
 
     place: Place
     size: int
     weight: int
     pushes: int
     since: float
+    levels: Counter[str]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -34,7 +39,8 @@ class Tail:
     """
     One instance.
 
-    `place` is acknowledged, `is_changed` when that is not on disk yet. `first_seen` is on the monotonic clock, and so
+    `place` is acknowledged, `is_changed` when that is not on disk yet; `lines` are those before it, by level, as far as
+    they were counted. `first_seen` is on the monotonic clock, and so
     is `idle_since`. `rate` is in bytes a second.
     """
 
@@ -43,6 +49,7 @@ class Tail:
     first_seen: float
     look: Look = field(default_factory=Look)
     place: Place | None = None
+    lines: Counter[str] = field(default_factory=Counter)
     is_changed: bool = False
     is_named: bool = False
     is_due: bool = False
@@ -58,6 +65,11 @@ class Tail:
     idle_since: float = 0.0
     _seen: int = -1
     _seen_at: float = 0.0
+
+    @property
+    def waits_to_be_read(self) -> bool:
+        """Whether all of it is open, and there to be read, and no file will change any more."""
+        return self.look.is_gone and self.is_due and self.is_named
 
     @property
     def seen(self) -> int:
@@ -98,7 +110,14 @@ class Tail:
 
     def begin(self, reading: Reading, weight: int, now: float) -> Flight:
         """Take a reading that is about to be sent."""
-        flight = Flight(place=reading.place, size=reading.size, weight=weight, pushes=len(reading.pushes), since=now)
+        flight = Flight(
+            place=reading.place,
+            size=reading.size,
+            weight=weight,
+            pushes=len(reading.pushes),
+            since=now,
+            levels=reading.levels,
+        )
         self.flights.append(flight)
         self.read += reading.size
         self.flying_bytes += weight
@@ -111,6 +130,7 @@ class Tail:
         while self.flights and not self.flights[0].pushes:
             flight = self.flights.popleft()
             self.place = flight.place
+            self.lines.update(flight.levels)
             self.window = min(2 * self.window, MAX_WINDOW_BYTES)
             self.is_changed = True
             self.flying_bytes -= flight.weight

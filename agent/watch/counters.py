@@ -10,7 +10,8 @@ class WatchCounters:
     Shared by every watcher of a process.
 
     `restarts` is by cause, a closed set (`streaming.END_CAUSES`). `blind_seconds` is by stream: time in which a
-    stream could not see. Bytes are those of watch streams and lists, as decoded from the transfer.
+    stream could not see; so is `lists`: those that came to their end. Bytes are those of watch streams and lists, as
+    decoded from the transfer.
     """
 
     bytes: int = 0
@@ -27,3 +28,9 @@ class WatchCounters:
     verified_objects: int = 0
     restarts: Counter[str] = field(default_factory=Counter)
     blind_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    lists: Counter[str] = field(default_factory=Counter)
+
+    def forget(self, stream: str) -> None:
+        """Forget what is counted by stream: nodes come and go, a series for each that ever was would grow for ever."""
+        self.blind_seconds.pop(stream, None)
+        self.lists.pop(stream, None)

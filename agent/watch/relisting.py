@@ -230,6 +230,7 @@ class Relisting:
                 self.known.keep_only(writer.uids)
             closing.extend(writer.finish())
         self.counters.relists += 1
+        self.counters.lists[self.outflow.stream] += 1
         await self.outflow.end_list(closing, self._before, version, cause)
         return version
 

@@ -43,6 +43,11 @@ COUNTERS: Mapping[str, Family] = {
         (*WORKLOAD, "outcome"),
         20_000,
     ),
+    "log_lines_total": Family(
+        "Lines of containers that agents have dealt with (profile standalone), by level; unknown: that say none.",
+        ("namespace", "workload", "level"),
+        40_000,
+    ),
     "series_folded_total": Family("Counts that went into the label value `other`, by family.", ("family",), 100),
 }
 """They live in the journal and survive restarts and retention: edges are counted with the version that shows them."""
@@ -74,6 +79,12 @@ GAUGES: Mapping[str, Family] = {
         ("node", "condition"),
         40_000,
     ),
+    "node_info": Family(
+        "Where a node stands and what it is, always 1; host: machine, or fargate and virtual, where no agent can be.",
+        ("node", "zone", "instance_type", "capacity_type", "kubelet_version", "os", "host"),
+        10_000,
+    ),
+    "node_allocatable": Family("What of a node pods may have.", ("node", "resource", "unit"), 20_000),
     "container_resource_requests": Family(
         "What containers of pods that have not ended request.",
         ("namespace", "pod", "container", "node", "resource", "unit"),

@@ -25,9 +25,10 @@ from aggregator.records import (
 )
 from kubescribe.wire.records import Change, Gap, Presence
 
-MAX_SPOOLS = 10_000
-"""Spools whose last batch is known: each node that ever was has left one. One that was forgotten and comes back is told
-that the journal has nothing of it, so its folder is numbered anew, and what it cannot send again is a Gap."""
+MAX_SPOOLS = 20_000
+"""Spools whose last batch is known, and sources of counts of lines: each node that ever was has left one of each. A
+spool that was forgotten and comes back is told that the journal has nothing of it, so its folder is numbered anew, and
+what it cannot send again is a Gap."""
 
 
 @dataclass(slots=True)

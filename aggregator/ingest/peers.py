@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubescribe.wire.link import Hello, Usage
-from kubescribe.wire.records import AnyRecord, Change, Gap
+from kubescribe.wire.records import AnyRecord, Change, Gap, LineCounts
 from kubescribe.wire.streams import stream_name
 
 
@@ -56,6 +56,8 @@ def foreign_in(records: Iterable[AnyRecord], node: str) -> str:
         if isinstance(record, Gap):
             if record.stream not in gaps and not record.stream.startswith(LINES):
                 return f"a gap of {record.stream[:64]!r}"
+        elif isinstance(record, LineCounts):
+            continue  # of files on its node, which nobody else can know
         elif getattr(record, "stream", "") != own:
             return f"{type(record).__name__} of {getattr(record, 'stream', '')[:64]!r}"
         elif isinstance(record, Change) and (record.kind != "Pod" or (record.node != node and not record.gone)):

@@ -2,9 +2,10 @@
 From the links to the journal: one writer, group commit, acknowledgement after the commit.
 
 Links submit batches and claim streams; one task takes what is waiting, decides it as one transaction (first pass:
-streams.py; second pass: versions.py, absence.py, occurrences.py, gaps.py), commits it, and only then answers. While a
-commit runs the next group gathers, so that the cost of a sync is shared by all that arrived meanwhile. A commit that
-fails leaves nothing, in the journal or in memory; its batches are answered StoreUnavailable and come again.
+streams.py; second pass: versions.py, absence.py, occurrences.py, linecounts.py, gaps.py), commits it, and only then
+answers. While a commit runs the next group gathers, so that the cost of a sync is shared by all that arrived meanwhile.
+A commit that fails leaves nothing, in the journal or in memory; its batches are answered StoreUnavailable and come
+again.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from aggregator.ingest.catalog import Catalog
 from aggregator.ingest.doubts import doubt_departed, settle
 from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft, Ledger
+from aggregator.ingest.linecounts import count_lines
 from aggregator.ingest.nodes import follow_nodes
 from aggregator.ingest.occurrences import prefetch_occurrences, store_occurrence
 from aggregator.ingest.states import begin_state
@@ -38,7 +40,7 @@ from aggregator.ingest.versions import prefetch, store_change
 from aggregator.records import CounterKey, Head, JournalState, ObjectKey, Published
 from aggregator.store.base import Journal
 from kubescribe.wire.link import Claim, Grant, Granted, Relist
-from kubescribe.wire.records import AnyRecord, Change
+from kubescribe.wire.records import AnyRecord, Change, LineCounts
 
 # Deciding this many records takes well under 20 ms: no thread is needed.
 _SMALL = 16
@@ -288,6 +290,8 @@ class Pipeline:
                     store_absence(draft, known, item)
                 elif isinstance(item, LocatedDeparture):
                     doubt_departed(draft, known, item)
+                elif isinstance(item, LineCounts):
+                    count_lines(draft, item)
                 else:
                     add_gap(draft, item)
             settle(draft, known)

@@ -155,6 +155,7 @@ class Reception:
             server_time=now,
             zones=zones,
             takes_usage=self._take_usage is not None,
+            takes_line_counts=True,
         )
 
     async def claim(self, session: Session, claim: Claim) -> Granted:

@@ -7,7 +7,8 @@ namespace or reason can make Prometheus pay.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -16,7 +17,7 @@ from aggregator.census.families import COUNTERS
 from aggregator.census.roll import Roll
 from aggregator.outlets.accounts import Account, accounts_of
 from aggregator.outlets.blindness import Blindness
-from aggregator.outlets.fleet import Recorder
+from aggregator.outlets.fleet import Covered, NodeStatus, Recorder
 from aggregator.outlets.standing import Standing
 from aggregator.records import CounterKey, JournalState, Published
 from kubescribe.wire.times import NANOSECONDS
@@ -158,7 +159,22 @@ class ClusterGauges(Collector):
             if agent.lag_seconds is not None:
                 lag.add_metric(labels, agent.lag_seconds)
         yield from (up, lag, spool)
+        yield _coverage(recorder.nodes() if recorder is not None else ())
 
     def _account(self, family: str, labels: tuple[str, ...]) -> Account | None:
         about = COUNTERS.get(family)
         return self._accounts[family] if about is not None and len(labels) == len(about.labels) else None
+
+
+def _coverage(nodes: Iterable[NodeStatus]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "kubescribe_node_coverage",
+        "Who reports a node's pods, 1 for the state that is so: reporting (its own agent), adopted (the cluster agent:"
+        " pods, no lines), unreported. Without nodes that are deleted.",
+        labels=("node", "state"),
+    )
+    for node in nodes:
+        if not node.is_gone:
+            for state in get_args(Covered):
+                family.add_metric((node.node, state), int(state == node.state))
+    return family

@@ -25,6 +25,14 @@ def open_journal(url: str, *, cluster_uid: str = "") -> Journal:
     return choose(rest, cluster_uid)
 
 
+def folder_of(url: str) -> Path | None:
+    """Return the folder of the journal that *url* names, None for one that is on no disk of ours."""
+    scheme, colon, rest = url.partition(":")
+    if not colon or "/" in scheme:
+        return Path(url).absolute().parent
+    return Path(rest.removeprefix("//")).absolute().parent if scheme == "sqlite" else None
+
+
 def _sqlite(path: str, cluster_uid: str) -> Journal:
     if path.startswith("//"):
         path = path.removeprefix("//")

@@ -58,7 +58,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     `last_n` is the last committed batch of this spool, 0 if none. The agent keeps at most `window_batches` and
     `window_bytes` unacknowledged. `redaction_key` is the journal's secret for keyed hashes. `zones` are those of the
     nodes that the journal knows and this agent tells of, by name: lines of theirs carry it. Only where `takes_usage` is
-    set may the agent send Usage: an older aggregator would end the conversation at it.
+    set may the agent send Usage: an older aggregator would end the conversation at it. Only once `takes_line_counts` is
+    set may it spool LineCounts.
     """
 
     protocol: int
@@ -73,6 +74,7 @@ class Welcome(Message, frozen=True, kw_only=True):
     server_time: int
     zones: dict[str, str] = msgspec.field(default_factory=dict)
     takes_usage: bool = False
+    takes_line_counts: bool = False
 
 
 class StreamClaim(Value, frozen=True, kw_only=True):

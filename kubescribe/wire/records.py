@@ -227,8 +227,38 @@ class Presence(Record, frozen=True, kw_only=True):
     streams: tuple[StreamHealth, ...] = ()
 
 
+class LineCount(Value, frozen=True, kw_only=True):
+    """How many lines of one level a workload wrote; `level` is that of `kubescribe.wire.link.Line`, "" for none."""
+
+    namespace: str
+    workload: str
+    level: str = ""
+    count: Integer = 0
+
+
+class LineCounts(Record, frozen=True, kw_only=True):
+    """
+    Lines of containers that are dealt with for good since the record before: only what grew, at most MAX_LINE_COUNTS.
+
+    `n` grows with each record of one `source` (the tailer's state on that node, random): ingest counts an `n` once,
+    whatever is sent again. Sent only to an aggregator whose Welcome says `takes_line_counts`: an older one could not
+    read the batch. Gets no seq of its own.
+    """
+
+    source: str
+    n: Integer
+    observed_at: Integer
+    counts: tuple[LineCount, ...] = ()
+
+
+MAX_LINE_COUNTS = 1000
+"""In one record, which so stays below 1 MiB whatever the names; more go in the next one."""
+
+LINE_COUNTS_STREAM = "logs/"
+"""Under which the loss of a LineCounts is told: it is about lines, and makes no list of changes incomplete."""
+
 SNAPSHOT_PART = 1000
 """Most uids in one part of a Snapshot; keeps a record under 64 KiB."""
 
-AnyRecord = Change | Snapshot | Departed | Progress | Occurrence | Gap | Presence
+AnyRecord = Change | Snapshot | Departed | Progress | Occurrence | Gap | Presence | LineCounts
 """What a batch may hold."""

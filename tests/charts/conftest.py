@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from helm_python.errors import HelmRenderError
 
 from scripts.rendering import CHART, NOTES, rendered
 
@@ -26,7 +27,8 @@ class Rendering:
 
     @cached_property
     def objects(self) -> list[dict[str, Any]]:
-        return [yaml.load(text, LOADER) for path, text in self.files.items() if path != NOTES]
+        texts = [text for path, text in self.files.items() if path != NOTES]
+        return [made for text in texts for made in yaml.load_all(text, LOADER) if made]
 
     @property
     def components(self) -> list[str]:
@@ -40,6 +42,9 @@ class Rendering:
         ]
         assert len(found) <= 1
         return found[0] if found else None
+
+    def kind(self, kind: str) -> list[dict[str, Any]]:
+        return [each for each in self.objects if each["kind"] == kind]
 
     def one(self, kind: str, component: str) -> dict[str, Any]:
         found = self.find(kind, component)
@@ -61,8 +66,16 @@ LOKI = {"loki": {"url": "http://loki:3100"}}
 """What the profile standalone is not rendered without."""
 
 
-def render(values: dict[str, Any] | None = None, **place: str) -> Rendering:
+def render(values: dict[str, Any] | None = None, **place: Any) -> Rendering:
+    """*place* as of `rendered`: name, namespace, apis, chart."""
     return Rendering(rendered(values, **place))
+
+
+def refusal(values: dict[str, Any], **place: Any) -> str:
+    """Return what an operator is told of *values* that a guard of the chart refuses."""
+    with pytest.raises(HelmRenderError) as caught:
+        rendered(values, **place)
+    return str(caught.value)
 
 
 def example(name: str) -> dict[str, Any]:

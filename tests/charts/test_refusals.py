@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_python.errors import HelmRenderError, HelmValuesError
+from helm_python.errors import HelmValuesError
 
 from scripts.rendering import CHART, rendered
-from tests.charts.conftest import render, values_at
+from tests.charts.conftest import refusal, render, values_at
 
 TOKEN = {"auth": {"tokenSecret": "people"}}
 LOKIS = "loki.url loki.tenant loki.username loki.passwordFile loki.bearerTokenFile loki.caFile gateway.tenants"
@@ -22,12 +22,6 @@ RESERVED = {
     "aggregator": f"data metrics tokenFile http.listen http.basePath ingest.listen ingest.audience {LOKIS}",
 }
 LOKI = {"url": "http://loki:3100"}
-
-
-def refusal(values: dict[str, Any], **place: str) -> str:
-    with pytest.raises(HelmRenderError) as caught:
-        rendered(values, **place)
-    return str(caught.value)
 
 
 def ingress(**values: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from kubernetes_validate.utils import schema_contents
 from referencing import Registry, Resource
 
 from scripts.rendering import CHART
+from tests.charts import operator
 from tests.charts.conftest import EXAMPLES, Rendering, example, render
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,8 @@ CLUSTER_WIDE = {"ClusterRole", "ClusterRoleBinding", "FlowSchema", "PriorityLeve
 @cache
 def validator(version: str, kind: str, api_version: str) -> jsonschema.Draft202012Validator:
     """The package's own way in reads a megabyte for each object; this reads it once a version."""
+    if kind in operator.SPECS:
+        return jsonschema.Draft202012Validator(operator.schema(kind))
     group = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", api_version)
     schema = schema_contents(f"kubernetes-json-schema/v{version}-local-strict/{kind.lower()}-{group}.json", version)
     registry = Resource.from_contents(schema) @ definitions(version)
@@ -52,6 +55,14 @@ def test_an_object_that_kubernetes_would_refuse_is_found() -> None:
     wrong = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "x"}, "spec": {"replicas": 1}}
 
     assert list(validator(NEWEST, "DaemonSet", "apps/v1").iter_errors(wrong))
+
+
+def test_an_object_that_the_operator_would_half_understand_is_found(each: Rendering) -> None:
+    for monitor in each.kind("ServiceMonitor"):
+        (endpoint,) = monitor["spec"]["endpoints"]
+        wrong = {**monitor, "spec": {**monitor["spec"], "endpoints": [{**endpoint, "honourLabels": True}]}}
+
+        assert list(validator(NEWEST, "ServiceMonitor", "monitoring.coreos.com/v1").iter_errors(wrong))
 
 
 def test_names_and_places_are_those_of_the_release() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+
+from tests.programs import program
 
 # Without the last ones it asks for updates that no test needs.
 FLAGS = (
@@ -66,9 +67,7 @@ class Page:
 @asynccontextmanager
 async def opened_page(folder: Path, url: str) -> AsyncIterator[Page]:
     """Open *url*; skip where there is no Chromium."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium (Debian: apt-get install chromium)")
+    chromium = program("chromium-headless-shell")
     process = await asyncio.create_subprocess_exec(
         chromium, *FLAGS, f"--user-data-dir={folder}", "about:blank", stderr=asyncio.subprocess.DEVNULL
     )

@@ -28,7 +28,7 @@ from simulator.control import Control
 COMMAND = Path(sys.executable).with_name("kubescribe")
 TOKEN = "simulator-token"
 ANYWHERE = ("--http", "127.0.0.1:0", "--ingest", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -21,11 +21,11 @@ def test_make_alone_lists_the_targets() -> None:
     done = run("make")
 
     assert done.returncode == 0
-    for target in ("demo", "test", "bench", "bench-agents", "soak", "fmt", "docs", "manifests", "help"):
+    for target in ("demo", "test", "bench", "bench-agents", "soak", "fmt", "docs", "manifests", "dashboards", "help"):
         assert f"make {target} " in done.stdout
 
 
-@pytest.mark.parametrize("script", ["scripts/set-up", ".ci/run"])
+@pytest.mark.parametrize("script", ["scripts/set-up", "scripts/test-programs", ".ci/run"])
 def test_the_scripts_are_executable_and_well_formed(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)
     assert run("bash", "-n", script).returncode == 0

@@ -1,9 +1,7 @@
 """What Prometheus' own tools say of /metrics."""
 
-import shutil
 import subprocess
 
-import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
@@ -17,6 +15,7 @@ from aggregator.metrics import AggregatorMetrics
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.records import CounterKey, JournalState, ObjectKey
 from kubescribe.runtime.exposition import exposition
+from tests.programs import program
 
 
 def a_roll() -> Roll:
@@ -51,8 +50,11 @@ def of_both_daemons(encoder, *, is_openmetrics: bool) -> bytes:
         failures=by,
         restarts=by,
         blind_seconds=by,
+        lists=by,
+        unseen_seconds=by,
         streams=by,
         spool_bytes=0,
+        spool_limit_bytes=0,
         spool_records=0,
         link_connected=True,
         leader=True,
@@ -70,9 +72,7 @@ def test_openmetrics_reads_as_prometheus_reads_it() -> None:
 
 
 def test_promtool_finds_nothing_to_say_about_the_metrics() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("there is no promtool (Debian: apt-get install prometheus)")
+    promtool = program("promtool")
 
     text = of_both_daemons(generate_latest, is_openmetrics=False)
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)

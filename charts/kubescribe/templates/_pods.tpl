@@ -11,6 +11,9 @@ labels:
   {{- end }}
 annotations:
   checksum/config: {{ sha256sum (index . 3) }}
+  {{- if and $root.Values.monitoring.enabled $root.Values.monitoring.podAnnotations }}
+  {{- include "kubescribe.monitoring.podAnnotations" (ternary "9090" "9091" (eq (index . 1) "aggregator")) | nindent 2 }}
+  {{- end }}
   {{- with $values.podAnnotations }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

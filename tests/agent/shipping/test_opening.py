@@ -5,13 +5,14 @@ from pathlib import Path
 from agent.config import AgentConfig
 from agent.pods.book import PodBook
 from agent.shipping.opening import open_line_parts
+from agent.tail.handing import nobody_counts
 from kubescribe.loki.config import LokiConfig
 
 
 async def opened(data: Path, *, profile: str, learn: bool = False) -> PodBook | None:
     """Open the parts, let them keep what was learned, and return the book."""
     config = AgentConfig(data=data, profile=profile, loki=LokiConfig(url="http://127.0.0.1:1"))
-    async with open_line_parts(config, cluster="test", report=lambda _: None) as parts:
+    async with open_line_parts(config, cluster="test", report=lambda _: None, counted=nobody_counts) as parts:
         if parts.book is not None and learn:
             parts.book.pass_mark("pods", is_listing=True)
             parts.book.pass_mark("pods", is_listing=False)

@@ -1,7 +1,7 @@
 """What was dropped is kept by stream, bounded, and told under ids that a repetition does not change."""
 
 from agent.spool.ledger import MAX_GAPS, Ledger, Span, merge_spans, span_of
-from kubescribe.wire.records import Gap, Occurrence, Presence, Progress
+from kubescribe.wire.records import LINE_COUNTS_STREAM, Gap, LineCounts, Occurrence, Presence, Progress
 
 
 def span(stream, first, last, count=1):
@@ -55,3 +55,12 @@ def test_only_what_says_something_is_worth_a_gap():
     assert span_of(Occurrence(stream="events", term=1, uid="u", name="n", resource_version=1, observed_at=4)) == span(
         "events", 4, 4
     )
+
+
+def test_counts_of_lines_that_are_lost_make_no_stream_list_again():
+    lost = span_of(LineCounts(source="s", n=3, observed_at=4))
+    ledger = Ledger().with_dropped(1, [lost], [])
+
+    [gap] = ledger.as_gaps("spool", "agent")
+    assert (gap.stream, gap.count, gap.start, gap.to) == (LINE_COUNTS_STREAM, 1, 4, 4)
+    assert ledger.relist == ()

@@ -99,6 +99,7 @@ async def test_who_leads_again_goes_on_from_its_marks_without_a_list(house):
     await house.spool.flush()
     house.claims.points = {name: house.spool.marks()[name].resource_version for name in OWN}
     listed = house.tools.counters.relists
+    assert house.tools.counters.lists.total() == listed
     await house.control.hang("leases", count=1_000)
     await until(lambda: scope.watchers.names() == ())
     await house.add_pod("meanwhile")
@@ -139,12 +140,14 @@ async def test_one_that_is_left_out_of_the_answer_is_not_watched_until_it_is_nam
 async def test_one_that_is_not_named_any_more_is_let_go_and_nothing_is_kept_of_it(house):
     scope = await adopted(house, A, B)
     house.tools.counters.blind_seconds[A.name] += 1.0
+    house.tools.counters.lists[A.name] += 1
 
     await scope.on_adopt([B])
 
     assert A.name not in scope.watchers
     assert B.name in scope.watchers
     assert A.name not in house.tools.counters.blind_seconds
+    assert A.name not in house.tools.counters.lists
     await scope.on_adopt([A, B])
     await until(lambda: A.name in live(scope))
 

@@ -1,6 +1,7 @@
 """A tailer on a folder of its own, before the stand-in for Loki, with the real way there."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from agent.pods.ending import Ended
 from agent.tail.naming import Naming
 from agent.tail.settings import TailSettings
 from agent.tail.tailer import Tailer
@@ -17,7 +19,7 @@ from kubescribe.loki.client import open_client
 from kubescribe.loki.config import LokiConfig
 from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.sending import LokiSender
-from kubescribe.wire.records import Gap
+from kubescribe.wire.records import Gap, LineCounts
 from simulator.logs.rotating import Rotation
 from simulator.logs.writer import ContainerLog, LogOf
 from simulator.loki.app import RunningLoki, running_loki
@@ -63,6 +65,9 @@ class Node:
     settings: TailSettings
     pods: KnownPods = field(default_factory=KnownPods)
     gaps: list[Gap] = field(default_factory=list)
+    counts: dict[tuple[str, int], LineCounts] = field(default_factory=dict)
+    takes_counts: bool = True
+    ended: list[Ended] = field(default_factory=list)
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -89,7 +94,9 @@ class Node:
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, self.report)
+            tailer = self.tailer = Tailer(
+                settings, naming, sender, self.report, counted=self.counted, take_ended=self.take_ended
+            )
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -104,7 +111,7 @@ class Node:
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
             naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
-            tailer = Tailer(self.settings, naming, sender, self.report)
+            tailer = Tailer(self.settings, naming, sender, self.report, counted=self.counted)
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             await asyncio.wait(running, timeout=seconds)
             for task in running:
@@ -113,6 +120,22 @@ class Node:
 
     async def report(self, gaps: Sequence[Gap]) -> None:
         self.gaps += gaps
+
+    async def counted(self, record: LineCounts) -> bool:
+        if self.takes_counts:
+            # As ingest does: what comes under a number that was counted counts no more.
+            self.counts.setdefault((record.source, record.n), record)
+        return self.takes_counts
+
+    def total(self) -> Counter[tuple[str, str, str]]:
+        total: Counter[tuple[str, str, str]] = Counter()
+        for record in self.counts.values():
+            total.update({(it.namespace, it.workload, it.level): it.count for it in record.counts})
+        return total
+
+    def take_ended(self, _before: int) -> list[Ended]:
+        taken, self.ended = self.ended, []
+        return taken
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]
@@ -131,6 +154,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
                 state=tmp_path / "data" / "tail.state",
                 look_seconds=0.02,
                 save_seconds=0.02,
+                count_seconds=0.02,
                 idle_seconds=0.05,
                 scan_seconds=0.05,
                 notified_scan_seconds=60.0,

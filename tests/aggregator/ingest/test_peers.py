@@ -4,7 +4,7 @@ import pytest
 
 from aggregator.ingest.peers import Anybody, OneOf, Peer, complaint_about_usage, foreign_in
 from kubescribe.wire.link import PROTOCOL_VERSION, Hello, Usage
-from kubescribe.wire.records import Change, Gap, Occurrence, Presence, Progress
+from kubescribe.wire.records import Change, Gap, LineCounts, Occurrence, Presence, Progress
 from kubescribe.wire.usage import NodeUsage
 
 
@@ -84,6 +84,7 @@ POD = {"stream": "pods/node=n1", "kind": "Pod", "name": "web", "uid": "u", **AT}
         Gap(id="g", stream="pods/node=n1", cause="expired", start=1),
         Gap(id="g", stream="agent/node/n1", cause="away", start=1),
         Gap(id="g", stream="logs/shop/web/app", cause="rotated", start=1),
+        LineCounts(source="s", n=1, observed_at=1),
     ],
 )
 def test_the_agent_of_a_node_tells_of_its_pods_and_of_its_own_losses(record):

@@ -5,7 +5,7 @@ import json
 from prometheus_client import CollectorRegistry, generate_latest
 
 from aggregator.census.roll import Roll
-from aggregator.outlets.fleet import AgentStatus
+from aggregator.outlets.fleet import AgentStatus, NodeStatus
 from aggregator.outlets.gauges import ClusterGauges
 from aggregator.records import CounterKey, Facets, JournalState, Published
 from kubescribe.wire.records import Gap
@@ -29,6 +29,13 @@ class Recording:
                 lag_seconds=1.5,
                 spool_bytes=7,
             )
+        ]
+
+    def nodes(self):
+        return [
+            NodeStatus(node="n1", state="reporting", by="a1", since=0, is_gone=False),
+            NodeStatus(node="n2", state="adopted", by="cluster/c", since=0, is_gone=False),
+            NodeStatus(node="n3", state="adopted", by="cluster/c", since=0, is_gone=True),
         ]
 
     def trouble(self):
@@ -134,3 +141,13 @@ def test_agents_and_facts_are_told():
     assert "kubescribe_journal_bytes 5.0" in text
     assert "kubescribe_journal_oldest_timestamp_seconds 3.0" in text
     assert 'kubescribe_build_info{version="0.1.0"} 1.0' in text
+
+
+def test_each_node_is_told_by_who_reports_it_until_it_is_deleted():
+    _, scrape = gauges_of()
+
+    text = scrape()
+    assert 'kubescribe_node_coverage{node="n1",state="reporting"} 1.0' in text
+    assert 'kubescribe_node_coverage{node="n1",state="adopted"} 0.0' in text
+    assert 'kubescribe_node_coverage{node="n2",state="adopted"} 1.0' in text
+    assert 'node="n3"' not in text

@@ -99,6 +99,17 @@ def test_replicas_and_conditions_are_told() -> None:
         (*of, "updated"): 0.0,
     }
     assert families["node_condition"] == {("n1", "Ready"): -1.0, ("n1", "DiskPressure"): 0.0}
+    assert families["node_info"] == {("n1", "", "", "", "", "", "machine"): 1.0}
+    assert families["node_allocatable"] == {}
+
+
+def test_a_node_is_told_once_with_where_it_stands_and_what_it_has() -> None:
+    old = NodeState(name="n1", conditions=(), zone="a", kubelet_version="v1.35.1")
+    new = NodeState(name="n1", conditions=(), cpu=3.92, memory=8e9, zone="b", instance_type="m7g.large")
+    families = told(a_roll(old, new))
+
+    assert families["node_info"] == {("n1", "b", "m7g.large", "", "", "", "machine"): 1.0}
+    assert families["node_allocatable"] == {("n1", "cpu", "core"): 3.92, ("n1", "memory", "byte"): 8e9}
 
 
 def test_a_family_beyond_its_limit_tells_the_rest_as_other_and_how_many_these_are() -> None:

@@ -15,7 +15,7 @@ import pytest
 from aggregator.errors import StoreUnusable
 from aggregator.records import Plan
 from aggregator.store.memory import MemoryJournal
-from aggregator.store.opening import open_journal
+from aggregator.store.opening import folder_of, open_journal
 from aggregator.store.schema import migrate
 from aggregator.store.sqlite.journal import SqliteJournal
 
@@ -41,6 +41,12 @@ def test_a_url_chooses_the_store(tmp_path):
     assert isinstance(open_journal("memory:"), MemoryJournal)
     for url in (f"sqlite://{tmp_path}/j.db", f"{tmp_path}/j.db", "data/j.db"):
         assert isinstance(open_journal(url), SqliteJournal)
+
+
+def test_the_folder_of_a_store_is_told_where_there_is_one(tmp_path):
+    assert folder_of("memory:") is None
+    for url in (f"sqlite://{tmp_path}/j.db", f"{tmp_path}/j.db"):
+        assert folder_of(url) == tmp_path
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "sqlite://host/db", "sqlite://", ""])

@@ -1,0 +1,118 @@
+"""Every panel of every dashboard says what it means, asks what can be answered, and leads on."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from promql_parser import parse
+
+from aggregator.web.routes import ROUTES
+from tests.dashboards.conftest import Board
+
+TALL = 24
+COUNTER = re.compile(r"kubescribe_\w+_(?:total|bucket)\{")
+OURS = re.compile(r"\$\{kubescribe_url\}/(?:api/v1(?P<path>/[^?]*))?(?:\?(?P<query>.*))?")
+Panels = list[tuple[str, Board]]
+
+
+def concrete(expression: str) -> str:
+    """The expression as Grafana asks it, everything chosen."""
+    for name, value in {"$__rate_interval": "2m", "$__range": "1h", "$__auto": "1m"}.items():
+        expression = expression.replace(name, value)
+    return re.sub(r"\$\{?\w+\}?", ".*", expression)
+
+
+def targets(panels: Panels, kind: str) -> Iterator[tuple[str, str]]:
+    for uid, panel in panels:
+        for target in panel["targets"]:
+            if target["datasource"]["type"] == kind:
+                yield f"{uid}: {panel['title']}", target["expr"]
+
+
+def links(panels: Panels) -> Iterator[tuple[str, str]]:
+    for uid, panel in panels:
+        config = panel.get("fieldConfig", {})
+        properties = [it for override in config.get("overrides", []) for it in override["properties"]]
+        found = [*panel.get("links", []), *config.get("defaults", {}).get("links", [])]
+        for link in [*found, *(link for it in properties if it["id"] == "links" for link in it["value"])]:
+            yield f"{uid}: {panel['title']}", link["url"]
+
+
+def test_each_has_a_title_a_description_a_unit_and_a_source_that_is_a_variable(panels: Panels) -> None:
+    for uid, panel in panels:
+        where = f"{uid}: {panel['title']}"
+        assert len(panel["description"]) > 40, where
+        assert panel["fieldConfig"]["defaults"]["unit"], where
+        assert panel["datasource"]["uid"] in {"${prometheus}", "${loki}"}, where
+        assert all(target["datasource"] == panel["datasource"] for target in panel["targets"]), where
+
+
+def test_titles_and_ids_are_told_apart(boards: list[Board]) -> None:
+    for board in boards:
+        for name in ("title", "id"):
+            assert max(Counter(panel[name] for panel in board["panels"]).values()) == 1, (board["uid"], name)
+
+
+def test_the_grid_is_full_and_nothing_lies_on_anything(boards: list[Board]) -> None:
+    for board in boards:
+        cells: Counter[tuple[int, int]] = Counter()
+        for panel in board["panels"]:
+            at = panel["gridPos"]
+            assert at["x"] + at["w"] <= TALL, (board["uid"], panel["title"])
+            cells.update((at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"]))
+        assert max(cells.values()) == 1, board["uid"]
+        bottom = max(y for _, y in cells) + 1
+        assert len(cells) == TALL * bottom, f"{board['uid']} has holes"
+
+
+def test_no_wall_of_panels_and_the_first_row_is_numbers(boards: list[Board]) -> None:
+    for board in boards:
+        shown = [panel for panel in board["panels"] if panel["type"] != "row"]
+        assert len(shown) <= 27, board["uid"]
+        assert all(panel["type"] == "stat" for panel in shown[:6]), board["uid"]
+
+
+def test_every_expression_parses_with_the_cluster_optional(panels: Panels) -> None:
+    for where, expression in targets(panels, "prometheus"):
+        parse(concrete(expression))
+        selectors = re.findall(r"kubescribe_\w+(\{[^}]*\})?", expression)
+        assert all('cluster=~"$cluster"' in it for it in selectors), where
+
+
+def test_a_counter_stands_under_rate_or_increase_only(panels: Panels) -> None:
+    for where, expression in targets(panels, "prometheus"):
+        for match in COUNTER.finditer(expression):
+            assert re.search(r"(rate|increase)\($", expression[: match.start()]), where
+
+
+def test_a_rate_in_a_graph_takes_the_interval_of_the_graph_or_is_the_same_at_each_step(panels: Panels) -> None:
+    for uid, panel in panels:
+        if panel["type"] == "timeseries":
+            for target in panel["targets"]:
+                found = re.findall(r"\brate\(.*?\}\[([^\]]+)\]( @ end\(\))?", target["expr"])
+                assert set(found) <= {("$__rate_interval", ""), ("$__range", " @ end()")}, f"{uid}: {panel['title']}"
+
+
+def test_a_query_of_loki_has_a_matcher_that_refuses_the_empty_value(panels: Panels) -> None:
+    for where, expression in targets(panels, "loki"):
+        assert re.search(r'stream="\w+"|stream=~"[\w|]+"', expression), where
+        assert 'cluster=~"$cluster"' in expression, where
+
+
+def test_what_leads_to_our_pages_carries_the_time_and_only_what_they_understand(panels: Panels) -> None:
+    page = {"from", "to", "namespace", "kind", "q", "workload", "pod"}
+    answers = {route.path: set(route.parameters.by_name) for route in ROUTES}
+    for where, url in links(panels):
+        if match := OURS.fullmatch(url):
+            understood = answers[match["path"]] if match["path"] else page
+            names = [pair.partition("=")[0] for pair in (match["query"] or "").split("&") if pair]
+            assert {"from", "to"} & understood <= set(names) <= understood, where
+            assert len(names) == len(set(names)), where
+        else:
+            assert "${__url_time_range}" in url, where
+
+
+def test_every_panel_leads_on(panels: Panels) -> None:
+    leading = {where for where, _ in links(panels)}
+
+    assert {f"{uid}: {panel['title']}" for uid, panel in panels} - leading == set()
