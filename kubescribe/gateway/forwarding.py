@@ -29,6 +29,9 @@ SETTLE_SECONDS = 0.25
 RELEASE_SECONDS = 5.0
 """Between two looks for segments behind the oldest open frame of which nothing is open."""
 
+LOOK_SECONDS = 1.0
+"""Between two looks for tenants that are held up while others wait."""
+
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
 _INLINE_BYTES = 64 * 1024
@@ -60,6 +63,7 @@ class Forwarder:
             asyncio.create_task(self._read(), name="gateway reading"),
             asyncio.create_task(self._read_again(), name="gateway reading again"),
             asyncio.create_task(self._settle(), name="gateway settling"),
+            asyncio.create_task(self._take_back(), name="gateway taking back"),
             asyncio.create_task(self._stopping.wait(), name="gateway stopping"),
         )
         try:
@@ -183,7 +187,7 @@ class Forwarder:
         for way in ways:
             while way.outbox:
                 push, flight = way.outbox.popleft()
-                outcome = await self._sender.submit(push)
+                outcome = flight.outcome = await self._sender.submit(push)
                 outcome.add_done_callback(partial(self._done, way, flight))
             way.is_submitting = False
             self._ways.forget_way(way)
@@ -207,6 +211,30 @@ class Forwarder:
     def _step(self) -> None:
         self._moved.set()
         self._settled.set()
+
+    async def _take_back(self) -> None:
+        """Make room, for those who wait, of what tenants have that Loki holds up."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for tenant in self._ways.held_up(time.monotonic()):
+                self._ways.hold(tenant)
+                for way in list(tenant.ways.values()):
+                    if taken := self._taken_back(way):
+                        self._ways.put_back(way, taken)
+                self._moved.set()
+
+    def _taken_back(self, way: Way) -> list[Flight]:
+        """Return the last flights of *way* that the sender gives back, or was never given."""
+        taken = [flight for _, flight in way.outbox]
+        way.outbox.clear()
+        for flight in list(reversed(way.flights))[len(taken) :]:
+            if flight.is_final:
+                continue
+            # One that is about to be given to the sender has to go, and what is before it.
+            if flight.outcome is None or not self._sender.withdraw(flight.outcome):
+                break
+            taken.append(flight)
+        return taken
 
     async def _settle(self) -> None:
         while True:

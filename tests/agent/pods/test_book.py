@@ -35,7 +35,7 @@ def pod(name: str, uid: str, *, node: str = "n1", ids: tuple[str, ...] = (), gon
     body = {
         "metadata": {"name": name, "uid": uid, "namespace": "shop", **meta},
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": "shop:1"}]},
-        "status": {"containerStatuses": [{"containerID": f"containerd://{each}"} for each in ids]},
+        "status": {"containerStatuses": [{"name": "app", "containerID": f"containerd://{each}"} for each in ids]},
     }
     return Change(
         stream="pods",
@@ -216,3 +216,15 @@ def test_the_first_list_is_waited_for_until_it_came_or_is_overdue(now: Now) -> N
 
     now.at += 20 * 10**9
     assert not other.is_list_coming()
+
+
+def test_a_pod_that_ended_is_told_once_and_only_with_containers_that_ran(book: PodBook, now: Now) -> None:
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,)))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("evicted-0", "u-2", gone=True))
+
+    assert book.take_ended(now.at) == []
+    (ended,) = book.take_ended(now.at + 1)
+    assert (ended.pod.uid, ended.containers) == ("u-1", ("app",))
+    assert book.take_ended(now.at + 1) == []
