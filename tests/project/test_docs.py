@@ -12,7 +12,14 @@ from kubescribe.runtime.settings import table
 
 ROOT = Path(__file__).parents[2]
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md", "docs/logs.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/install.md",
+    "docs/logs.md",
+    "docs/dashboards.md",
+]
 
 
 def test_the_configuration_page_is_that_of_the_table() -> None:
