@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 KUBESCRIBE = (sys.executable, "-m", "kubescribe.cli.main")
 _POLL_SECONDS = 0.02
 

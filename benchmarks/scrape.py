@@ -2,8 +2,9 @@
 `scrape`: how long `/metrics` of an aggregator takes with 20,000 pods, from the request to its last byte, compressed.
 
 The journal is written by ingest itself: 100 namespaces, 1,000 Deployments, 400 nodes, each fourth pod with a sidecar,
-requests and limits on each container. Then an aggregator opens it, and the median of ROUNDS scrapes counts. Baseline
-is prometheus_client that writes and packs the same families. On stderr: series, CPU, stalls of the loop.
+requests and limits on each container. Then an aggregator opens it, an agent of each node tells what its pods use (every
+tenth has a volume), and the median of ROUNDS scrapes counts. Baseline is prometheus_client that writes and packs the
+same families. On stderr: series, CPU, stalls of the loop.
 """
 
 import asyncio
@@ -27,7 +28,10 @@ from aggregator.ingest.pipeline import Committed, Pipeline
 from aggregator.store.sqlite.journal import SqliteJournal
 from benchmarks import daemons
 from benchmarks.whole_path import cpu_seconds
+from kubescribe.wire.codec import decode_from_aggregator, encode_message
+from kubescribe.wire.link import PROTOCOL_VERSION, Hello, Usage, Welcome
 from kubescribe.wire.records import AnyRecord, Change
+from kubescribe.wire.usage import Compute, ContainerUsage, Network, NodeUsage, PodUsage, Space, VolumeUsage
 
 PODS = 20_000
 WORKLOADS = 1_000
@@ -46,7 +50,10 @@ async def measure(folder: Path) -> tuple[float, float]:
     async with daemons.running(aggregator), aiohttp.ClientSession() as session:
         await aggregator.start()
         url = aggregator.said["metrics"] + "/metrics"
-        text = await _when_complete(session, url)
+        await _when_complete(session, url)
+        for node, pods in _by_node().items():
+            await tell_usage(session, aggregator.said["ingest"], node, pods)
+        text = await _when_told(session, url)
         before = _value(text, "kubescribe_loop_stalls_total")
         seconds, used = [], cpu_seconds(aggregator.pid)
         for _ in range(ROUNDS):
@@ -122,6 +129,85 @@ def a_pod(number: int) -> Change:
         observed_at=time.time_ns(),
         body=json.dumps(body).encode(),
     )
+
+
+def _by_node() -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for number in range(PODS):
+        pod = a_pod(number)
+        found.setdefault(pod.node, []).append(pod)
+    return found
+
+
+async def tell_usage(session: aiohttp.ClientSession, ingest: str, node: str, pods: list[Change]) -> None:
+    """Be the agent of *node* for as long as it takes to say what its *pods* use."""
+    hello = Hello(
+        protocol=PROTOCOL_VERSION,
+        agent=f"node/{node}",
+        scope="node",
+        node=node,
+        version="bench",
+        instance="bench",
+        spool_id=f"spool-{node}",
+        cluster_uid="bench",
+    )
+    now = time.time_ns()
+    usage = Usage(
+        source="kubelet",
+        node=node,
+        nodes=(NodeUsage(name=node, compute=_compute(1, now), root=_SPACE, images=_SPACE, network=_network(1, now)),),
+        pods=tuple(_usage_of(pod, number, now) for number, pod in enumerate(pods)),
+    )
+    async with session.ws_connect(ingest.rstrip("/") + "/ingest/v1") as socket:
+        await socket.send_bytes(encode_message(hello))
+        welcome = decode_from_aggregator(await socket.receive_bytes())
+        if not isinstance(welcome, Welcome):
+            raise RuntimeError(f"the agent of {node} was not welcomed: {welcome}")  # noqa: TRY004 - an answer
+        await socket.send_bytes(encode_message(usage))
+
+
+_SPACE = Space(capacity_bytes=100 * 2**30, available_bytes=61_234_567_890, used_bytes=46_139_614_510, inodes=6_553_600)
+
+
+def _usage_of(pod: Change, number: int, now: int) -> PodUsage:
+    spec = json.loads(pod.body)["spec"]
+    return PodUsage(
+        namespace=pod.namespace,
+        name=pod.name,
+        uid=pod.uid,
+        containers=tuple(
+            ContainerUsage(name=it["name"], compute=_compute(number, now), disk_bytes=1_000_003 * number)
+            for it in spec["containers"]
+        ),
+        volumes=(VolumeUsage(name="data", claim=f"data-{pod.name}", space=_SPACE),) if number % 10 == 0 else (),
+        network=_network(number, now),
+        disk_bytes=1_300_027 * number,
+    )
+
+
+def _compute(number: int, now: int) -> Compute:
+    return Compute(
+        at=now,
+        started_at=now - 3 * 86_400 * 10**9,
+        cpu_nanoseconds=123_456_789_012 * (number + 1),
+        cpu_nanocores=1_234_567 * number,
+        memory_bytes=12_345_678 * (number + 1),
+    )
+
+
+def _network(number: int, now: int) -> Network:
+    return Network(at=now, received_bytes=987_654_321 * number, sent_bytes=123_456_789 * number)
+
+
+async def _when_told(session: aiohttp.ClientSession, url: str) -> str:
+    """Return the first answer in which everything is."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            async with session.get(url, headers=_ACCEPT) as answer:
+                text = await answer.text()
+            if text.count("\nkubescribe_pod_network_transmit_bytes_total{") == PODS:
+                return text
+            await asyncio.sleep(0.2)
 
 
 async def _when_complete(session: aiohttp.ClientSession, url: str) -> str:

@@ -8,11 +8,12 @@ book was shown everything. Not for the disk: see keeping.
 """
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
+from agent.pods.ending import Ended, containers_that_ran
 from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
 from kubescribe.wire.records import Change
 
@@ -24,6 +25,7 @@ UNSEEN_SECONDS = 7 * 24 * 3600
 """A pod that an earlier life knew, and of which this one has seen no version: quiet, or gone in between."""
 
 _MAX_UNREAD_BODIES = 1024
+_MAX_ENDED = 4096
 _SECOND = 1_000_000_000
 _ZONE = re.compile(rb'"topology\.kubernetes\.io/zone":"([^"\\]{1,253})"')
 
@@ -53,6 +55,7 @@ class PodBook:
         self._are_zones_told = False
         # Bodies whose container ids nobody has asked for yet: finding them costs as much as the rest of a change.
         self._unread: dict[str, bytes] = {}
+        self._ended: deque[Ended] = deque(maxlen=_MAX_ENDED)
         self._listing: set[str] = set()
         self.whole: set[str] = set()
         """The streams that told all of their pods."""
@@ -114,6 +117,13 @@ class PodBook:
         zone = self._zones.get(node)
         return "" if zone is None and self._are_zones_told else zone
 
+    def take_ended(self, before: int) -> list[Ended]:
+        """Return the pods of whose end was told before that moment, each once; the last 4,096 at most."""
+        taken = []
+        while self._ended and self._ended[0].told_at < before:
+            taken.append(self._ended.popleft())
+        return taken
+
     # Keeping.
 
     def restore(self, pages: Mapping[str, Page], zones: Mapping[str, str] | None, whole: Collection[str] = ()) -> None:
@@ -172,8 +182,10 @@ class PodBook:
             self._add(known)
         self._unseen.pop(change.uid, None)
         if change.gone and change.uid not in self._dead:
-            self._dead[change.uid] = self._now_ns()
+            now = self._dead[change.uid] = self._now_ns()
             self.news.add(change.uid)
+            if containers := containers_that_ran(change.body):
+                self._ended.append(Ended(pod=known, containers=containers, told_at=now))
         self._unread[change.uid] = change.body
         if len(self._unread) > _MAX_UNREAD_BODIES:
             self._read_bodies()

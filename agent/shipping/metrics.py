@@ -27,6 +27,14 @@ class TailCollector(Collector):
         for cause in CAUSES:
             lost.add_metric((cause,), counts.gap_bytes[cause])
         yield lost
+        gaps = CounterMetricFamily(
+            "kubescribe_log_losses",
+            "Losses of lines, by cause: of files that were gone before they were opened no bytes are known.",
+            labels=("cause",),
+        )
+        for cause in CAUSES:
+            gaps.add_metric((cause,), counts.gaps[cause])
+        yield gaps
         rejected = CounterMetricFamily(
             "kubescribe_log_rejected_lines", "Lines that Loki will never take, by its reason.", labels=("reason",)
         )

@@ -49,10 +49,10 @@ async def open_line_parts(
     config: AgentConfig, *, cluster: str, report: Callable[[Sequence[Gap]], Awaitable[None]], counted: Counted
 ) -> AsyncIterator[LineParts]:
     """
-    Yield what brings lines to Loki; *report* takes Gaps, and *counted* counts of lines. Raises StartupError and OSError.
+    Yield what brings lines to Loki; *report* takes Gaps, *counted* how many lines there were, both durably.
 
     Files are read in the profile `standalone`, with a Loki, by an agent that has a node; shippers are served where the
-    gateway is told to listen.
+    gateway is told to listen. Raises StartupError and OSError.
     """
     path = config.data / "pods" / "book"
     ships = config.profile == "standalone" and config.loki.url is not None and config.scope != "cluster"

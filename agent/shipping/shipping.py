@@ -95,6 +95,7 @@ async def open_shipping(
             sender,
             report,
             counted=counted,
+            take_ended=book.take_ended,
         )
 
         async def stop_sender() -> None:

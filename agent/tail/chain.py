@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from agent.tail.generations import Generation, has_files, list_generations
+from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
 
@@ -17,18 +18,25 @@ class Chain:
     """
     The generations of an instance from the one that is read on.
 
-    `listing` is what was there when it was looked last.
+    `listing` is what was there when it was looked last; what is only in `handles` any more is among it.
     """
 
     def __init__(self, folder: Path, instance: Instance) -> None:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
+        self._named: set[int] = set()
         self.listing: list[Generation] = []
+        self.handles = Handles()
 
     def look(self) -> None:
         """List the files again."""
         self.listing = list_generations(self._folder, self._instance)
+        self._named = {generation.identity for generation in self.listing}
+        # Asked after the names: what lost its name in between is here.
+        for held in self.handles.generations():
+            if held.identity not in self._named:
+                self.listing.insert(_place_of(held, self.listing), held)
         identities = [generation.identity for generation in self.listing]
         anchor = self._known[0][0] if self._known else None
         # What is older than the file that is read is still there, and was read; also when that one is there no more.
@@ -41,6 +49,10 @@ class Chain:
         }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
+
+    def settle(self) -> None:
+        """Let go of handles of what is known by its name."""
+        self.handles.settle(self._named)
 
     def is_gone(self) -> bool:
         """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""
@@ -86,6 +98,12 @@ class Chain:
     def _younger(self, identity: int) -> list[tuple[int, int]]:
         places = [place for place, (known, _) in enumerate(self._known) if known == identity]
         return self._known[places[-1] + 1 :] if places else self._known
+
+
+def _place_of(held: Generation, listing: list[Generation]) -> int:
+    """Return where the file belongs: the oldest are the first to lose their names, but a folder goes file by file."""
+    older = [place for place, listed in enumerate(listing) if 0 < listed.identity < held.identity]
+    return older[-1] + 1 if older else 0
 
 
 def _lost(cause: Cause, identity: int, end: int, size: int) -> Lost:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+
 @dataclass(slots=True, kw_only=True)
 class TailCounts:
     """Counters of one agent's tailer."""

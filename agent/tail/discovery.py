@@ -2,90 +2,189 @@
 Which instances of containers have files, from the folders alone: the API server may be away.
 
 Folders that change are told by inotify where there is one, and all of them are looked through now and then: a watch can
-be refused, and its queue can overflow. Waits for the disk: not for the loop.
+be refused, and its queue can overflow. What is new is opened before anything else is done, since a pod of a moment is
+deleted with its files; what was gone before that is missed, and told. Waits for the disk: not for the loop.
 """
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.tail.inotify import Inotify
+from agent.tail.inotify import Changed, Inotify
+from agent.tail.missing import Missed
+from agent.tail.news import Container, News
+from agent.tail.opening import Opened, open_files, open_live
 from agent.tail.paths import PodFolder, is_container_folder, parse_file_name, parse_pod_folder
+from agent.tail.witness import Seen
+
+_MOMENT_NS = 2_000_000_000
+"""A container whose start fails stays without a file for as long as its pod; who is gone so soon had one."""
+
+_NONE: frozenset[int] = frozenset()
+_NOTHING = Changed(frozenset(), is_overflown=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A container whose files are not what they were: `restarts` of its instances have files now."""
+    """
+    A container whose files are not what they were: `restarts` of its instances have files now.
+
+    `opened` are files of them that are new, open: they are whoever's who takes this. Whatever is new was made after
+    `since`, nanoseconds.
+    """
 
     pod: PodFolder
     container: str
     restarts: frozenset[int]
+    since: int = 0
+    opened: tuple[Opened, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Finds:
+    """What one look found, and what it came too late for."""
+
+    found: list[Found] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+    is_overflown: bool = False
 
 
 class Discovery:
-    """Looks through *folder*, that of all logs; *notifier* tells which folders to look at."""
+    """
+    Looks through *folder*, that of all logs; *notifier* tells which folders to look at.
 
-    def __init__(self, folder: Path, notifier: Inotify | None) -> None:
+    At most *max_files* are open in this process because of it; *since* is from when on lines are wanted at all.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        notifier: Inotify | None,
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+        since: int = 0,
+        max_files: int = 1024,
+    ) -> None:
         self._folder = folder
         self._notifier = notifier
+        self._now_ns = now_ns
+        self._max_files = max_files
         self._known: dict[str, dict[str, frozenset[int]]] = {}
+        self._bare: dict[Container, tuple[int, int]] = {}
+        self._looked_at = since
+        self._opened: set[tuple[Container, int]] = set()
+        self._opened_before: set[tuple[Container, int]] = set()
+        self.seen = Seen()
         self.is_told = False
-        """Whether new pods are told: not without inotify, nor before the folder of all logs is there."""
+        """Whether new pods are told: not without inotify, where watches are refused, nor before the folder is there."""
 
-    def look_at(self, changed: Iterable[tuple[Path, str]]) -> list[Found]:
-        """Return what is new about those containers where something *changed*: (folder, name in it)."""
-        pods = set()
-        for folder, name in changed:
-            if folder == self._folder:
-                pods.add(name)
-            elif folder.parent == self._folder:
-                pods.add(folder.name)
-            else:
-                pods.add(folder.parent.name)
-        return [found for pod in sorted(pods) for found in self._pod(pod)]
+    def look_at_changes(self) -> Finds:
+        """Return what is new about those containers where something changed, as inotify tells."""
+        return self._look(self._news(), ())
 
-    def look_everywhere(self) -> list[Found]:
+    def look_everywhere(self) -> Finds:
         """Return what is new about all containers."""
-        self.is_told = self._watch(self._folder)
-        names = {*_folders(self._folder), *self._known}
-        return [found for pod in sorted(names) for found in self._pod(pod)]
+        news = self._news()
+        refused = self._notifier.refused if self._notifier is not None else 0
+        is_watched = self._watch(self._folder)
+        finds = self._look(news, (*(_folders(self._folder) or ()), *self._known))
+        self.is_told = is_watched and self._notifier is not None and self._notifier.refused == refused
+        return finds
 
-    def _pod(self, name: str) -> list[Found]:
-        pod = parse_pod_folder(name)
-        if pod is None:
-            return []
-        path = self._folder / name
+    def _news(self) -> News:
+        # What comes from now on is told the next time, and may be seen, and opened, today.
+        since, self._looked_at = self._looked_at, self._now_ns()
+        self._opened, self._opened_before = set(), self._opened
+        changed = self._notifier.read() if self._notifier is not None else _NOTHING
+        return News.of(changed, self._folder, since)
+
+    def _look(self, news: News, pods: Iterable[str]) -> Finds:
+        finds = Finds(is_overflown=news.is_overflown)
+        if news.is_overflown:
+            finds.missed.append(Missed(since=news.since))
+        for name in sorted({*pods, *news.pods}):
+            pod = parse_pod_folder(name)
+            if pod is not None:
+                self._look_at(pod, news, finds)
+        return finds
+
+    def _look_at(self, pod: PodFolder, news: News, finds: Finds) -> None:
+        path = self._folder / pod.name
+        self.seen.add(pod.uid)
         # Before it is listed: what comes in between is told.
         self._watch(path)
-        before = self._known.pop(name, {})
+        is_new, before = pod.name not in self._known, self._known.pop(pod.name, {})
+        listed = _folders(path)
         now: dict[str, frozenset[int]] = {}
-        for container in _folders(path):
-            if is_container_folder(container):
-                self._watch(path / container)
-                now[container] = _restarts(path / container)
-        if now:
-            self._known[name] = now
-        gone = {container: frozenset[int]() for container in before if container not in now}
-        return [
-            Found(pod=pod, container=container, restarts=restarts)
-            for container, restarts in {**now, **gone}.items()
-            if before.get(container) != restarts
-        ]
+        for container in filter(is_container_folder, listed or ()):
+            self._watch(path / container)
+            now[container] = _restarts(path / container)
+            opened = self._open(pod, container, now[container] - before.get(container, _NONE), news, finds)
+            if opened or now[container] != before.get(container, _NONE):
+                restarts = now[container]
+                finds.found.append(
+                    Found(pod=pod, container=container, restarts=restarts, since=news.since, opened=opened)
+                )
+        for container in before.keys() - now.keys():
+            if before[container]:
+                finds.found.append(Found(pod=pod, container=container, restarts=_NONE, since=news.since))
+        if listed is not None:
+            self._known[pod.name] = now
+        elif is_new and pod.name in news.new_pods:
+            finds.missed.append(Missed(*pod, since=news.since))
+        finds.missed += self._missed(pod, before, now, news)
+
+    def _missed(
+        self, pod: PodFolder, before: Collection[str], now: dict[str, frozenset[int]], news: News
+    ) -> Iterable[Missed]:
+        """Yield what was made in the folder of a pod, and was gone before it was listed."""
+        for container in sorted({*before, *now, *news.new_containers[pod.name]}):
+            key = (pod.name, container)
+            missed = [
+                restart
+                for restart in sorted(news.gone_files[key])
+                if (key, restart) not in self._opened_before and (key, restart) not in self._opened
+            ]
+            for restart in missed:
+                yield Missed(*pod, container=container, restart=restart, since=news.since)
+            bare_since, bare_at = self._bare.pop(key, (0, 0))
+            if container in now:
+                if not now[container] and not missed and (container not in before or bare_at):
+                    self._bare[key] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
+            elif container not in before and is_container_folder(container):
+                yield Missed(*pod, container=container, since=news.since)
+            elif bare_at and not missed and self._now_ns() - bare_at < _MOMENT_NS:
+                yield Missed(*pod, container=container, since=bare_since)
+
+    def _open(
+        self, pod: PodFolder, container: str, new: frozenset[int], news: News, finds: Finds
+    ) -> tuple[Opened, ...]:
+        """Open the files of *new* instances, and of others what they write if that was made anew."""
+        folder, key = self._folder / pod.name / container, (pod.name, container)
+        openings = open_files(folder, new, self._max_files)
+        anew = open_live(folder, news.files[key] - new, self._max_files)
+        for restart in sorted(openings.vanished):
+            finds.missed.append(Missed(*pod, container=container, restart=restart, since=news.since))
+        opened = (*openings.opened, *anew.opened)
+        self._opened |= {(key, each.restart) for each in opened} | {(key, restart) for restart in openings.vanished}
+        return opened
 
     def _watch(self, folder: Path) -> bool:
         return self._notifier is not None and self._notifier.watch(folder)
 
 
-def _folders(folder: Path) -> list[str]:
+def _folders(folder: Path) -> list[str] | None:
+    """Return the folders in *folder*; None when it is not there."""
     with suppress(OSError), os.scandir(folder) as entries:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return []
+    return None
 
 
 def _restarts(folder: Path) -> frozenset[int]:
     with suppress(OSError), os.scandir(folder) as entries:
         files = (parse_file_name(entry.name) for entry in entries)
         return frozenset(file.restart for file in files if file is not None)
-    return frozenset()
+    return _NONE

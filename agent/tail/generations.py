@@ -11,7 +11,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -40,7 +40,7 @@ class Generation:
 
     `rotated` is its suffix, "" for the file that is being written. `identity` is the time of its first line,
     nanoseconds; of a line without a time, minus a checksum of its first bytes. `size` is that of its text; of a
-    compressed file as its trailer tells it, modulo 4 GiB.
+    compressed file as its trailer tells it, modulo 4 GiB. One that has no name any more is open as `descriptor`.
     """
 
     path: Path
@@ -48,6 +48,7 @@ class Generation:
     is_gzip: bool
     identity: int
     size: int
+    descriptor: int = -1
 
 
 class GenerationFile(Protocol):
@@ -127,17 +128,25 @@ def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
     """Return the file at *path*; None when it is gone, has no first line yet, or is no file."""
     try:
         with path.open("rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            head = _unpacked_head(file.fileno()) if is_gzip else os.pread(file.fileno(), _FIRST_LINE_BYTES, 0)
-            size = _unpacked_size(file.fileno(), status.st_size) if is_gzip else status.st_size
-    except (OSError, zlib.error):
+            found = look_into(file.fileno(), is_gzip=is_gzip)
+    except OSError:
         return None
-    identity = identity_of(head)
+    return found and replace(found, path=path, rotated=rotated, descriptor=-1)
+
+
+def look_into(descriptor: int, *, is_gzip: bool) -> Generation | None:
+    """Return the open file *descriptor*; None when it has no first line yet, is damaged, or is no file."""
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        identity = identity_of(open_head_of(descriptor, is_gzip=is_gzip))
+        size = _unpacked_size(descriptor, status.st_size) if is_gzip else status.st_size
+    except OSError:
+        return None
     if identity is None:
         return None
-    return Generation(path=path, rotated=rotated, is_gzip=is_gzip, identity=identity, size=size)
+    return Generation(path=Path(), rotated="", is_gzip=is_gzip, identity=identity, size=size, descriptor=descriptor)
 
 
 def identity_of(head: bytes) -> int | None:
@@ -157,18 +166,31 @@ def head_of(descriptor: int) -> bytes:
     return os.pread(descriptor, _FIRST_LINE_BYTES, 0) if head.startswith(b"{") else head
 
 
+def open_head_of(descriptor: int, *, is_gzip: bool) -> bytes:
+    """As `head_of`, of a file that may be compressed; nothing of a damaged one. Raises OSError."""
+    if not is_gzip:
+        return head_of(descriptor)
+    try:
+        return _unpacked_head(descriptor)
+    except zlib.error:
+        return b""
+
+
 def open_generation(generation: Generation, offset: int = 0) -> GenerationFile:
     """
     Open *generation* at byte *offset* of its text.
 
     Raises FileNotFoundError when it is gone by now, also when another file has its name, and OSError.
     """
-    descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC)
+    if generation.descriptor >= 0:
+        descriptor = os.dup(generation.descriptor)
+    else:
+        descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        head = _unpacked_head(descriptor) if generation.is_gzip else head_of(descriptor)
-    except (OSError, zlib.error):
-        head = b""
-    if identity_of(head) != generation.identity:
+        identity = identity_of(open_head_of(descriptor, is_gzip=generation.is_gzip))
+    except OSError:
+        identity = None
+    if identity != generation.identity:
         os.close(descriptor)
         raise FileNotFoundError(f"{generation.path} is another file by now")
     return PackedFile(descriptor, offset) if generation.is_gzip else PlainFile(descriptor, offset)

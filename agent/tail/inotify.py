@@ -7,6 +7,7 @@ a second anyway.
 """
 
 import ctypes
+import errno
 import os
 import struct
 from pathlib import Path
@@ -14,16 +15,27 @@ from typing import NamedTuple
 
 _NONBLOCK, _CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE, _DELETE_SELF = 0x40, 0x80, 0x100, 0x200, 0x400
-_ONLYDIR, _Q_OVERFLOW, _IGNORED = 0x0100_0000, 0x4000, 0x8000
+_ONLYDIR, _ISDIR, _Q_OVERFLOW, _IGNORED = 0x0100_0000, 0x4000_0000, 0x4000, 0x8000
 _MASK = _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _ONLYDIR
 _HEAD = struct.Struct("iIII")
 
 
+_MADE = _MOVED_TO | _CREATE
+
+
 class Changed(NamedTuple):
-    """What changed: (folder, name in it); `is_overflown` when some changes were not told."""
+    """
+    What changed: (folder, name in it); `is_overflown` when some changes were not told.
+
+    `made` are those of `names` that came into being, whether or not they are there still, `folders` those of them that
+    are folders; `unmade` those that were deleted afterwards.
+    """
 
     names: frozenset[tuple[Path, str]]
     is_overflown: bool
+    made: frozenset[tuple[Path, str]] = frozenset()
+    folders: frozenset[tuple[Path, str]] = frozenset()
+    unmade: frozenset[tuple[Path, str]] = frozenset()
 
 
 class Inotify:
@@ -36,6 +48,8 @@ class Inotify:
         self.descriptor = self._checked(self._libc.inotify_init1(_NONBLOCK | _CLOEXEC))
         self._folders: dict[int, Path] = {}
         self._watched: dict[Path, int] = {}
+        self.refused = 0
+        """Watches that the system did not give (fs.inotify.max_user_watches)."""
 
     def watch(self, folder: Path) -> bool:
         """Watch *folder*; False when it is gone, or the system gives no more watches. Twice is once."""
@@ -43,7 +57,8 @@ class Inotify:
             return True
         try:
             number = self._checked(self._libc.inotify_add_watch(self.descriptor, os.fsencode(folder), _MASK))
-        except OSError:
+        except OSError as error:
+            self.refused += error.errno in (errno.ENOSPC, errno.ENOMEM)
             return False
         # The same folder under another name keeps its number.
         self._watched.pop(self._folders.get(number, folder), None)
@@ -54,12 +69,16 @@ class Inotify:
     def read(self) -> Changed:
         """Return what changed since it was asked last; nothing when nothing did."""
         names: set[tuple[Path, str]] = set()
+        made: set[tuple[Path, str]] = set()
+        folders: set[tuple[Path, str]] = set()
+        unmade: set[tuple[Path, str]] = set()
         is_overflown = False
         while True:
             try:
                 data = os.read(self.descriptor, 65_536)
             except BlockingIOError:
-                return Changed(frozenset(names), is_overflown)
+                told = map(frozenset, (made, folders, unmade))
+                return Changed(frozenset(names), is_overflown, *told)
             at = 0
             while at < len(data):
                 number, mask, _, length = _HEAD.unpack_from(data, at)
@@ -74,6 +93,13 @@ class Inotify:
                     self._watched.pop(folder, None)
                 elif name:
                     names.add((folder, name))
+                    if mask & _MADE:
+                        made.add((folder, name))
+                        unmade.discard((folder, name))
+                        if mask & _ISDIR:
+                            folders.add((folder, name))
+                    elif mask & _DELETE and (folder, name) in made:
+                        unmade.add((folder, name))
 
     def close(self) -> None:
         """End all watches."""

@@ -8,7 +8,8 @@ import structlog
 
 from agent.tail.counts import TailCounts
 from agent.tail.looks import Reading
-from agent.tail.losing import Lost, gap_of
+from agent.tail.losing import Lost
+from agent.tail.missing import Folding
 from agent.tail.paths import Instance
 from agent.tail.tail import Flight, Tail
 from kubescribe.loki.pushes import Outcome, Push
@@ -25,16 +26,27 @@ class _Refused:
     end: int
     count: int
 
+    def lost(self, reason: str) -> Lost:
+        """Return it as a loss."""
+        return Lost(
+            cause="logRefused",
+            start=self.start,
+            end=self.end,
+            at=f"{reason}/{self.start}/{self.end}",
+            count=self.count,
+            detail=reason,
+        )
+
 
 class Outcomes:
     """The pushes of all tails on their way; `flying_bytes` are those of their entries."""
 
     def __init__(
-        self, counts: TailCounts, report: Callable[[Sequence[Gap]], Awaitable[None]], *, now_ns: Callable[[], int]
+        self, counts: TailCounts, report: Callable[[Sequence[Gap]], Awaitable[None]], *, monotonic: Callable[[], float]
     ) -> None:
         self._counts = counts
         self._report = report
-        self._now_ns = now_ns
+        self._folding = Folding(monotonic=monotonic)
         self._refused: dict[tuple[Instance, str], _Refused] = {}
         self._landed = asyncio.Event()
         self._under_way = 0
@@ -79,33 +91,22 @@ class Outcomes:
         except TimeoutError:
             _log.info("tail.stopped_with_lines_under_way", bytes=self.flying_bytes)
 
-    async def tell(self, instance: Instance, lost: Sequence[Lost]) -> None:
-        """Tell of what will not come."""
-        if not lost:
+    async def tell_all(self, losses: Sequence[tuple[Instance, Lost]]) -> None:
+        """Tell of what will not come; returns when it is kept."""
+        if not losses:
             return
-        for each in lost:
+        for _, each in losses:
             self._counts.gaps[each.cause] += 1
             self._counts.gap_bytes[each.cause] += each.size or 0
-            _log.warning("tail.lines_lost", folder=instance.folder, cause=each.cause, bytes=each.size)
-        await self._report([gap_of(instance, each) for each in lost])
+        gaps = self._folding.gaps_of(losses)
+        for gap in gaps:
+            _log.warning("tail.lines_lost", stream=gap.stream, cause=gap.cause, bytes=gap.bytes, detail=gap.detail)
+        await self._report(gaps)
 
     async def tell_refused(self) -> None:
         """Tell of what Loki refused since the last call."""
         refused, self._refused = self._refused, {}
-        for (instance, reason), each in refused.items():
-            await self.tell(
-                instance,
-                [
-                    Lost(
-                        cause="logRefused",
-                        start=each.start,
-                        end=each.end,
-                        at=f"{reason}/{each.start}/{each.end}",
-                        count=each.count,
-                        detail=reason,
-                    )
-                ],
-            )
+        await self.tell_all([(instance, each.lost(reason)) for (instance, reason), each in refused.items()])
 
     def _note_refused(self, instance: Instance, push: Push, outcome: Outcome) -> None:
         for reason, count in outcome.rejected.items():

@@ -18,6 +18,7 @@ from agent.tail.generations import Generation, GenerationFile, PlainFile, head_o
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
+from agent.tail.opening import Opened
 from agent.tail.paths import Instance
 from agent.tail.starting import first_wanted
 from kubescribe.loki.pushes import Push
@@ -55,6 +56,8 @@ class Reader:
     """
     Reads one instance; `resume` is where an earlier life stopped, `since` from when on lines are wanted without one.
 
+    No file of it was there before `made_after`, as far as anybody looked.
+
     `names` are set before the first `read`; `has_ended` when nothing will be written any more.
     """
 
@@ -65,6 +68,7 @@ class Reader:
         *,
         resume: Place | None,
         since: int,
+        made_after: int = 0,
         now_ns: Callable[[], int],
         monotonic: Callable[[], float],
     ) -> None:
@@ -74,11 +78,13 @@ class Reader:
         self._chain = Chain(folder, instance)
         self._resume = resume
         self._since = since
+        self._made_after = max(since, made_after)
         self._now_ns = now_ns
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
         self._current: _Current | None = None
         self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
+        self._is_handed = False
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -99,22 +105,29 @@ class Reader:
         """Take what the lines carry; *first_at* is the time of lines that have none, before the first that has."""
         self._encoder = LineEncoder(names, last_at=self._resume.last_at if self._resume else first_at)
 
+    def hold(self, opened: Opened) -> None:
+        """Take a file of the instance that was opened when it was found; from any thread."""
+        self._chain.handles.add(opened.descriptor, is_gzip=opened.is_gzip)
+        self._is_handed = True
+
     def look(self) -> Look:
         """Return how the files are."""
         live = _inode_of(self._live_path)
         self._look_at_folder(live)
         current = self._current or self._begin()
+        self._chain.settle()
         # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
         is_gone = live is None and self._chain.is_gone()
         if current is None:
-            return Look(is_gone=is_gone)
-        held = 0
+            # Deleted since it was listed: what is open of it is read at the next look.
+            return Look(is_gone=is_gone and not self._chain.listing)
+        held = self._chain.handles.held_bytes
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)
             if status.st_size != current.seen:
                 self._grew_at = self._monotonic()
             current.seen = status.st_size
-            held = status.st_size if not status.st_nlink else 0
+            held += status.st_size if not status.st_nlink else 0
         identity = current.generation.identity
         unread = 0 if current.is_done else max(0, current.seen - current.read_to)
         if current.is_done and self._chain.after(identity) is None:
@@ -133,7 +146,8 @@ class Reader:
             changed_at = self._live_path.parent.stat().st_mtime_ns
         except OSError:
             changed_at = 0
-        if (changed_at, live) == self._folder_seen:
+        is_handed, self._is_handed = self._is_handed, False
+        if (changed_at, live) == self._folder_seen and not is_handed:
             return
         self._chain.look()
         # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
@@ -179,22 +193,23 @@ class Reader:
         identity = self._current.generation.identity if self._current else 0
         lost = self._lost + self._chain.give_up(identity, now=self._now_ns())
         self._lost = []
-        if self._current is None and self._resume is not None and not lost:
-            # It was deleted while nobody looked: what it had by then, nobody knows.
-            lost.append(
-                Lost(
-                    cause="logDeleted",
-                    start=self._resume.last_at,
-                    end=self._now_ns(),
-                    at=f"{self._resume.file}/{self._resume.offset}",
-                )
-            )
+        nameless = self._chain.handles.nameless_bytes
+        resume = self._resume if self._current is None and not lost else None
+        if resume is not None:
+            lost.append(self._never_read(resume.last_at, f"{resume.file}/{resume.offset}"))
+        elif nameless or not (self._current or lost or self._chain.handles.were_empty):
+            lost.append(self._never_read(self._made_after, "unopened", nameless or None))
         return lost
+
+    def _never_read(self, start: int, at: str, size: int | None = None) -> Lost:
+        """Return what was deleted while nobody looked: what it was, nobody knows."""
+        return Lost(cause="logDeleted", start=start, end=self._now_ns(), at=at, size=size)
 
     def let_go(self) -> None:
         """Stop holding a deleted file on disk: what is unread of it is lost."""
+        self._chain.handles.close()
         current = self._current
-        if current is not None:
+        if current is not None and current.file.descriptor >= 0 and not os.fstat(current.file.descriptor).st_nlink:
             self._tell("logRotated", current, size=max(0, current.seen - current.offset))
             current.fragment = b""
             current.is_done = True
@@ -205,6 +220,7 @@ class Reader:
         if self._current is not None:
             self._current.file.close()
             self._current = None
+        self._chain.handles.close()
 
     def _begin(self) -> _Current | None:
         if not self._chain.listing:
@@ -236,6 +252,7 @@ class Reader:
             # Renamed, compressed or deleted since it was listed: the next look finds it.
             self._chain.look()
             return None
+        self._chain.handles.drop(generation.identity)
         status = os.fstat(file.descriptor)
         self._current = _Current(
             generation=generation,
@@ -271,8 +288,8 @@ class Reader:
         identity = identity_of(head_of(current.file.descriptor)) if size else None
         if identity is None:
             # Nothing is in it yet: it is found like a new one.
-            self._resume = None
-            self.close()
+            self._resume, self._current = None, None
+            current.file.close()
             return
         descriptor = os.dup(current.file.descriptor)
         current.file.close()

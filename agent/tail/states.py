@@ -26,6 +26,7 @@ class News:
     """What the disk does not have yet, as it was at one moment."""
 
     places: list[tuple[Tail, Place, dict[str, int]]]
+    found: dict[Instance, Saved]
     finished: dict[Instance, Saved]
 
 
@@ -37,6 +38,7 @@ class States:
         self._now_ns = now_ns
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-state")
         self._store: TailStore | None = None
+        self._found: dict[Instance, Saved] = {}
         self._finished: dict[Instance, Saved] = {}
 
     async def open(self) -> None:
@@ -71,6 +73,11 @@ class States:
         assert enrichment is not None  # noqa: S101
         return LineNames.of(enrichment)
 
+    def note(self, instance: Instance, made_after: int) -> None:
+        """Note that *instance* was found: if its files are gone before any of it was sent, the next life tells."""
+        if instance not in self.store.instances:
+            self._found[instance] = Saved(instance=instance, made_after=made_after)
+
     def is_done(self, instance: Instance) -> bool:
         """Tell whether nothing is left to be read of *instance*."""
         return instance in self._finished or self.of(instance).is_done
@@ -81,8 +88,10 @@ class States:
 
     def forget(self, instance: Instance) -> None:
         """Note that *instance*, which was read to its end, has no files any more."""
-        if instance in self.store.instances:
-            self._finished[instance] = Saved(instance=instance, is_done=True, is_gone=True)
+        if instance in self.store.instances or instance in self._finished:
+            unsaved = self._finished.get(instance)
+            lines = unsaved.lines if unsaved is not None else None
+            self._finished[instance] = Saved(instance=instance, lines=lines, is_done=True, is_gone=True)
 
     async def freeze(self, decided: Mapping[Instance, Enrichment], begins: Mapping[Instance, Place]) -> bool:
         """
@@ -116,6 +125,7 @@ class States:
             places=[
                 (tail, tail.place, dict(tail.lines)) for tail in tails if tail.is_changed and tail.place is not None
             ],
+            found=dict(self._found),
             finished=dict(self._finished),
         )
 
@@ -125,10 +135,13 @@ class States:
             Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at), lines=lines or None)
             for tail, place, lines in news.places
         ]
-        if not changed and not news.finished:
+        if not changed and not news.found and not news.finished:
             return True
-        if not await self._write([*changed, *news.finished.values()]):
+        if not await self._write([*news.found.values(), *changed, *news.finished.values()]):
             return False
+        for instance, saved in news.found.items():
+            if self._found.get(instance) is saved:
+                del self._found[instance]
         for tail, place, _ in news.places:
             tail.is_changed = tail.place != place
         for instance, saved in news.finished.items():

@@ -26,9 +26,9 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     One line: what is new of an instance, of the counts of lines, or `since` and `source` at the head of the file.
 
     `place` is (file, offset, last_at) of what is acknowledged; `is_done` that nothing is left to be read, `is_gone`
-    that its files are no more. `frozen_at` is when `enrichment` was decided. `lines` are those before `place`, by level,
-    since the instance was found. `parcel` is made of what was pending; with `pending` (namespace, workload, level,
-    lines) both are as they say, whatever came before.
+    that its files are no more. `frozen_at` is when `enrichment` was decided, `made_after` when no file of it was there
+    yet. `lines` are those before `place`, by level, since the instance was found. `parcel` is made of what was pending;
+    with `pending` (namespace, workload, level, lines) both are as they say, whatever came before.
     """
 
     since: int | None = None
@@ -40,6 +40,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     frozen_at: int = 0
     place: tuple[int, int, int] | None = None
     lines: dict[str, int] | None = None
+    made_after: int = 0
     is_done: bool = False
     is_gone: bool = False
 
@@ -52,6 +53,7 @@ class Kept:
     frozen_at: int = 0
     place: Place | None = None
     lines: dict[str, int] = field(default_factory=dict)
+    made_after: int = 0
     is_done: bool = False
 
 
@@ -63,8 +65,8 @@ class TailStore:
     """
     The state of the tailer in *path*.
 
-    `since` is from when on lines are wanted of files that were there before the agent was, `source` what counts of lines
-    are known by; both are decided once. `tally` is what is to be told of lines.
+    `since` is from when on lines are wanted of files that were there before the agent was, `source` what counts of
+    lines are known by; both are decided once. `tally` is what is to be told of lines.
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
@@ -72,7 +74,6 @@ class TailStore:
         self.since = since
         self.source = secrets.token_hex(8)
         self.tally = Tally()
-        self._is_behind = False
         self._file = LineFile(path)
         for line in self._file.read():
             try:
@@ -83,20 +84,15 @@ class TailStore:
 
     def write(self, news: Sequence[Saved]) -> None:
         """Keep *news*: when this returns they are on disk. Raises OSError; then they have to be written again."""
-        is_anew = self._file.is_bloated()
-        if not is_anew:
-            self._file.append([_ENCODER.encode(saved) for saved in news])
-        self._is_behind = is_anew
+        if self._file.is_bloated():
+            self._file.rewrite(self._lines())
+        self._file.append([_ENCODER.encode(saved) for saved in news])
+        # Only now: what the disk refuses comes again, and is to be counted once.
         for saved in news:
             self._take(saved)
-        if is_anew:
-            self._file.rewrite(self._lines())
-            self._is_behind = False
 
     def next_parcel(self) -> Parcel | None:
         """Return the counts of lines to be handed over now, on disk, None for none. Raises OSError."""
-        if self._is_behind:
-            self.write(())
         if self.tally.is_handed:
             parcel = self.tally.next_parcel()
             if parcel is None:
@@ -118,18 +114,20 @@ class TailStore:
         kept = self.instances.setdefault(instance, Kept())
         if saved.enrichment is not None:
             kept.enrichment, kept.frozen_at = saved.enrichment, saved.frozen_at
-        if saved.lines is not None:
-            self._count(kept, saved.lines)
+        if saved.lines is not None and kept.enrichment is not None:
+            # No line is sent before its names are kept; without any, it is gone and was counted to its end.
+            self._count(kept, kept.enrichment, saved.lines)
         if saved.is_gone:
             del self.instances[instance]
             return
         if saved.place is not None:
             kept.place = Place(0, *saved.place)
+        kept.made_after = saved.made_after or kept.made_after
         kept.is_done = saved.is_done
 
-    def _count(self, kept: Kept, lines: dict[str, int]) -> None:
-        """Count how far *lines* are beyond what was counted: what is written again after a failure adds nothing."""
-        labels = kept.enrichment.labels if kept.enrichment is not None else {}
+    def _count(self, kept: Kept, names: Enrichment, lines: dict[str, int]) -> None:
+        """Count how far *lines* are beyond what was counted: what is said again adds nothing."""
+        labels = names.labels
         grown = {level: by for level, count in lines.items() if (by := count - kept.lines.get(level, 0)) > 0}
         self.tally.add(labels.get("namespace", ""), labels.get("workload", ""), grown)
         kept.lines = {**kept.lines, **lines}
@@ -144,6 +142,7 @@ class TailStore:
                 frozen_at=kept.frozen_at,
                 place=place,
                 lines=kept.lines or None,
+                made_after=kept.made_after,
                 is_done=kept.is_done,
             )
             lines.append(_ENCODER.encode(saved))

@@ -67,6 +67,11 @@ class Tail:
     _seen_at: float = 0.0
 
     @property
+    def waits_to_be_read(self) -> bool:
+        """Whether all of it is open, and there to be read, and no file will change any more."""
+        return self.look.is_gone and self.is_due and self.is_named
+
+    @property
     def seen(self) -> int:
         """The bytes that were there to read in this life of the agent."""
         return self.read + self.look.unread

@@ -12,11 +12,11 @@ here asks the API server. Files are read in one thread, the state is written in 
 
 import asyncio
 import os
-import resource
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -24,17 +24,19 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from agent.tail.counts import TailCounts
-from agent.tail.discovery import Discovery, Found
+from agent.tail.discovery import Finds, Found
+from agent.tail.finding import Finder
 from agent.tail.handing import Counted, Handing, nobody_counts
-from agent.tail.inotify import Inotify
 from agent.tail.looks import Look, Reading
+from agent.tail.losing import Lost
 from agent.tail.naming import Naming
 from agent.tail.outcomes import Outcomes
 from agent.tail.paths import Instance
-from agent.tail.reader import Reader
+from agent.tail.reader import BLOCK_BYTES, Reader
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
+from agent.tail.witness import TakeEnded
 from kubescribe.loki.pushes import Sender
 from kubescribe.wire.records import Gap
 
@@ -43,10 +45,11 @@ _log = structlog.get_logger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_MAX_FILES = 65_536
+_AT_ONCE_BYTES = 4 * BLOCK_BYTES
+"""What is read in one go, and waits in memory meanwhile."""
 
-_AT_ONCE = 4
-"""Blocks that are read in one go: what is read meanwhile waits in memory."""
+_LEAST_BYTES = 16 * 1024
+"""What reading a file counts for at least, so that a look at another is never far."""
 
 Report = Callable[[Sequence[Gap]], Awaitable[None]]
 """Takes Gaps, durably."""
@@ -63,24 +66,25 @@ class Tailer:
         report: Report,
         *,
         counted: Counted = nobody_counts,
+        take_ended: TakeEnded | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._naming = naming
         self._sender = sender
+        self._take_ended = take_ended
         self._now_ns = now_ns
         self._monotonic = monotonic
         self.counts = TailCounts()
         self.tails: dict[Instance, Tail] = {}
+        self.finder: Finder | None = None
         self._fresh: set[Instance] = set()
         self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
-        self._outcomes = Outcomes(self.counts, report, now_ns=now_ns)
+        self._outcomes = Outcomes(self.counts, report, monotonic=monotonic)
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
-        self._notifier: Inotify | None = None
-        self._names_changed = asyncio.Event()
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -90,13 +94,19 @@ class Tailer:
         try:
             await self._states.open()
             await self._in_thread(_check, self._settings.folder)
-            self._notifier = _notifier() if self._settings.with_inotify else None
-            discovery = Discovery(self._settings.folder, self._notifier)
-            self._found(await self._in_thread(discovery.look_everywhere))
+            self.finder = finder = Finder(
+                self._settings,
+                since=self._states.since,
+                node=self._naming.node,
+                take_ended=self._take_ended,
+                now_ns=self._now_ns,
+                monotonic=self._monotonic,
+            )
+            await self._found(await finder.first())
             self._remember_gone()
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._discover(discovery), name="tail-discover"),
+                    group.create_task(finder.run(self._found), name="tail-find"),
                     group.create_task(self._look_forever(), name="tail-look"),
                     group.create_task(self._read_forever(), name="tail-read"),
                     group.create_task(self._save_forever(), name="tail-save"),
@@ -112,6 +122,8 @@ class Tailer:
             await self._save()
             await self._handing.finish()
         finally:
+            if self.finder is not None:
+                self.finder.close()
             self._close()
 
     async def stop(self) -> None:
@@ -119,9 +131,6 @@ class Tailer:
         self._stopping.set()
 
     def _close(self) -> None:
-        if self._notifier is not None:
-            asyncio.get_running_loop().remove_reader(self._notifier.descriptor)
-            self._notifier.close()
         self._reading.submit(_close_all, [tail.reader for tail in self.tails.values()])
         self._reading.shutdown(wait=True)
         self._states.close()
@@ -131,70 +140,52 @@ class Tailer:
 
     # Finding.
 
-    async def _discover(self, discovery: Discovery) -> None:
-        if self._notifier is not None:
-            asyncio.get_running_loop().add_reader(self._notifier.descriptor, self._names_changed.set)
-        due = self._monotonic() + self._scan_seconds(discovery)
-        while True:
-            try:
-                async with asyncio.timeout(max(0.0, due - self._monotonic())):
-                    await self._names_changed.wait()
-            except TimeoutError:
-                pass
-            self._names_changed.clear()
-            is_overflown = False
-            if self._notifier is not None:
-                changed = self._notifier.read()
-                is_overflown = changed.is_overflown
-                if changed.names:
-                    self._found(await self._in_thread(discovery.look_at, changed.names))
-            if is_overflown or self._monotonic() >= due:
-                begun = self._monotonic()
-                self._found(await self._in_thread(discovery.look_everywhere))
-                # A folder of many thousands takes long to look through: a fiftieth of the time at most goes there.
-                due = self._monotonic() + max(self._scan_seconds(discovery), 50 * (self._monotonic() - begun))
-
-    def _scan_seconds(self, discovery: Discovery) -> float:
-        return self._settings.notified_scan_seconds if discovery.is_told else self._settings.scan_seconds
-
-    def _found(self, all_found: Sequence[Found]) -> None:
-        for found in all_found:
-            container = (*found.pod, found.container)
-            newest = max(found.restarts, default=-1)
-            before = self._restarts.pop(container, frozenset())
-            if found.restarts:
-                self._restarts[container] = found.restarts
-            for restart in before | found.restarts:
-                instance = Instance(*container, restart)
-                tail = self.tails.get(instance)
-                if tail is None and restart not in found.restarts:
-                    self._states.forget(instance)
-                elif tail is None and not self._states.is_done(instance):
-                    tail = self._add(instance)
-                if tail is None:
-                    continue
-                self._fresh.add(instance)
-                tail.reader.has_ended = tail.reader.has_ended or restart != newest
-        if all_found:
+    async def _found(self, finds: Finds) -> None:
+        for found in finds.found:
+            self._take(found)
+        if finds.found:
             self._look_now.set()
+        now = self._now_ns()
+        await self._outcomes.tell_all([(missed.instance, missed.lost(now)) for missed in finds.missed])
 
-    def _add(self, instance: Instance) -> Tail:
+    def _take(self, found: Found) -> None:
+        container = (*found.pod, found.container)
+        newest = max(found.restarts, default=-1)
+        before = self._restarts.pop(container, frozenset())
+        if found.restarts:
+            self._restarts[container] = found.restarts
+        for restart in before | found.restarts:
+            instance = Instance(*container, restart)
+            tail = self.tails.get(instance)
+            if tail is None and restart not in found.restarts:
+                self._states.forget(instance)
+            elif tail is None and not self._states.is_done(instance):
+                self._states.note(instance, found.since)
+                tail = self._add(instance, made_after=found.since)
+            if tail is None:
+                continue
+            self._fresh.add(instance)
+            tail.reader.has_ended = tail.reader.has_ended or restart != newest
+        for opened in found.opened:
+            tail = self.tails.get(Instance(*container, opened.restart))
+            if tail is not None:
+                tail.reader.hold(opened)
+            else:
+                os.close(opened.descriptor)
+
+    def _add(self, instance: Instance, *, made_after: int) -> Tail:
         kept = self._states.of(instance)
         reader = Reader(
             self._settings.folder,
             instance,
             resume=kept.place,
             since=self._states.since,
+            made_after=kept.made_after or made_after,
             now_ns=self._now_ns,
             monotonic=self._monotonic,
         )
-        tail = Tail(
-            instance=instance,
-            reader=reader,
-            first_seen=self._monotonic(),
-            place=kept.place,
-            lines=Counter(kept.lines),
-        )
+        seen = self._monotonic()
+        tail = Tail(instance=instance, reader=reader, first_seen=seen, place=kept.place, lines=Counter(kept.lines))
         if kept.enrichment is not None:
             reader.name(self._states.names(instance), first_at=kept.frozen_at)
             tail.is_named = True
@@ -209,7 +200,7 @@ class Tailer:
             if self._states.is_done(instance):
                 self._states.forget(instance)
             else:
-                self._add(instance).reader.has_ended = True
+                self._add(instance, made_after=0).reader.has_ended = True
 
     # Reading.
 
@@ -219,11 +210,16 @@ class Tailer:
             self._look_now.clear()
             fresh, self._fresh = self._fresh, set()
             tails = [self.tails[instance] for instance in fresh if instance in self.tails]
-            if self._monotonic() >= due:
-                tails = list(self.tails.values())
-                due = self._monotonic() + self._settings.look_seconds
+            begun = self._monotonic()
+            is_round = begun >= due
+            if is_round:
+                # Of what is gone nothing is new until it is read: thousands of short pods may wait for that.
+                tails = [tail for tail in self.tails.values() if not tail.waits_to_be_read]
             if tails:
                 await self._look_at(tails)
+            if is_round:
+                # When there is so much that looking takes long, reading comes first.
+                due = self._monotonic() + max(self._settings.look_seconds, 2 * (self._monotonic() - begun))
             try:
                 async with asyncio.timeout(max(0.0, due - self._monotonic())):
                     await self._look_now.wait()
@@ -236,7 +232,7 @@ class Tailer:
         for tail, look in zip(tails, looks, strict=True):
             tail.note_look(look, now)
         await self._name(tails, now)
-        await self._bound_held(tails)
+        await self._bound_held()
         await self._retire(tails, now)
         self._wake.set()
 
@@ -257,28 +253,39 @@ class Tailer:
             tail.reader.name(self._states.names(instance), first_at=begun.last_at if begun else 0)
             tail.is_named = True
 
-    async def _bound_held(self, tails: Sequence[Tail]) -> None:
+    async def _bound_held(self) -> None:
         """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
-        held = sorted((tail for tail in tails if tail.look.held), key=lambda tail: tail.look.held)
+        held = sorted((tail for tail in self.tails.values() if tail.look.held), key=lambda tail: tail.look.held)
         excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
         while excess > 0 and held:
             tail = held.pop()
-            excess -= tail.look.held
+            held_bytes = tail.look.held
+            excess -= held_bytes
             await self._in_thread(tail.reader.let_go)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held)
+            # It may not be looked at again before the rest of it is read.
+            tail.look = replace(tail.look, held=0)
+            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=held_bytes)
 
     async def _retire(self, tails: Sequence[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
+        ended = []
         for tail in tails:
             if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
-            if tail.look.is_gone:
-                lost = await self._in_thread(tail.reader.give_up)
-                await self._outcomes.tell(tail.instance, lost)
-                tail.is_gone = True
-            elif not tail.reader.has_ended or now - tail.idle_since < self._settings.idle_seconds:
+            # What was found anew since it was looked at is looked at again.
+            if tail.instance in self._fresh:
                 continue
-            await self._in_thread(tail.reader.close)
+            if tail.look.is_gone or (tail.reader.has_ended and now - tail.idle_since >= self._settings.idle_seconds):
+                tail.is_gone = tail.look.is_gone
+                ended.append(tail)
+        if not ended:
+            return
+        all_lost = await self._in_thread(_give_up_and_close, ended)
+        # Before it is noted that nothing is left of them.
+        await self._outcomes.tell_all(
+            [(tail.instance, each) for tail, lost in zip(ended, all_lost, strict=True) for each in lost]
+        )
+        for tail in ended:
             del self.tails[tail.instance]
             self._states.finish(tail)
 
@@ -301,9 +308,15 @@ class Tailer:
             return []
         now = self._monotonic()
         ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
-        if len(ready) > _AT_ONCE:
+        if len(ready) > 1:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
-        return ready[:_AT_ONCE]
+        chosen, room = [], _AT_ONCE_BYTES
+        for tail in ready:
+            chosen.append(tail)
+            room -= min(max(tail.look.unread, _LEAST_BYTES), BLOCK_BYTES)
+            if room < BLOCK_BYTES:
+                break
+        return chosen
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names
@@ -315,7 +328,7 @@ class Tailer:
             self.counts.unlabelled_lines += sum(push.count for push in reading.pushes)
         flight = self._outcomes.begin(tail, reading, self._monotonic())
         # Before the place moves over it.
-        await self._outcomes.tell(tail.instance, reading.lost)
+        await self._outcomes.tell_all([(tail.instance, lost) for lost in reading.lost])
         for push in reading.pushes:
             self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
         if not reading.pushes:
@@ -339,14 +352,9 @@ class Tailer:
 
 
 def _check(folder: Path) -> None:
-    """Tell of what would otherwise only be silence, and let every file be open at once."""
+    """Tell of what would otherwise only be silence."""
     if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
         _log.error("tail.folder_not_readable", folder=str(folder))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, _MAX_FILES) if hard != resource.RLIM_INFINITY else _MAX_FILES
-    if soft < wanted:
-        # What is deleted unread is still there only for who has it open.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
@@ -371,6 +379,14 @@ def _read_all(readers: Sequence[Reader]) -> list[Reading | None]:
     return readings
 
 
+def _give_up_and_close(tails: Sequence[Tail]) -> list[list[Lost]]:
+    all_lost = []
+    for tail in tails:
+        all_lost.append(tail.reader.give_up() if tail.is_gone else [])
+        tail.reader.close()
+    return all_lost
+
+
 def _close_all(readers: Sequence[Reader]) -> None:
     for reader in readers:
         reader.close()
@@ -378,11 +394,3 @@ def _close_all(readers: Sequence[Reader]) -> None:
 
 def _less(look: Look, size: int) -> Look:
     return Look(unread=max(0, look.unread - size), is_due=look.is_due, is_gone=look.is_gone, held=look.held)
-
-
-def _notifier() -> Inotify | None:
-    try:
-        return Inotify()
-    except OSError as error:
-        _log.info("tail.without_inotify", error=str(error))
-        return None

@@ -6,6 +6,7 @@ A gap's rows share its id; the last row is what is known of it. What repeats not
 
 from aggregator.census.families import BLIND
 from aggregator.ingest.ledger import Draft
+from aggregator.ingest.peers import LINES
 from aggregator.records import Facets, GapRow, Published
 from aggregator.rendering import render_gap
 from kubescribe.wire.records import Gap
@@ -18,7 +19,8 @@ def add_gap(draft: Draft, gap: Gap) -> None:
         return
     if known is None:
         draft.count("gaps_total", gap.cause)
-    if gap.outcome != "open" and gap.to is not None and gap.to > gap.start:
+    is_blind = not gap.stream.startswith(LINES)  # of lines that were lost no watch was blind
+    if is_blind and gap.outcome != "open" and gap.to is not None and gap.to > gap.start:
         draft.count(BLIND, gap.stream, by=(gap.to - gap.start) // 10**6)
     row = GapRow(seq=draft.next_seq(), committed_at=draft.committed_at, gap=gap)
     draft.plan.gaps.append(row)

@@ -2,9 +2,10 @@
 From the links to the journal: one writer, group commit, acknowledgement after the commit.
 
 Links submit batches and claim streams; one task takes what is waiting, decides it as one transaction (first pass:
-streams.py; second pass: versions.py, absence.py, occurrences.py, linecounts.py, gaps.py), commits it, and only then answers. While a
-commit runs the next group gathers, so that the cost of a sync is shared by all that arrived meanwhile. A commit that
-fails leaves nothing, in the journal or in memory; its batches are answered StoreUnavailable and come again.
+streams.py; second pass: versions.py, absence.py, occurrences.py, linecounts.py, gaps.py), commits it, and only then
+answers. While a commit runs the next group gathers, so that the cost of a sync is shared by all that arrived meanwhile.
+A commit that fails leaves nothing, in the journal or in memory; its batches are answered StoreUnavailable and come
+again.
 """
 
 import asyncio

@@ -26,7 +26,17 @@ from msgspec.structs import replace as replace_fields
 from aggregator.ingest.ledger import Draft
 from aggregator.records import SnapshotStage, StreamRow
 from kubescribe.wire.link import Grant, StreamClaim
-from kubescribe.wire.records import AnyRecord, Change, Departed, Gap, LineCounts, Occurrence, Presence, Progress, Snapshot
+from kubescribe.wire.records import (
+    AnyRecord,
+    Change,
+    Departed,
+    Gap,
+    LineCounts,
+    Occurrence,
+    Presence,
+    Progress,
+    Snapshot,
+)
 
 
 @dataclass(slots=True, frozen=True)
@@ -114,10 +124,8 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
     located: list[Located] = []
     seeing: dict[str, _Seeing] = {}
     for record in records:
-        if isinstance(record, Gap):
-            located.append(_of_what_is(draft, record))
-        elif isinstance(record, LineCounts):
-            located.append(record)
+        if isinstance(record, Gap | LineCounts):
+            located.append(record if isinstance(record, LineCounts) else _of_what_is(draft, record))
         elif isinstance(record, Snapshot):
             absence = _follow(draft, spool_id, record)
             if absence is not None:

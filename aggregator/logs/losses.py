@@ -27,6 +27,10 @@ class Gaps(Protocol):
         ...
 
 
+_ANY = "*"
+"""In the stream of a gap of lines: whichever it was; so many were lost, or nobody looked inside."""
+
+
 class _Gap(msgspec.Struct, gc=False):
     stream: str
     outcome: str
@@ -59,6 +63,9 @@ async def gaps_of(
 def _touches(gap: _Gap, names: set[tuple[str, str]], container: str, *, of_all: bool) -> bool:
     first, *rest = gap.stream.split("/")
     if first == LOGS:
-        is_theirs = len(rest) >= 2 and (rest[0], rest[1]) in names
-        return is_theirs and (not container or len(rest) < 3 or rest[2] == container)
+        namespace, pod, its = (*rest, *("",) * 3)[:3]
+        is_theirs = (namespace, pod) in names or (
+            pod == _ANY and (namespace == _ANY or any(namespace == theirs for theirs, _ in names))
+        )
+        return is_theirs and (not container or its in ("", _ANY, container))
     return of_all and gap.outcome == "open" and first in _WHO_TELLS_OF_PODS

@@ -48,9 +48,10 @@ class Standing:
         yield self._table("node_condition", lambda: self._cut("node_condition", _conditions(nodes)))
         yield self._table("node_info", lambda: self._cut("node_info", _infos(nodes)))
         yield self._table("node_allocatable", lambda: self._cut("node_allocatable", _allocatable(nodes)))
+        wheres = _wheres(pods)
         for name, amount in _AMOUNTS.items():
-            rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, pods, amount)
-            yield self._table(name, rows, lines=lines if _count(pods, amount) <= self._limits(name) else None)
+            rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, wheres, amount)
+            yield self._table(name, rows, lines=lines if _count(wheres, amount) <= self._limits(name) else None)
         yield TableFamily(
             "kubescribe_series_beyond_limit",
             "Label sets that a family has no room for, by family; they are in `other` or left out.",
@@ -108,33 +109,55 @@ class Standing:
         self._beyond[name] = beyond
 
 
-def _count(pods: Iterable[PodState], amount: int) -> int:
-    return sum(it[amount] is not None for pod in pods if pod.phase not in _ENDED for it in pod.resources)
+_Wheres = list[tuple[str, tuple[Resource, ...]]]
 
 
-def _resource_lines(name: str, pods: Iterable[PodState], amount: int) -> Iterator[str]:
-    """
-    Give what `_resources` gives, as text: a hundred thousand lines at 20,000 pods.
-
-    What a line says of its pod is put together once a pod, and what it says of its container once for all pods of a
-    template, which share the tuple.
-    """
-    ends: dict[int, list[str]] = {}
+def _wheres(pods: Iterable[PodState]) -> _Wheres:
+    """Return what a line says of each pod that asks for something, as it stands there, and its resources."""
+    shared: dict[str, str] = {}  # namespaces and nodes are few
+    found = []
     for pod in pods:
         if pod.phase in _ENDED or not pod.resources:
             continue
-        where = f'namespace="{escaped(pod.namespace)}",pod="{escaped(pod.name)}",node="{escaped(pod.node)}"'
-        start = f"kubescribe_{name}{{{where}"
-        resources = pod.resources
-        known = ends.get(id(resources))
-        if known is None:
-            known = ends[id(resources)] = [
-                f',container="{escaped(it.container)}",resource="{it.resource}",unit="{it.unit}"}} {it[amount]!r}\n'
+        namespace = shared.get(pod.namespace) or shared.setdefault(pod.namespace, escaped(pod.namespace))
+        node = shared.get(pod.node) or shared.setdefault(pod.node, escaped(pod.node))
+        found.append((f'namespace="{namespace}",pod="{escaped(pod.name)}",node="{node}"', pod.resources))
+    return found
+
+
+def _count(wheres: _Wheres, amount: int) -> int:
+    counts: dict[int, int] = {}
+    total = 0
+    for _, resources in wheres:
+        count = counts.get(id(resources))
+        if count is None:
+            count = counts[id(resources)] = sum(it[amount] is not None for it in resources)
+        total += count
+    return total
+
+
+_HERE = "\0"
+"""Where a template has what is said of its pod."""
+
+
+def _resource_lines(name: str, wheres: _Wheres, amount: int) -> Iterator[str]:
+    """
+    Give what `_resources` gives, as text, a pod at a time: a hundred thousand lines at 20,000 pods.
+
+    What lines say of the containers is put together once for all pods of a template, which share the tuple.
+    """
+    templates: dict[int, str] = {}
+    for where, resources in wheres:
+        template = templates.get(id(resources))
+        if template is None:
+            template = templates[id(resources)] = "".join(
+                f'kubescribe_{name}{{{_HERE},container="{escaped(it.container).replace(_HERE, "")}"'
+                f',resource="{it.resource}",unit="{it.unit}"}} {it[amount]!r}\n'
                 for it in resources
                 if it[amount] is not None
-            ]
-        for end in known:
-            yield start + end
+            )
+        if template:
+            yield template.replace(_HERE, where)
 
 
 def _named_once(pods: Iterable[PodState]) -> list[PodState]:

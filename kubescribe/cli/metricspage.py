@@ -52,6 +52,8 @@ whoever asks for it, compressed with gzip. `kubescribe up` serves both on one ad
 - Label values come from closed sets or are names of what is in the cluster. A family has at most as many series as its
   limit says; the rest of a counter is counted under the label value `other` (`kubescribe_series_folded_total`), that of
   a gauge as far as a sum makes sense (`kubescribe_series_beyond_limit`).
+- `log_lines_total` counts lines that node agents ship (profile `standalone`; without it the family is empty), not those
+  that shippers push through the gateway.
 - `workload` and `workload_kind` are those of the labels in Loki: a pod of a ReplicaSet of a Deployment is the
   Deployment's, one of a CronJob's Job the CronJob's.
 """

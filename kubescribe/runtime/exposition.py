@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 Row = tuple[tuple[str, ...], float]
 
 CHUNK_ROWS = 1_000
+_PART_CHARACTERS = 128 * 1024
 _EOF = b"# EOF\n"
 
 
@@ -24,8 +25,8 @@ class TableFamily(Metric):
     A counter or gauge whose *rows* (label values in the order of *labels*, value) are made when they are read.
 
     *name* is without `_total`, and there is at least one label. No two rows may have the same label values. Rows are
-    read once for each exposition. *lines*, where given, are the same rows as finished text, for a family whose owner
-    knows what many of its lines share.
+    read once for each exposition. *lines*, where given, are the same rows as finished text, some whole lines at a
+    time, for a family whose owner knows what many of them share.
     """
 
     def __init__(
@@ -95,9 +96,14 @@ def table_text(table: TableFamily, *, is_openmetrics: bool) -> Iterator[bytes]:
         text = text.replace('"', r"\"")
     yield f"# HELP {name} {text}\n# TYPE {name} {table.type}\n".encode()
     if table.lines is not None:
-        lines = iter(table.lines())
-        while part := list(islice(lines, CHUNK_ROWS)):
-            yield "".join(part).encode("utf-8", "replace")
+        part, size = [], 0
+        for some in table.lines():
+            part.append(some)
+            size += len(some)
+            if size >= _PART_CHARACTERS:
+                yield "".join(part).encode("utf-8", "replace")
+                part, size = [], 0
+        yield "".join(part).encode("utf-8", "replace")
         return
     pieces = [f'{table.sample_name}{{{table.labels[0]}="', *(f'",{label}="' for label in table.labels[1:])]
     rows = iter(table.rows())

@@ -1,12 +1,18 @@
 """Usage through processes: a kubelet asked by a node's agent, metrics.k8s.io for the rest, the API and /metrics."""
 
 import asyncio
+import http.client
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from simulator.world import staticpods
 from tests.e2e.processes import Rig, ask, eventually, rigged, running
@@ -29,10 +35,13 @@ def items(rig: Rig, query: str) -> list[dict[str, Any]]:
     return rig.get(f"/api/v1/usage?limit=1000&{query}").json()["items"]
 
 
+def scraped(rig: Rig) -> str:
+    return ask(rig.aggregator.said["metrics"] + "/metrics").body.decode()
+
+
 def counters(rig: Rig) -> dict[str, float]:
-    text = ask(rig.aggregator.said["metrics"] + "/metrics").body.decode()
     totals: dict[str, float] = {}
-    for node, value in CPU.findall(text):
+    for node, value in CPU.findall(scraped(rig)):
         totals[node] = totals.get(node, 0.0) + float(value)
     return totals
 
@@ -68,15 +77,70 @@ def test_usage_is_told_by_metrics_k8s_io_and_by_the_kubelet_where_an_agent_asks_
         assert node["cpu"]["allocatableCores"] > node["cpu"]["requestCores"] > 0
         assert agent.metric('kubescribe_usage_rounds_total{outcome="ok"}') > 0
 
-        asyncio.run(_spoil(rig, nodes[0]))
-        eventually(lambda: agent.metric('kubescribe_usage_rounds_total{outcome="undecodable"}') > 0)
-        answer = rig.get("/api/v1/usage")
-        assert answer.status == 200
+        before, began = counters(rig)[nodes[0]], time.monotonic()
+        for how in ("nan", "negative", "backwards", "names", "future", "crowd"):
+            asyncio.run(_spoil(rig, nodes[0], how))
+            rounds = agent.metric("kubescribe_usage_rounds_total")
+            eventually(lambda rounds=rounds: agent.metric("kubescribe_usage_rounds_total") > rounds)
+            assert rig.get("/api/v1/usage").status == 200
+            # A series that comes twice, or a line that is none, would be an error here.
+            assert list(text_string_to_metric_families(scraped(rig)))
+        assert agent.metric('kubescribe_usage_rounds_total{outcome="undecodable"}') > 0
+        most = before + 64 * (time.monotonic() - began + 60)
+        asyncio.run(_spoil(rig, nodes[0], ""))
+        eventually(lambda: before < counters(rig).get(nodes[0], 0.0) < most)
+        assert rig.aggregator.metric("kubescribe_usage_refused_total") > 0
 
 
-async def _spoil(rig: Rig, node: str) -> None:
+async def _spoil(rig: Rig, node: str, how: str) -> None:
     async with rig.cluster.control() as control:
-        await control.spoil_usage("nan", node)
+        await control.spoil_usage(how, node)
+
+
+@contextmanager
+def scraping(url: str) -> Iterator[list[int]]:
+    """Scrape *url* all the time during the block; yield the statuses, 0 for an answer that was cut."""
+    statuses, enough = [], threading.Event()
+
+    def scrape() -> None:
+        while not enough.is_set():
+            try:
+                statuses.append(ask(url).status)
+            except http.client.HTTPException:
+                statuses.append(0)
+            except OSError:
+                enough.wait(0.01)  # nobody listens (yet, or any more)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        enough.set()
+        thread.join()
+
+
+def test_a_scrape_of_an_agent_is_answered_whole_from_its_start_to_its_stop(rig: Rig, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    node = items(rig, "kind=Node")[0]["name"]
+    with (
+        scraping(f"http://127.0.0.1:{port}/metrics") as statuses,
+        running(
+            "agent",
+            tmp_path,
+            *("--data", str(tmp_path / "node"), "--kubeconfig", str(rig.cluster.kubeconfig)),
+            *("--metrics", f"127.0.0.1:{port}", "--aggregator", rig.aggregator.said["ingest"]),
+            *("--spool-free-floor", "0%", *STANDALONE, "--scope", "node", "--node", node),
+            *("--usage-kubelet", f"{rig.cluster.url}/simulator/kubelets/{node}"),
+        ) as agent,
+    ):
+        eventually(lambda: agent.metric('kubescribe_usage_rounds_total{outcome="ok"}') > 0)
+        assert agent.end() == 0
+
+    assert len(statuses) > 1
+    assert set(statuses) == {200}
 
 
 def test_the_aggregator_stays_well_and_answers_what_it_knows(rig: Rig) -> None:

@@ -7,18 +7,24 @@ and counted; a gauge of one pod cannot be folded into `other`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter, itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aggregator.census.families import Family
-from aggregator.outlets.usage.latest import REFUSALS, Latest, Told
-from kubescribe.runtime.exposition import Row, TableFamily
-from kubescribe.wire.usage import NodeUsage, PodUsage, Space
+from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, block_of
+from aggregator.outlets.usage.steady import SteadyCounter
+from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
+from kubescribe.wire.usage import ContainerUsage, NodeUsage, PodUsage, Space
 
 MAX_SERIES = 200_000
+
+T = TypeVar("T")
 
 _CONTAINER = ("namespace", "pod", "container", "node")
 _POD = ("namespace", "pod", "node")
@@ -56,7 +62,32 @@ USAGE: Mapping[str, Family] = {
 }
 
 Rows = list[Row]
-_Spaces = list[tuple[tuple[str, ...], Space]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made(Generic[T]):
+    """
+    How the rows of a family are made: one of each of *things* that has a value.
+
+    *labels* gives a thing's label values, *block* the same as they stand in a line behind the family's name.
+    """
+
+    things: Sequence[T]
+    labels: Callable[[T], tuple[str, ...]]
+    block: Callable[[T], str]
+    value: Callable[[T], float | None]
+
+    def rows(self) -> Rows:
+        return [(self.labels(thing), value) for thing in self.things if (value := self.value(thing)) is not None]
+
+    def lines(self, name: str) -> Iterator[str]:
+        """Give the rows as text, some at a time. Written to be quick: they are a hundred thousand."""
+        block, value_of = self.block, self.value
+        for start in range(0, len(self.things), CHUNK_ROWS):
+            some = self.things[start : start + CHUNK_ROWS]
+            yield "".join(
+                [f"{name}{block(thing)}{value!r}\n" for thing in some if (value := value_of(thing)) is not None]
+            )
 
 
 class UsageCollector(Collector):
@@ -78,8 +109,15 @@ class UsageCollector(Collector):
         makers = _of_pods(list(self._latest.pods(now))) | _of_nodes(list(self._latest.nodes(now)))
         for name, family in USAGE.items():
             kind = "counter" if name.endswith("_total") else "gauge"
-            rows = partial(_cut, makers[name], self._limits(name), beyond, name)
-            yield TableFamily(f"kubescribe_{name.removesuffix('_total')}", family.text, kind, family.labels, rows)
+            made, limit = makers[name], self._limits(name)
+            yield TableFamily(
+                f"kubescribe_{name.removesuffix('_total')}",
+                family.text,
+                kind,
+                family.labels,
+                partial(_cut, made.rows, limit, beyond, name),
+                lines=partial(made.lines, f"kubescribe_{name}") if len(made.things) <= limit else None,
+            )
         yield TableFamily(
             "kubescribe_usage_series_beyond_limit",
             "Label sets that a family of usage has no room for, by family; they are left out.",
@@ -102,68 +140,84 @@ def _cut(rows: Callable[[], Rows], limit: int, beyond: Counter[str], name: str) 
     return made[:limit]
 
 
-def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, Callable[[], Rows]]:
-    """Return how the rows of each family about pods are made. Written to be quick: they are a hundred thousand."""
-    labelled = [((it.usage.namespace, it.usage.name, it.node), it) for it in pods]
+class _Container(NamedTuple):
+    told: Told[PodUsage]
+    block: str
+    usage: ContainerUsage
+    cpu: SteadyCounter | None
+
+
+def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
+    """Return how the rows of each family about pods are made."""
     containers = [
-        ((it.usage.namespace, it.usage.name, container.name, it.node), container, it.cpu.get(container.name))
+        _Container(it, block, container, it.cpu.get(container.name))
         for it in pods
         for container in it.usage.containers
+        # The loop may have taken another word meanwhile, with other containers.
+        if (block := it.blocks.get(container.name)) is not None
     ]
+
+    def of_containers(value: Callable[[_Container], float | None]) -> _Made[_Container]:
+        return _Made(
+            containers,
+            lambda it: (it.told.usage.namespace, it.told.usage.name, it.usage.name, it.told.node),
+            _block_of_container,
+            value,
+        )
+
+    def of_pods(value: Callable[[Told[PodUsage]], float | None]) -> _Made[Told[PodUsage]]:
+        return _Made(pods, lambda it: (it.usage.namespace, it.usage.name, it.node), _block_of_told, value)
+
     return {
-        "container_cpu_usage_seconds_total": lambda: [
-            (labels, value / 1e9)
-            for labels, _, counter in containers
-            if counter is not None and (value := counter.value) is not None
-        ],
-        "container_memory_working_set_bytes": lambda: [
-            (labels, value) for labels, it, _ in containers if (value := it.compute.memory_bytes) is not None
-        ],
-        "container_disk_usage_bytes": lambda: [
-            (labels, value) for labels, it, _ in containers if (value := it.disk_bytes) is not None
-        ],
-        "pod_network_receive_bytes_total": lambda: [
-            (labels, value) for labels, it in labelled if (value := it.received.value) is not None
-        ],
-        "pod_network_transmit_bytes_total": lambda: [
-            (labels, value) for labels, it in labelled if (value := it.sent.value) is not None
-        ],
-        "pod_ephemeral_storage_usage_bytes": lambda: [
-            (labels, value) for labels, it in labelled if (value := it.usage.disk_bytes) is not None
-        ],
-        **_of_spaces("volume", _volumes(pods)),
+        "container_cpu_usage_seconds_total": of_containers(lambda it: _seconds(it.cpu)),
+        "container_memory_working_set_bytes": of_containers(lambda it: it.usage.compute.memory_bytes),
+        "container_disk_usage_bytes": of_containers(lambda it: it.usage.disk_bytes),
+        "pod_network_receive_bytes_total": of_pods(lambda it: it.received.value),
+        "pod_network_transmit_bytes_total": of_pods(lambda it: it.sent.value),
+        "pod_ephemeral_storage_usage_bytes": of_pods(lambda it: it.usage.disk_bytes),
+        **_of_spaces("volume", _VOLUME, _volumes(pods)),
     }
 
 
-def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, Callable[[], Rows]]:
+_block_of_container = attrgetter("block")
+
+
+def _block_of_told(told: Told[Any]) -> str:
+    return told.blocks[""]
+
+
+def _seconds(counter: SteadyCounter | None) -> float | None:
+    value = counter.value if counter is not None else None
+    return None if value is None else value / 1e9
+
+
+def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, _Made[Any]]:
+    def made(value: Callable[[Told[NodeUsage]], float | None]) -> _Made[Told[NodeUsage]]:
+        return _Made(nodes, lambda it: (it.node,), _block_of_told, value)
+
     return {
-        "node_cpu_usage_seconds_total": lambda: [
-            ((it.node,), counter.value / 1e9)
-            for it in nodes
-            if (counter := it.cpu.get("")) is not None and counter.value is not None
-        ],
-        "node_memory_working_set_bytes": lambda: [
-            ((it.node,), value) for it in nodes if (value := it.usage.compute.memory_bytes) is not None
-        ],
-        "node_network_receive_bytes_total": lambda: [
-            ((it.node,), value) for it in nodes if (value := it.received.value) is not None
-        ],
-        "node_network_transmit_bytes_total": lambda: [
-            ((it.node,), value) for it in nodes if (value := it.sent.value) is not None
-        ],
-        **_of_spaces("node_filesystem", _disks(nodes)),
+        "node_cpu_usage_seconds_total": made(lambda it: _seconds(it.cpu.get(""))),
+        "node_memory_working_set_bytes": made(lambda it: it.usage.compute.memory_bytes),
+        "node_network_receive_bytes_total": made(lambda it: it.received.value),
+        "node_network_transmit_bytes_total": made(lambda it: it.sent.value),
+        **_of_spaces("node_filesystem", _DISK, _disks(nodes)),
     }
 
 
-def _of_spaces(prefix: str, spaces: _Spaces) -> dict[str, Callable[[], Rows]]:
-    def rows(field: str) -> Rows:
-        return [(labels, value) for labels, space in spaces if (value := getattr(space, field)) is not None]
+_Space = tuple[tuple[str, ...], Space]
+
+
+def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dict[str, _Made[Any]]:
+    things = [(labels, block_of(names, labels), space) for labels, space in spaces]
+
+    def made(field: str) -> _Made[tuple[tuple[str, ...], str, Space]]:
+        return _Made(things, itemgetter(0), itemgetter(1), lambda it: getattr(it[2], field))
 
     fields = ("capacity_bytes", "available_bytes", "used_bytes", "inodes", "inodes_free")
-    return {f"{prefix}_{field}": partial(rows, field) for field in fields}
+    return {f"{prefix}_{field}": made(field) for field in fields}
 
 
-def _volumes(pods: list[Told[PodUsage]]) -> _Spaces:
+def _volumes(pods: list[Told[PodUsage]]) -> list[_Space]:
     """Return each claim's volume once: of several pods that mount it, the newest word."""
     newest: dict[tuple[str, ...], tuple[int, Space]] = {}
     for told in pods:
@@ -174,7 +228,7 @@ def _volumes(pods: list[Told[PodUsage]]) -> _Spaces:
     return [(key, space) for key, (_, space) in newest.items()]
 
 
-def _disks(nodes: list[Told[NodeUsage]]) -> _Spaces:
+def _disks(nodes: list[Told[NodeUsage]]) -> list[_Space]:
     disks = [((it.node, "root"), it.usage.root) for it in nodes]
     disks += [((it.node, "images"), it.usage.images) for it in nodes]
     return [(labels, space) for labels, space in disks if space is not None]

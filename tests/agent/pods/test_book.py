@@ -32,7 +32,7 @@ def pod(name: str, uid: str, *, node: str = "n1", ids: tuple[str, ...] = (), gon
     body = {
         "metadata": {"name": name, "uid": uid, "namespace": "shop", **meta},
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": "shop:1"}]},
-        "status": {"containerStatuses": [{"containerID": f"containerd://{each}"} for each in ids]},
+        "status": {"containerStatuses": [{"name": "app", "containerID": f"containerd://{each}"} for each in ids]},
     }
     return Change(
         stream="pods",
@@ -164,3 +164,15 @@ def test_a_zone_is_known_from_the_node_or_the_welcome(book: PodBook) -> None:
     book.welcome({"n3": "z-3"})
 
     assert (book.zone_of("n1"), book.zone_of("n2"), book.zone_of("n3")) == ("z-1", "", "z-3")
+
+
+def test_a_pod_that_ended_is_told_once_and_only_with_containers_that_ran(book: PodBook, now: Now) -> None:
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,)))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("evicted-0", "u-2", gone=True))
+
+    assert book.take_ended(now.at) == []
+    (ended,) = book.take_ended(now.at + 1)
+    assert (ended.pod.uid, ended.containers) == ("u-1", ("app",))
+    assert book.take_ended(now.at + 1) == []

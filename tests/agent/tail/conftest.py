@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from agent.pods.ending import Ended
 from agent.tail.naming import Naming
 from agent.tail.settings import TailSettings
 from agent.tail.tailer import Tailer
@@ -59,6 +60,7 @@ class Node:
     gaps: list[Gap] = field(default_factory=list)
     counts: dict[tuple[str, int], LineCounts] = field(default_factory=dict)
     takes_counts: bool = True
+    ended: list[Ended] = field(default_factory=list)
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -85,7 +87,9 @@ class Node:
         naming = Naming(pods=self.pods, cluster="c1", node="n1", hold_seconds=self.hold_seconds)
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
-            tailer = self.tailer = Tailer(settings, naming, sender, self.report, counted=self.counted)
+            tailer = self.tailer = Tailer(
+                settings, naming, sender, self.report, counted=self.counted, take_ended=self.take_ended
+            )
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
                 yield tailer
@@ -121,6 +125,10 @@ class Node:
         for record in self.counts.values():
             total.update({(it.namespace, it.workload, it.level): it.count for it in record.counts})
         return total
+
+    def take_ended(self, _before: int) -> list[Ended]:
+        taken, self.ended = self.ended, []
+        return taken
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]

@@ -1,10 +1,16 @@
 """Containers are found from the folders alone."""
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from agent.tail.discovery import Discovery
+from agent.tail.discovery import Discovery, Finds
 from agent.tail.inotify import Inotify
 
 UID = "2f5a3c1e-8f7d-4b6a-9c0d-1e2f3a4b5c6d"
@@ -17,8 +23,11 @@ def make(folder: Path, name: str, *, text: str = "x") -> None:
     path.write_text(text)
 
 
-def told(found):
-    return {(each.pod.pod, each.container, tuple(sorted(each.restarts))) for each in found}
+def told(finds):
+    for found in finds.found:
+        for opened in found.opened:
+            os.close(opened.descriptor)
+    return {(each.pod.pod, each.container, tuple(sorted(each.restarts))) for each in finds.found}
 
 
 def test_containers_and_their_restarts_are_found_and_told_when_they_change(tmp_path: Path) -> None:
@@ -30,7 +39,7 @@ def test_containers_and_their_restarts_are_found_and_told_when_they_change(tmp_p
     discovery = Discovery(tmp_path, None)
 
     assert told(discovery.look_everywhere()) == {("web-0", "app", (0, 1)), ("web-0", "init", (0,))}
-    assert discovery.look_everywhere() == []
+    assert told(discovery.look_everywhere()) == set()
     make(tmp_path, f"{POD}/app/2.log")
     assert told(discovery.look_everywhere()) == {("web-0", "app", (0, 1, 2))}
 
@@ -44,11 +53,11 @@ def test_a_folder_that_is_gone_is_told_once(tmp_path: Path) -> None:
     (tmp_path / POD).rmdir()
 
     assert told(discovery.look_everywhere()) == {("web-0", "app", ())}
-    assert discovery.look_everywhere() == []
+    assert told(discovery.look_everywhere()) == set()
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
-    assert Discovery(tmp_path / "pods", None).look_everywhere() == []
+    assert told(Discovery(tmp_path / "pods", None).look_everywhere()) == set()
 
 
 def test_inotify_tells_what_is_new_at_every_depth(tmp_path: Path) -> None:
@@ -57,10 +66,10 @@ def test_inotify_tells_what_is_new_at_every_depth(tmp_path: Path) -> None:
         discovery = Discovery(tmp_path, notifier)
         discovery.look_everywhere()
         make(tmp_path, f"{POD}/app/0.log")
-        found = discovery.look_at(notifier.read().names)
+        found = discovery.look_at_changes()
         make(tmp_path, f"{POD}/side/0.log")
         make(tmp_path, f"{POD}/app/1.log")
-        later = discovery.look_at(notifier.read().names)
+        later = discovery.look_at_changes()
     finally:
         notifier.close()
 
@@ -87,3 +96,207 @@ def test_names_are_told_whole(tmp_path: Path, name: str) -> None:
         assert notifier.read().names == {(tmp_path, name)}
     finally:
         notifier.close()
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def missed(finds: Finds) -> list[tuple[str, str, int]]:
+    told(finds)
+    return [(each.pod, each.container, each.restart) for each in finds.missed]
+
+
+@pytest.fixture
+def notifier() -> Iterator[Inotify]:
+    made = Inotify()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def discovery(tmp_path: Path, notifier: Inotify) -> Discovery:
+    """One that has looked once."""
+    made = Discovery(tmp_path, notifier)
+    told(made.look_everywhere())
+    return made
+
+
+def test_what_is_new_is_open_before_anybody_looks_at_it(tmp_path: Path, discovery: Discovery) -> None:
+    make(tmp_path, f"{POD}/app/0.log", text="hello")
+
+    (found,) = discovery.look_at_changes().found
+    remove(tmp_path / POD)
+
+    (opened,) = found.opened
+    assert os.pread(opened.descriptor, 10, 0) == b"hello"
+    os.close(opened.descriptor)
+
+
+def test_a_pod_that_is_gone_before_its_folder_is_listed_is_missed_once(tmp_path: Path, discovery: Discovery) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == [("web-0", "", 0)]
+    assert missed(discovery.look_at_changes()) == []
+    assert missed(discovery.look_everywhere()) == []
+
+
+def test_a_container_that_is_gone_before_its_folder_is_listed_is_missed(tmp_path: Path, discovery: Discovery) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    told(discovery.look_at_changes())
+    make(tmp_path, f"{POD}/debug/0.log")
+    remove(tmp_path / POD / "debug")
+
+    assert missed(discovery.look_at_changes()) == [("web-0", "debug", 0)]
+    assert missed(discovery.look_everywhere()) == []
+
+
+def test_an_instance_whose_file_is_gone_before_it_is_opened_is_missed(tmp_path: Path, discovery: Discovery) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    told(discovery.look_at_changes())
+    make(tmp_path, f"{POD}/app/1.log")
+    (tmp_path / POD / "app" / "1.log").unlink()
+
+    assert missed(discovery.look_at_changes()) == [("web-0", "app", 1)]
+    assert missed(discovery.look_everywhere()) == []
+
+
+def test_a_container_that_was_gone_while_its_folder_was_looked_into_is_missed(
+    tmp_path: Path, discovery: Discovery
+) -> None:
+    (tmp_path / POD / "app").mkdir(parents=True)
+    assert missed(discovery.look_at_changes()) == []
+    remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == [("web-0", "app", 0)]
+
+
+def test_what_was_found_and_ends_as_it_should_is_not_missed(tmp_path: Path, discovery: Discovery) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    told(discovery.look_at_changes())
+    (tmp_path / POD / "app" / "0.log").rename(tmp_path / POD / "app" / "0.log.20260102-030405")
+    make(tmp_path, f"{POD}/app/0.log")
+    make(tmp_path, f"{POD}/app/0.log.20260102-030405.tmp")
+    (tmp_path / POD / "app" / "0.log.20260102-030405.tmp").unlink()
+    finds = discovery.look_at_changes()
+    # The file that was made by the rotation is open as well.
+    assert [len(found.opened) for found in finds.found] == [1]
+    assert missed(finds) == []
+    make(tmp_path, f"{POD}/app/1.log")
+    told(discovery.look_at_changes())
+    remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == []
+    assert missed(discovery.look_everywhere()) == []
+
+
+def test_a_pod_that_never_started_a_container_is_not_missed(tmp_path: Path, discovery: Discovery) -> None:
+    (tmp_path / POD).mkdir()
+    told(discovery.look_at_changes())
+    remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == []
+
+
+def test_older_generations_of_what_is_new_are_open_as_well(tmp_path: Path) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    make(tmp_path, f"{POD}/app/0.log.20260102-030405")
+    make(tmp_path, f"{POD}/app/0.log.20260102-030404")
+    make(tmp_path, f"{POD}/app/0.log.20260102-030404.gz")
+
+    (found,) = (finds := Discovery(tmp_path, None).look_everywhere()).found
+
+    assert [opened.is_gzip for opened in found.opened] == [False, False, False]
+    told(finds)
+
+
+def test_an_overflow_is_told_and_everything_is_to_be_looked_at(tmp_path: Path, discovery: Discovery) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 65_536:
+        pytest.skip("this machine queues too many events for a test")
+    for _ in range(limit // 2 + 1):
+        (tmp_path / "x").mkdir()
+        (tmp_path / "x").rmdir()
+    make(tmp_path, f"{POD}/app/0.log")
+
+    finds = discovery.look_at_changes()
+
+    assert finds.is_overflown
+    (lost,) = finds.missed
+    assert tuple(lost.instance)[:4] == ("*", "*", "*", "*")
+    assert told(discovery.look_everywhere()) == {("web-0", "app", (0,))}
+
+
+def test_new_pods_are_looked_for_again_and_again_while_watches_are_refused(tmp_path: Path, notifier: Inotify) -> None:
+    class Exhausted(Inotify):
+        def watch(self, folder: Path) -> bool:
+            self.refused += folder != tmp_path
+            return folder == tmp_path and super().watch(folder)
+
+    exhausted = Exhausted()
+    try:
+        discovery = Discovery(tmp_path, exhausted)
+        discovery.look_everywhere()
+        assert discovery.is_told
+        make(tmp_path, f"{POD}/app/0.log")
+        assert told(discovery.look_everywhere()) == {("web-0", "app", (0,))}
+        assert not discovery.is_told
+    finally:
+        exhausted.close()
+
+
+def test_no_more_files_are_open_than_may_be(tmp_path: Path) -> None:
+    for number in range(3):
+        make(tmp_path, f"{POD}/app-{number}/0.log")
+    highest = os.open(tmp_path, os.O_RDONLY)
+    os.close(highest)
+
+    finds = Discovery(tmp_path, None, max_files=highest + 2).look_everywhere()
+
+    assert sum(len(found.opened) for found in finds.found) <= 2
+    assert len(told(finds)) == 3
+
+
+MADE = st.sampled_from(["pod", "container", "file", "rotate", "restart", "remove", "look", "scan"])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(MADE, st.integers(0, 2)), max_size=30))
+def test_every_file_is_opened_or_missed_and_nothing_else_is_missed(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root, notifier = Path(name), Inotify()
+        try:
+            discovery = Discovery(root, notifier)
+            told(discovery.look_everywhere())
+            # Of each container's folder in its turn: whether it ever had a file.
+            opened: set[bytes] = set()
+            missing: set[str] = set()
+            written: dict[bytes, str] = {}
+            for number, (step, which) in enumerate([*steps, ("look", 0), ("scan", 0)]):
+                pod = root / f"shop_web-{which}_{UID}"
+                file = pod / "app" / "0.log"
+                if step == "pod":
+                    pod.mkdir(exist_ok=True)
+                elif step in ("container", "file"):
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    if step == "file" and not file.exists():
+                        file.write_bytes(b"%d" % number)
+                        written[b"%d" % number] = f"web-{which}"
+                elif step == "rotate" and file.exists():
+                    file.rename(file.with_name(f"0.log.20260102-{number:06d}"))
+                elif step == "remove" and pod.exists():
+                    shutil.rmtree(pod)
+                elif step in ("look", "scan"):
+                    finds = discovery.look_at_changes() if step == "look" else discovery.look_everywhere()
+                    for found in finds.found:
+                        opened |= {os.pread(each.descriptor, 10, 0) for each in found.opened}
+                    missing |= {each.pod for each in finds.missed}
+                    told(finds)
+        finally:
+            notifier.close()
+
+    # What was rotated before anybody opened it is the reader's to find; what was deleted must be known here.
+    assert {pod for text, pod in written.items() if text not in opened} <= missing | {
+        f"web-{which}" for step, which in steps if step == "rotate"
+    }

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agent.tail.encoding import LineNames
 from agent.tail.joining import Place
 from agent.tail.losing import Lost
+from agent.tail.opening import open_files, open_live
 from agent.tail.paths import Instance
 from agent.tail.reader import Reader
 from kubescribe.labels.enriching import Enrichment
@@ -92,7 +93,8 @@ class Bench:
     def end(self) -> None:
         self.reader.has_ended = True
         self.read()
-        self.lost += self.reader.give_up()
+        # Of what never had a file nobody ever asks.
+        self.lost += self.reader.give_up() if self.written else []
         self.reader.close()
         self.log.close()
 
@@ -291,3 +293,70 @@ def test_an_instance_that_vanished_while_the_agent_was_away_is_told(bench: Bench
     bench.end()
 
     assert [lost.cause for lost in bench.lost] == ["logDeleted"]
+
+
+HANDED = st.sampled_from(["write", "rotate", "rotate", "look", "read"])
+
+
+@settings(max_examples=40)
+@given(st.lists(HANDED, max_size=15))
+def test_what_was_opened_when_it_was_found_is_read_or_told_whatever_becomes_of_its_name(steps: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder), max_files=2)
+        place = bench.log.path.parent
+        bench.write(1)
+        for opened in open_files(place, {0}, 1024).opened:
+            bench.reader.hold(opened)
+        for step in steps:
+            if step == "write":
+                bench.write(2)
+            elif step == "rotate":
+                bench.log.rotate()
+                for opened in open_live(place, {0}, 1024).opened:
+                    bench.reader.hold(opened)
+                bench.write(1)
+            elif step == "look":
+                bench.look()
+            else:
+                bench.read(1)
+        bench.log.remove()
+        while not bench.reader.look().is_gone:
+            bench.read()
+        bench.end()
+
+    missing = set(bench.written) - set(bench.lines)
+    assert len(bench.lines) == len(set(bench.lines))
+    for line in missing:
+        at = bench.written[line]
+        assert any(lost.start <= at + 4_000_012 and at <= lost.end for lost in bench.lost), (line, at, bench.lost)
+    if "look" not in steps and "read" not in steps:
+        assert bench.lost == []
+        assert sorted(bench.lines) == sorted(bench.written)
+
+
+def test_a_file_without_a_line_is_lost_with_its_bytes_and_an_empty_one_is_not(tmp_path: Path) -> None:
+    for number, text in enumerate([b"", b"2026-01-02T03:0"]):
+        bench = Bench(tmp_path / str(number))
+        bench.log.write_raw(text)
+        for opened in open_files(bench.log.path.parent, {0}, 1024).opened:
+            bench.reader.hold(opened)
+        bench.log.remove()
+
+        assert bench.reader.look().is_gone
+        assert [lost.size for lost in bench.reader.give_up()] == ([len(text)] if text else [])
+        bench.reader.close()
+
+
+def test_a_deleted_file_that_is_held_too_long_is_let_go_and_told(bench: Bench) -> None:
+    bench.write(3)
+    for opened in open_files(bench.log.path.parent, {0}, 1024).opened:
+        bench.reader.hold(opened)
+    size = bench.log.size
+    bench.log.remove()
+    assert bench.reader.look().held >= size
+
+    bench.reader.let_go()
+    bench.end()
+
+    assert [(lost.cause, lost.size) for lost in bench.lost] == [("logRotated", size)]
+    assert bench.lines == []

@@ -1,10 +1,14 @@
 """From files to Loki, through everything that happens to a node."""
 
 import json
+import shutil
+import threading
 import time
 
 from msgspec.structs import replace
 
+from agent.pods.ending import Ended
+from kubescribe.labels.pods import PodFacts
 from kubescribe.wire.times import to_rfc3339
 from simulator.logs.rotating import content, generations
 from simulator.logs.sequence import numbered
@@ -134,6 +138,100 @@ async def test_a_pod_that_is_deleted_at_once_loses_nothing(node, eventually):
         await eventually(lambda: not node.tailer.tails)
 
     assert node.gaps == []
+
+
+async def test_a_pod_that_is_gone_before_anybody_looked_is_read_to_its_end(node, eventually):
+    """Nothing slow comes before opening: the look at what was found waits here behind one that takes for ever."""
+    looking, going_on = threading.Event(), threading.Event()
+    async with node.tailing() as tailer:
+        await eventually(lambda: tailer.finder)
+        tailer._reading.submit(lambda: (looking.set(), going_on.wait(10)))
+        await eventually(looking.is_set)
+        try:
+            logs = [node.container(f"job-{number}") for number in range(50)]
+            for number, log in enumerate(logs):
+                log.write(texts(number * 3, number * 3 + 3))
+            await eventually(lambda: len(tailer.tails) == 50)
+            for log in logs:
+                log.remove()
+        finally:
+            going_on.set()
+        await eventually(lambda: len(node.lines()) == 150)
+        await eventually(lambda: not tailer.tails)
+
+    assert node.gaps == []
+
+
+async def test_what_was_gone_before_it_was_opened_is_a_gap_that_is_told_once_and_counted(node, eventually):
+    async with node.tailing() as tailer:
+        node.container("first-0").write(["hello"])
+        await eventually(node.lines)
+        before = time.time_ns()
+        for number in range(3):
+            folder = node.container(f"job-{number}").of.folder(node.folder)
+            folder.mkdir(parents=True)
+            # Docker's way, and nothing behind the link yet, or where the agent may see it.
+            (folder / "0.log").symlink_to("/nowhere/json.log")
+        await eventually(lambda: len(tailer.tails) == 4)
+        assert node.gaps == []
+        for pod in node.folder.glob("shop_job-*"):
+            shutil.rmtree(pod)
+        await eventually(lambda: len(node.gaps) == 3)
+        await eventually(lambda: len(tailer.tails) == 1)
+        assert tailer.counts.gaps["logDeleted"] == 3
+    async with node.tailing(save_seconds=0.01) as tailer:
+        await eventually(lambda: tailer.finder is not None)
+
+    assert {gap.stream for gap in node.gaps} == {f"logs/shop/job-{number}/app" for number in range(3)}
+    assert {(gap.cause, gap.outcome, gap.bytes) for gap in node.gaps} == {("logDeleted", "lost", None)}
+    assert all(gap.start <= time.time_ns() and before <= (gap.to or 0) <= time.time_ns() for gap in node.gaps)
+    assert all(before - gap.start < 60 * 10**9 for gap in node.gaps)
+    assert len({gap.id for gap in node.gaps}) == len(node.gaps) == 3
+
+
+async def test_containers_that_never_wrote_a_line_leave_no_gap(node, eventually):
+    async with node.tailing() as tailer:
+        log = node.container()
+        log.open()
+        await eventually(lambda: {0} in tailer._restarts.values())
+        log.restart()
+        await eventually(lambda: {0, 1} in tailer._restarts.values())
+        log.remove()
+        await eventually(lambda: not tailer.tails)
+        await eventually(lambda: not tailer._restarts)
+
+    assert node.gaps == []
+
+
+async def test_what_was_found_and_vanished_while_the_agent_was_dead_is_told_once(node, eventually):
+    node.hold_seconds = 300.0
+    log = node.container(known=False)
+    log.write(["lost"])
+    await node.crashing(seconds=0.5)
+    assert "web-0" in node.settings.state.read_text()
+    log.remove()
+
+    for _ in range(2):
+        async with node.tailing() as tailer:
+            await eventually(lambda: node.gaps)
+            await eventually(lambda tailer=tailer: not tailer.tails)
+
+    (gap,) = node.gaps
+    assert (gap.stream, gap.cause, gap.bytes) == ("logs/shop/web-0/app", "logDeleted", None)
+
+
+async def test_a_pod_that_only_the_api_server_saw_is_a_gap(node, eventually):
+    later = time.time_ns() + 60 * 10**9
+    unseen = PodFacts(namespace="shop", name="job-0", uid="u-0", node="n1", created_at=later)
+    async with node.tailing(with_inotify=False):
+        log = node.container()
+        log.write(["hello"])
+        await eventually(node.lines)
+        seen = PodFacts(namespace="shop", name="web-0", uid=log.of.uid, node="n1", created_at=later)
+        node.ended = [Ended(pod=pod, containers=("app",), told_at=later) for pod in (seen, unseen)]
+        await eventually(lambda: node.gaps)
+
+    assert [gap.stream for gap in node.gaps] == ["logs/shop/job-0/app"]
 
 
 async def test_it_works_without_inotify(node, eventually):

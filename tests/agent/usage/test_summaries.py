@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import Undecodable
-from agent.usage.summaries import read_summary
+from agent.usage.summaries import MAX_PARTS, read_summary
 from kubescribe.wire.codec import decode_from_agent, encode_message
 from kubescribe.wire.link import Usage
 from simulator.kubelets.documents import summary_of
@@ -60,12 +60,43 @@ def test_a_kubelet_that_leaves_out_what_it_may_is_understood(summary):
     assert told.undecodable == 0
 
 
-@pytest.mark.parametrize("how", ["negative", "huge", "null", "text"])
+@pytest.mark.parametrize("how", ["negative", "huge", "infinite", "null", "text"])
 def test_a_number_that_cannot_be_is_left_out(summary, how):
     told = read_summary(NONSENSE[how](summary), "n1")
 
     assert {container.compute.cpu_nanoseconds for pod in told.pods for container in pod.containers} <= {None}
     assert {pod.volumes[0].space.used_bytes for pod in told.pods} <= {None}
+
+
+def test_a_name_with_quotes_and_line_feeds_costs_what_it_names_and_nothing_else(summary):
+    whole = read(summary)
+    told = read_summary(NONSENSE["names"](summary), "n1")
+
+    assert [pod.name for pod in told.pods] == [pod.name for pod in whole.pods[1:]]
+    assert [pod.containers for pod in told.pods] == [pod.containers for pod in whole.pods[1:]]
+    assert told.undecodable == 1
+
+
+def test_bytes_that_are_no_text_cost_the_pods_they_stand_in(summary):
+    told = read_summary(NONSENSE["latin"](summary), "n1")
+
+    assert len(told.nodes) == 1
+    assert len(told.pods) + told.undecodable == len(summary["pods"])
+    assert told.undecodable > 0
+
+
+@pytest.mark.parametrize("how", ["future", "ancient"])
+def test_a_time_that_cannot_be_is_none(summary, how):
+    told = read_summary(NONSENSE[how](summary), "n1")
+
+    assert {(it.compute.at, it.compute.started_at) for pod in told.pods for it in pod.containers} == {(0, 0)}
+    assert told.pods[0].containers[0].compute.cpu_nanoseconds > 0
+
+
+def test_a_pod_of_a_thousand_containers_is_cut(summary):
+    told = read_summary(NONSENSE["crowd"](summary), "n1")
+
+    assert {len(pod.containers) for pod in told.pods} == {MAX_PARTS}
 
 
 @pytest.mark.parametrize("how", ["nan", "empty", "truncated", "html"])

@@ -153,6 +153,24 @@ async def test_only_gaps_of_these_lines_make_an_answer_incomplete(
     assert journal.asked[-1].start is None
 
 
+@pytest.mark.parametrize(
+    ("stream", "touches"),
+    [
+        ("logs/shop/checkout-5d8f7c9b6-aaaaa/*", True),
+        ("logs/shop/*/*", True),
+        ("logs/*/*/*", True),
+        ("logs/other/*/*", False),
+        ("logs/shop/checkout-5d8f7c9b6-zzzzz/*", False),
+    ],
+)
+async def test_a_gap_that_stands_for_many_containers_is_one_of_each(
+    lines: NodeLines, two_nodes: Fleet, journal: PodJournal, stream: str, touches: bool
+) -> None:
+    journal.gap_items = [{"stream": stream, "outcome": "lost"}]
+
+    assert bool((await ask(lines, container="app")).gaps) == touches
+
+
 async def test_filters_reach_the_node(lines: NodeLines, journal: PodJournal, fleet: Fleet) -> None:
     journal.pod("checkout-5d8f7c9b6-aaaaa", "a")
     node = fleet.node("a")

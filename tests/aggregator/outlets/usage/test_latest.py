@@ -5,12 +5,14 @@ from itertools import pairwise
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from aggregator.census.roll import Roll
 from aggregator.outlets.usage.desk import UsageDesk, UsageQuery
 from aggregator.outlets.usage.families import UsageCollector
 from aggregator.outlets.usage.latest import Latest
 from aggregator.outlets.usage.whose import Register
+from kubescribe.runtime.exposition import TableFamily, table_text
 from kubescribe.wire.link import Usage
 from kubescribe.wire.usage import MAX_PODS, Compute, ContainerUsage, PodUsage
 from tests.aggregator.outlets.usage.conftest import SECOND, START, Desk, a_pod, a_state
@@ -210,6 +212,12 @@ def test_whatever_is_told_every_series_is_there_once_and_no_rate_is_beyond_a_mac
         for family in desk.collector.collect():
             labels = [(sample.name, *sample.labels.values()) for sample in family.samples]
             assert len(set(labels)) == len(labels)
+            if isinstance(family, TableFamily):
+                text = b"".join(table_text(family, is_openmetrics=False)).decode()
+                (read,) = text_string_to_metric_families(text)
+                assert [(it.labels, it.value) for it in read.samples] == [
+                    (it.labels, float(it.value)) for it in family.samples
+                ]
         for key, value in desk.samples("container_cpu_usage_seconds_total").items():
             seen.setdefault(key, []).append((desk.now, value))
         desk.now += ROUND
