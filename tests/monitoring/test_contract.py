@@ -163,7 +163,7 @@ def test_no_alert_is_on_its_way_while_the_product_is_well(prom: Prometheus) -> N
         return {alert["labels"]["alertname"] for alert in prom.alerts()} - about_cluster
 
     # What is pending at a start, such as a journal that is not written yet, is over within seconds.
-    eventually(lambda: active() == {"KubescribeWatchdogAlways"}, lambda: (prom.alerts(), prom.troubles()))
+    eventually(lambda: active() == {"KubescribeWatchdogAlways"}, lambda: (prom.alerts(), prom.troubles()), seconds=90)
 
 
 def test_every_record_has_samples_with_the_name_that_it_gives(prom: Prometheus) -> None:
