@@ -26,7 +26,9 @@ from agent.kube.session import ApiSession, open_session
 from agent.lines.answering import LineReader
 from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
+from agent.link.requests import Handler
 from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
+from agent.pods.latezones import late_zones
 from agent.probes import probes_app
 from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.counts import CountsIntoSpool
@@ -51,7 +53,7 @@ from kubescribe.kube.errors import ApiUnreachable
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
-from kubescribe.wire.link import LINES
+from kubescribe.wire.link import LINES, ZONES
 from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
@@ -196,8 +198,7 @@ def _connect(
         cluster=config.cluster or session.access.cluster,
         token_file=config.token_file,
     )
-    handlers = {**scope.handlers(), LINES: lines.handle} if lines is not None else scope.handlers()
-    link = Link(identity, spool, scope, handlers=handlers)
+    link = Link(identity, spool, scope, handlers=_handlers(scope, lines, logs))
     scope.attach(link)
     scope.hear(counted.welcome)
     if (book := logs.book) is not None:
@@ -253,6 +254,15 @@ def _connect(
             *([lines.numbers] if lines is not None else ()),
         ],
     )
+
+
+def _handlers(scope: Scope, lines: LineReader | FilesOrServer | None, logs: LineParts) -> dict[str, Handler]:
+    handlers = dict(scope.handlers())
+    if lines is not None:
+        handlers[LINES] = lines.handle
+    if logs.book is not None:
+        handlers[ZONES] = late_zones(logs.book)
+    return handlers
 
 
 def _tools(

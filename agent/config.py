@@ -181,8 +181,16 @@ class LogsConfig:
         5.0,
         between(DURATION, 0.0, 300.0),
         help="Lines of a pod that is not known yet wait this long, in their file, before they go out under the name"
-        " that the file's path gives them; after the start, shippers are told to wait as long for the pods.",
+        " that the file's path gives them.",
         why="a pod is known within a second unless the API server is away",
+    )
+    first_hold_seconds: float = setting(
+        60.0,
+        between(DURATION, 0.0, 3600.0),
+        help="At the first start on a node, lines wait this long, after --watch-start-jitter and logs.hold, for the"
+        " first list of the pods, and after the first welcome of the aggregator for the node's zone; shippers are told"
+        " to come again meanwhile.",
+        why="names are for ever, and a new installation, or a new node, is known to all of its parts within that",
     )
     backlog_seconds: float = setting(
         3600.0,

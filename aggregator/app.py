@@ -214,6 +214,7 @@ def _connect(
         for outcome, count in done.tally.items():
             metrics.ingest.outcomes.labels(outcome).inc(count)
         adopting.committed(done.nodes, done.strays)
+        reception.committed(done.nodes)
         for relist in done.relists:
             reception.ask_relist(relist)
 

@@ -25,7 +25,7 @@ from agent.tail.generations import Generation
 from agent.tail.paths import Instance
 from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.wire.codec import decode_line_query, encode_lines
-from kubescribe.wire.link import MAX_LINES_BYTES, Line, LineQuery, Lines
+from kubescribe.wire.link import MAX_LINES_BYTES, NO_EARLIER, Line, LineQuery, Lines
 from kubescribe.wire.times import to_rfc3339
 
 MAX_READING = 2
@@ -151,7 +151,7 @@ class LineReader:
             missing += found.missing
             wanted = previous_only(found.instances) if query.previous else found.instances
             if query.previous and found.instances and not wanted:
-                missing.append(f"pod {pod.namespace}/{pod.name}: no files of an earlier instance")
+                missing.append(f"pod {pod.namespace}/{pod.name}: {NO_EARLIER}")
             last = {it.container: it.restart for it in found.instances}
             for instance in wanted:
                 is_last = last[instance.container] == instance.restart

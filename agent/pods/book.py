@@ -7,13 +7,14 @@ look-up is one of a dict. A stream of pods is `whole` when all that it has to te
 book was shown everything. Not for the disk: see keeping.
 """
 
-import re
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
 from agent.pods.ending import Ended, containers_that_ran
+from kubescribe.labels.nodes import zone_in
 from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
 from kubescribe.wire.records import Change
 
@@ -24,10 +25,12 @@ MAX_DEAD = 20_000
 UNSEEN_SECONDS = 7 * 24 * 3600
 """A pod that an earlier life knew, and of which this one has seen no version: quiet, or gone in between."""
 
+_MAX_BEARERS = 8
+"""Pods of one name, of a StatefulSet that is evicted again and again."""
+
 _MAX_UNREAD_BODIES = 1024
 _MAX_ENDED = 4096
 _SECOND = 1_000_000_000
-_ZONE = re.compile(rb'"topology\.kubernetes\.io/zone":"([^"\\]{1,253})"')
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -39,20 +42,37 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 
 class PodBook:
-    """Pods and zones. `news` are the uids and nodes that changed since they were taken, for whoever keeps them."""
+    """
+    Pods and zones. `news` are the uids and nodes that changed since they were taken, for whoever keeps them.
 
-    def __init__(self, *, now_ns: Callable[[], int], max_dead: int = MAX_DEAD) -> None:
+    For *first_list_seconds* the first list of pods is worth waiting for, for *zone_seconds* after the first Welcome the
+    zone of a node that was not in it; *clock* is monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        now_ns: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        first_list_seconds: float = 0.0,
+        zone_seconds: float = 0.0,
+        max_dead: int = MAX_DEAD,
+    ) -> None:
         self._now_ns = now_ns
+        self._clock = clock
+        self._list_due = clock() + first_list_seconds
+        self._zone_seconds = zone_seconds
         self._max_dead = max_dead
         self._pods: dict[str, PodFacts] = {}
         self._by_file: dict[str, PodFacts] = {}
-        self._by_name: dict[tuple[str, str], PodFacts] = {}
+        self._by_name: dict[tuple[str, str], tuple[PodFacts, ...]] = {}
         self._by_container: dict[str, PodFacts] = {}
         self._containers: dict[str, tuple[str, ...]] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._unseen: OrderedDict[str, int] = OrderedDict()
         self._zones: dict[str, str] = {}
         self._are_zones_told = False
+        self._zones_due: float | None = None
         # Bodies whose container ids nobody has asked for yet: finding them costs as much as the rest of a change.
         self._unread: dict[str, bytes] = {}
         self._ended: deque[Ended] = deque(maxlen=_MAX_ENDED)
@@ -67,10 +87,8 @@ class PodBook:
         """Take what a watch reports."""
         if change.kind == "Pod":
             self._observe_pod(change)
-        elif change.kind == "Node" and change.name not in self._zones:
-            found = _ZONE.search(change.body)
-            self._zones[change.name] = found[1].decode("utf-8", "replace") if found else ""
-            self.are_zones_news = True
+        elif change.kind == "Node" and not self._zones.get(change.name):
+            self._observe_node(change)
 
     def pass_mark(self, stream: str, *, is_listing: bool) -> None:
         """Take where *stream* stands after what was observed of it: within a list or not."""
@@ -84,7 +102,10 @@ class PodBook:
             self.whole.add(stream)
 
     def welcome(self, zones: Mapping[str, str]) -> None:
-        """Take the zones that the aggregator knows; a node that is not among them has none, as far as anybody knows."""
+        """Take the zones that the aggregator knows; it may tell of more when it learns of them."""
+        if self._zones_due is None:
+            # Who was told in an earlier life has waited then.
+            self._zones_due = self._clock() + (0.0 if self._are_zones_told else self._zone_seconds)
         if not self._are_zones_told or any(self._zones.get(node) != zone for node, zone in zones.items()):
             self.are_zones_news = True
         self._zones.update(zones)
@@ -102,7 +123,11 @@ class PodBook:
 
     def of_name(self, namespace: str, name: str) -> PodFacts | None:
         """Return the pod that had this name last."""
-        return self._by_name.get((namespace, name))
+        return next(iter(self.bearers(namespace, name)), None)
+
+    def bearers(self, namespace: str, name: str) -> tuple[PodFacts, ...]:
+        """Return the pods that had this name, the last one first."""
+        return self._by_name.get((namespace, name), ())
 
     def of_container(self, container_id: str) -> PodFacts | None:
         """Return the pod that has, or had, a container with that id, hexadecimal and whole."""
@@ -113,9 +138,19 @@ class PodBook:
         return found
 
     def zone_of(self, node: str) -> str | None:
-        """Return the zone of *node*, "" for one that has none, None when nobody has told yet."""
+        """Return the zone of *node*, "" for one that has none as far as anybody knows, None when it is not told yet."""
         zone = self._zones.get(node)
-        return "" if zone is None and self._are_zones_told else zone
+        return "" if zone is None and self._zones_due is not None and not self.is_zone_coming(node) else zone
+
+    def is_zone_coming(self, node: str) -> bool:
+        """Tell whether the aggregator is there and may yet learn of *node*: what is named for ever waits for it."""
+        return (
+            bool(node) and node not in self._zones and self._zones_due is not None and self._clock() < self._zones_due
+        )
+
+    def is_list_coming(self) -> bool:
+        """Tell whether no stream of pods is whole yet, and the first list is not overdue."""
+        return not self.whole and self._clock() < self._list_due
 
     def take_ended(self, before: int) -> list[Ended]:
         """Return the pods of whose end was told before that moment, each once; the last 4,096 at most."""
@@ -169,6 +204,12 @@ class PodBook:
                 del ages[uid]
                 self._forget(uid)
 
+    def _observe_node(self, change: Change) -> None:
+        zone = zone_in(change.body)
+        if zone is not None and self._zones.get(change.name) != zone:
+            self._zones[change.name] = zone
+            self.are_zones_news = True
+
     def _observe_pod(self, change: Change) -> None:
         known = self._pods.get(change.uid)
         if known is None or (not known.node and change.node):
@@ -194,7 +235,8 @@ class PodBook:
         self._pods[pod.uid] = pod
         if pod.file_uid != pod.uid:
             self._by_file[pod.file_uid] = pod
-        self._by_name[pod.namespace, pod.name] = pod
+        others = [it for it in self.bearers(pod.namespace, pod.name) if it.uid != pod.uid]
+        self._by_name[pod.namespace, pod.name] = (pod, *others[: _MAX_BEARERS - 1])
         self.news.add(pod.uid)
 
     def _read_bodies(self) -> None:
@@ -221,8 +263,10 @@ class PodBook:
         if pod is None:
             return
         self._by_file.pop(pod.file_uid, None)
-        if self._by_name.get((pod.namespace, pod.name)) is pod:
-            del self._by_name[pod.namespace, pod.name]
+        name = (pod.namespace, pod.name)
+        self._by_name[name] = tuple(it for it in self._by_name.get(name, ()) if it is not pod)
+        if not self._by_name[name]:
+            del self._by_name[name]
         for container in self._containers.pop(uid, ()):
             self._by_container.pop(container, None)
         self.news.add(uid)

@@ -1,9 +1,10 @@
 """
 The gateway of a node: what shippers on it push goes to Loki under the names of the pods that this agent knows.
 
-Nothing is taken before these are known, or `logs.hold` has passed since the start: what a push is named is for ever,
-and a shipper comes again. It listens where it is told; with a token file every push has to present one of its tokens,
-without one only this machine gets here, and no page of a browser on it.
+Nothing is taken as long as these, or the node's zone, are still to come: what a push is named is for ever, and a
+shipper comes again. The book of pods knows for how long at most that is worth waiting for. It listens where it is told;
+with a token file every push has to present one of its tokens, without one only this machine gets here, and no page of a
+browser on it.
 """
 
 import time
@@ -17,7 +18,7 @@ from aiohttp import hdrs, web
 
 from agent.pods.book import PodBook
 from kubescribe.gateway.config import GatewayConfig
-from kubescribe.gateway.finding import is_of_bearer
+from kubescribe.gateway.finding import bearer_at, is_of_bearer
 from kubescribe.gateway.gateway import Gateway, Handler, open_gateway
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.labels.clues import Clue
@@ -42,7 +43,7 @@ class NodeGatewaySettings:
     """
     `folder` is the spool's, `tenant` whose lines are those of shippers that name none.
 
-    `node` is "" for an agent that sees several; for `hold_seconds` at most pushes wait for the pods to be known.
+    `node` is "" for an agent that sees several.
     """
 
     gateway: GatewayConfig
@@ -53,7 +54,6 @@ class NodeGatewaySettings:
     cluster: str
     node: str
     pod_labels: tuple[str, ...]
-    hold_seconds: float
     free_floor: float
 
 
@@ -73,7 +73,7 @@ class BookFinder:
         elif clue.container_id:
             pod = book.of_container(clue.container_id)
         if pod is None and not clue.uid and clue.pod:
-            named = book.of_name(clue.namespace, clue.pod)
+            named = bearer_at(book.bearers(clue.namespace, clue.pod), at)
             pod = named if named is not None and is_of_bearer(named, clue, at) else None
         return None if pod is None or pod.is_guessed else pod
 
@@ -98,7 +98,10 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
         free_floor=settings.free_floor,
     ) as gateway:
         app = web.Application()
-        is_early = until_known(book, settings.hold_seconds)
+
+        def is_early() -> bool:
+            return book.is_list_coming() or book.is_zone_coming(settings.node)
+
         for method, path, handler in gateway.routes:
             app.router.add_route(method, path, guarded(handler, tokens, gateway.numbers, is_early=is_early))
         listening = serving(
@@ -111,12 +114,6 @@ async def open_node_gateway(settings: NodeGatewaySettings, book: PodBook, sender
         async with listening as at:
             _log.info("gateway.listening", url=at.url)
             yield gateway
-
-
-def until_known(book: PodBook, seconds: float) -> Callable[[], bool]:
-    """Return what tells whether *book* knows no stream's pods yet; after so many *seconds* it says no."""
-    deadline = time.monotonic() + seconds
-    return lambda: not book.whole and time.monotonic() < deadline
 
 
 def guarded(

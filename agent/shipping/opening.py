@@ -61,7 +61,7 @@ async def open_line_parts(
         yield LineParts()
         return
     async with AsyncExitStack() as stack:
-        opening = open_book(path, now_ns=time.time_ns)
+        opening = open_book(path, _book(config))
         book, keeper = await stack.enter_async_context(opening)
         if ships:
             shipping = await stack.enter_async_context(open_shipping(_shipping(config, cluster), book, report, counted))
@@ -83,7 +83,6 @@ async def open_line_parts(
                 cluster=cluster,
                 node=config.node,
                 pod_labels=config.logs.pod_labels,
-                hold_seconds=config.logs.hold_seconds,
                 free_floor=config.spool.free_floor,
             )
             gateway = await stack.enter_async_context(open_node_gateway(settings, book, sender))
@@ -92,6 +91,13 @@ async def open_line_parts(
             collectors.append(gateway.collector)
         keeping = Part(name="pods", run=keeper.run, stop=keeper.stop)
         yield LineParts(first=parts, last=[keeping], collectors=collectors, book=book, keep=keeper.save)
+
+
+def _book(config: AgentConfig) -> PodBook:
+    first = config.logs.first_hold_seconds
+    # The key of redaction, without which nothing is listed, comes from the aggregator, which may just be made.
+    until_listed = first + config.watch.start_jitter_seconds + config.logs.hold_seconds
+    return PodBook(now_ns=time.time_ns, first_list_seconds=until_listed, zone_seconds=first)
 
 
 def _shipping(config: AgentConfig, cluster: str) -> ShippingSettings:

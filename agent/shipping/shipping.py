@@ -60,9 +60,8 @@ class Shipping:
 
 
 @asynccontextmanager
-async def open_book(path: Path, *, now_ns: Callable[[], int]) -> AsyncIterator[tuple[PodBook, BookKeeper]]:
-    """Yield the book of pods that is kept in *path*, and who keeps it. Raises OSError."""
-    book = PodBook(now_ns=now_ns)
+async def open_book(path: Path, book: PodBook) -> AsyncIterator[tuple[PodBook, BookKeeper]]:
+    """Yield *book* with what is kept of it in *path*, and who keeps it. Raises OSError."""
     keeper = BookKeeper(book, path)
     await keeper.open()
     yield book, keeper
@@ -94,8 +93,8 @@ async def open_shipping(
             ),
             sender,
             report,
-            counted=counted,
             take_ended=book.take_ended,
+            counted=counted,
         )
 
         async def stop_sender() -> None:

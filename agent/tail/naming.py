@@ -24,6 +24,14 @@ class Pods(Protocol):
         """Return the zone of *node*, "" for one that has none, None when nobody has told yet."""
         ...
 
+    def is_zone_coming(self, node: str) -> bool:
+        """Tell whether the zone of *node* may well be told soon."""
+        ...
+
+    def is_list_coming(self) -> bool:
+        """Tell whether the first list of all pods may well come soon."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
@@ -36,16 +44,20 @@ class Naming:
     hold_seconds: float = 5.0
 
     def decide(self, instance: Instance, *, waited_seconds: float) -> Enrichment | None:
-        """Return what lines of *instance* carry, None to wait: at most `hold_seconds` for the pod and its zone."""
+        """
+        Return what lines of *instance* carry, None to wait for the pod and its zone: for `hold_seconds`.
+
+        Where they are still to come it is waited longer; the pods know for how long at most.
+        """
         is_late = waited_seconds >= self.hold_seconds
         pod = self.pods.of_file(instance.uid)
-        if pod is None and not is_late:
+        if pod is None and (not is_late or self.pods.is_list_coming()):
             return None
         if pod is None:
             pod = guessed_pod(instance.namespace, instance.pod, instance.uid, node=self.node)
         node = pod.node or self.node
         zone = self.pods.zone_of(node)
-        if zone is None and not is_late:
+        if zone is None and (not is_late or self.pods.is_zone_coming(node)):
             return None
         return enrich(
             pod,

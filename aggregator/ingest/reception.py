@@ -5,7 +5,7 @@ Not the conversation itself (link.py), and not the writing (pipeline.py).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -14,6 +14,7 @@ import structlog
 from aggregator.errors import LinkRefused, StoreError, StoreUnavailable
 from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.gaps import add_gap
+from aggregator.ingest.latezones import LateZones
 from aggregator.ingest.ledger import Draft, Ledger
 from aggregator.ingest.link import Session
 from aggregator.ingest.peers import complaint_about_usage, foreign_in
@@ -21,6 +22,7 @@ from aggregator.ingest.pipeline import Pipeline
 from aggregator.ingest.presence import Roster, came, made_good, went
 from aggregator.ingest.unreadable import UnreadableBatches, give_up
 from aggregator.ingest.zones import ZonesOf
+from aggregator.records import Head
 from kubescribe.wire.codec import decode_records
 from kubescribe.wire.errors import WireError
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Claim, Granted, Hello, Relist, Usage, Welcome
@@ -68,6 +70,7 @@ class Reception:
         self._adopting = adopting
         self._now_ns = now_ns
         self._zones_of = zones_of
+        self._late_zones = LateZones(zones_of)
         self._take_usage = take_usage
         self._window_batches = window_batches
         self._window_bytes = window_bytes
@@ -137,6 +140,8 @@ class Reception:
         self._sessions[hello.agent] = session
         self._roster.came(hello, now)
         self._adopting.came(session)
+        if hello.node and hello.node not in zones:
+            self._late_zones.wait(session)
         return Welcome(
             protocol=PROTOCOL_VERSION,
             journal_id=ledger.journal_id,
@@ -222,7 +227,12 @@ class Reception:
         now = self._now_ns()
         self._roster.went(agent, now)
         self._adopting.went(session)
+        self._late_zones.gone(session)
         self._await_return(agent, now, session.spool_id)
+
+    def committed(self, nodes: Iterable[Head]) -> None:
+        """Take the Nodes that a commit moved: some agent may wait for its zone."""
+        self._late_zones.committed(nodes)
 
     def reading(self, node: str) -> Session | None:
         """Return the agent that has the log files of *node*: its own, else the one that stands for every node."""
@@ -240,6 +250,7 @@ class Reception:
         """Forget pending departures: at a stop nobody knows yet who is gone."""
         for agent in list(self._departures):
             self._take_departure(agent)
+        await self._late_zones.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kubescribe.labels.workloads import Workload
 from kubescribe.lines.levels import Level, at_least
@@ -48,12 +49,21 @@ class LogQuery:
         )
 
 
+class Latest(NamedTuple):
+    """The last instance of a container that its pod told of: which restart, and since when (ns, 0 for not known)."""
+
+    container: str
+    restart: int
+    began_at: int
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Target:
     """
     A pod whose lines are meant; `gone_at` (ns) is 0 while it lives, `created_at` where it is not known.
 
     `has_run` tells whether any of its containers ever ran, as far as was seen: else there is no line to miss.
+    `latest` is empty where the kubelet's word of the pod was never seen. `containers` are all that it has, by name.
     """
 
     pod: LinePod
@@ -63,6 +73,16 @@ class Target:
     gone_at: int = 0
     created_at: int = 0
     has_run: bool = True
+    latest: tuple[Latest, ...] = ()
+    containers: tuple[str, ...] = ()
+
+    def may_have_earlier(self, container: str) -> bool:
+        """Tell whether *container* ("" for any) may have had instances before the last one."""
+        return not self.latest or any(it.restart for it in self.of(container))
+
+    def of(self, container: str) -> list[Latest]:
+        """Return the last instances of *container*, of all for ""."""
+        return [it for it in self.latest if container in ("", it.container)]
 
     @property
     def title(self) -> str:

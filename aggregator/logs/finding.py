@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from aggregator.logs.asking import LogQuery, Target
+from aggregator.logs.asking import Latest, LogQuery, Target
 from aggregator.records import ObjectQuery, Page
 from kubescribe.labels.pods import pod_facts
 from kubescribe.labels.workloads import workload_of
@@ -61,18 +61,30 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
     creation_timestamp: str = ""
 
 
+class _Run(msgspec.Struct, gc=False, rename="camel"):
+    started_at: str | None = None
+
+
 class _State(msgspec.Struct, gc=False):
-    running: dict[str, msgspec.Raw] | None = None
-    terminated: dict[str, msgspec.Raw] | None = None
+    running: _Run | None = None
+    terminated: _Run | None = None
 
 
 class _Container(msgspec.Struct, gc=False, rename="camel"):
+    name: str = ""
     state: _State = msgspec.field(default_factory=_State)
+    last_state: _State = msgspec.field(default_factory=_State)
     restart_count: int = 0
 
     @property
     def has_run(self) -> bool:
         return self.restart_count > 0 or self.state.running is not None or self.state.terminated is not None
+
+    @property
+    def latest(self) -> Latest:
+        # One that waits for its next start (CrashLoopBackOff) is counted up only with that.
+        run = self.state.running or self.state.terminated or self.last_state.terminated
+        return Latest(self.name, self.restart_count, _time((run and run.started_at) or ""))
 
 
 class _Status(msgspec.Struct, gc=False, rename="camel"):
@@ -163,6 +175,8 @@ def _target(item: _Item) -> Target | None:
         created_at=_time(life.metadata.creation_timestamp),
         # One that was seen only before its kubelet told of it may well have run.
         has_run=bool(item.node or facts.node) and (not statuses or any(it.has_run for it in statuses)),
+        latest=tuple(it.latest for it in statuses),
+        containers=tuple(sorted({*facts.images, *(it.name for it in statuses)})),
     )
 
 

@@ -210,7 +210,9 @@ class Tail:
 
     async def _listen(self, session: Session, pump: Pump, limit: int) -> bool:
         """Take what *session* tells until it ends; tell whether there was anything."""
-        asked = replace(self.query, follow=True).of_node([it.pod for it in pump.targets], limit=limit, since=pump.since)
+        asked = replace(self.query, follow=True).of_node(
+            [it.pod for it in pump.targets], limit=limit, since=pump.since(self.query.container)
+        )
         heard = False
         pump.begin()
         caught_up, oldest = 0, 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from aggregator.logs.asking import LogLine, LogQuery, Target
+from aggregator.logs.asking import Latest, LogLine, LogQuery, Target
 from kubescribe.labels.names import label_value, quoted
 from kubescribe.lines.levels import at_least, level_of
 from kubescribe.lines.patterns import Pattern
@@ -70,8 +70,8 @@ class LokiLines:
         """
         Return the newest *limit* lines of each workload of *targets* that *query* asks for, in no order.
 
-        *until* tells for each pod, by uid, before when its lines are wanted, ns. A Loki that does not answer is told
-        in `missing`.
+        *until* tells for each pod, by uid, before when its lines are wanted, ns. With `previous` only those of
+        instances before the last one that is known. A Loki that does not answer is told in `missing`.
         """
         remembered = Remembered()
         groups: dict[tuple[str, str, str], list[Target]] = {}
@@ -95,7 +95,7 @@ class LokiLines:
         choose = _Choice(query, targets, until, self._scrubber)
         end = max(until[it.uid] for it in targets)
         start = max(query.since, end - LOOK_BACK_SECONDS * SECOND)
-        is_filtered = bool(query.grep or query.level)
+        is_filtered = bool(query.grep or query.level or query.previous)
         size = _PAGE if is_filtered else limit
         found: dict[tuple[int, str, str, str], LogLine] = {}
         for page in range(_MAX_PAGES):
@@ -122,7 +122,7 @@ class LokiLines:
 
 
 def selector_of(query: LogQuery, targets: Sequence[Target]) -> str:
-    """Return the LogQL that finds the lines of *targets*, which are of one workload."""
+    """Return the LogQL that finds the lines of *targets*, which are of one workload, and maybe some more."""
     first = targets[0]
     labels = {
         "namespace": first.pod.namespace,
@@ -131,12 +131,19 @@ def selector_of(query: LogQuery, targets: Sequence[Target]) -> str:
         "container": query.container,
     }
     matchers = [f"{name}={quoted(label_value(value))}" for name, value in labels.items() if value]
-    pods = sorted({it.pod.name for it in targets})
     # Events and changes of the workload have streams of the same names.
-    text = "{" + ", ".join([*matchers, 'stream=~"stdout|stderr"']) + "}"
-    if len(pods) > _MAX_NAMED_PODS:
-        return text
-    return f"{text} | pod=~{quoted('|'.join(name.replace('.', '[.]') for name in pods))}"
+    matchers.append('stream=~"stdout|stderr"')
+    filters = ""
+    pods = sorted({it.pod.name for it in targets})
+    if len(pods) <= _MAX_NAMED_PODS:
+        filters += f" | pod=~{quoted('|'.join(name.replace('.', '[.]') for name in pods))}"
+    if query.previous and all(it.latest for it in targets):
+        restarted = [it for target in targets for it in target.of(query.container) if it.restart]
+        if restarted and not query.container:
+            matchers.append(f"container=~{quoted('|'.join(sorted({label_value(it.container) for it in restarted})))}")
+        # Of none is the last of all an earlier one; an instance that ran long is not looked through for nothing.
+        filters += f" | restart!={quoted(str(max((it.restart for it in restarted), default=0)))}"
+    return "{" + ", ".join(matchers) + "}" + filters
 
 
 class _Choice:
@@ -153,29 +160,45 @@ class _Choice:
         self._scrubber = scrubber
         self._levels = at_least(query.level) if query.level else ()
         self._pattern = Pattern(query.grep) if query.grep else None
+        self._latest = {(it.uid, last.container): last for it in targets for last in it.latest}
 
     def __call__(self, found: Found) -> LogLine | None:
         target = self._whose(found.labels)
         if target is None or not self._query.since <= found.at_ns < self._until[target.uid]:
             return None
+        told = found.labels.get("restart", "")
+        restart = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else None
+        container = found.labels.get("container", "")
+        if self._query.previous and not self._is_previous((target.uid, container), restart, found.at_ns):
+            return None
         raw = found.line.encode("utf-8", "replace")[:MAX_LINE_BYTES]
         level = level_of(raw)
         if self._levels and level not in self._levels:
             return None
-        text = self._scrubber.scrub(raw)
-        if self._pattern is not None and not self._pattern.is_in(text):
+        shown = self._scrubber.scrub(raw)
+        if self._pattern is not None and not self._pattern.is_in(shown):
             return None
-        restart = found.labels.get("restart", "")
         return LogLine(
             at=found.at_ns,
             target=target,
-            container=found.labels.get("container", ""),
-            restart=int(restart) if restart.isascii() and restart.isdigit() and len(restart) < 10 else 0,
+            container=container,
+            restart=restart or 0,
             stream="stderr" if found.labels.get("stream") == "stderr" else "stdout",
             level=level,
-            text=text.decode("utf-8", "replace"),
+            text=shown.decode("utf-8", "replace"),
             source="loki",
         )
+
+    def _is_previous(self, key: tuple[str, str], restart: int | None, at: int) -> bool:
+        """Tell whether a line is of an instance before the last; the newest lines come first, and tell of that too."""
+        last = self._latest.get(key)
+        if restart is None:
+            # A shipper does not always tell: then the time does.
+            return last is not None and last.restart > 0 and at < last.began_at
+        if last is None or restart > last.restart:
+            self._latest[key] = Latest(key[1], restart, 0)
+            return False
+        return restart < last.restart
 
     def _whose(self, labels: Mapping[str, str]) -> Target | None:
         uid = labels.get("pod_uid", "")

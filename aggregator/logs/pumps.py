@@ -6,7 +6,7 @@ the same pod either. No I/O here.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aggregator.logs.asking import LogLine, Target
@@ -27,7 +27,8 @@ class Pump:
     One request to one agent, for the pods that were there when it began.
 
     `last` is when the last line was written that each container told, `asked` what it was when the agent was asked.
-    Of a pod that told none, nothing older than its `floor` is wanted.
+    Of a pod or container that told none, nothing older than the pod's `floor` is wanted: but that all, from its first
+    line on, for it may have come while nobody heard, or just before.
     """
 
     agent: str
@@ -73,28 +74,41 @@ class Pump:
             del self.recent[next(iter(self.recent))]
         return new
 
-    @property
-    def since(self) -> int:
-        """From when on the lines of these pods are to be told, ns; 0 when nothing was told yet."""
+    def since(self, container: str) -> int:
+        """Return from when on the lines of *container* ("" for all) are to be told, ns; 0 when nothing was told yet."""
         if not self.last:
             return 0
         earliest: dict[str, int] = {}
         for (uid, _), at in self.last.items():
             earliest[uid] = min(at, earliest.get(uid, at))
+        for target, _ in self._unheard(self.last, container):
+            earliest[target.uid] = min(self._floor_of(target), earliest.get(target.uid, self._floor_of(target)))
         return max(0, min(earliest.get(it.uid, self._floor_of(it)) for it in self.targets) - _OVERLAP)
 
     def behind(self, until: int, container: str) -> list[tuple[Target, str, int]]:
         """
         Return whose lines before *until* were not told, when the agent was asked: pod, container, and since when.
 
-        Of a pod that had told nothing it is *container*. Those come first that told last: they were the least quiet.
+        Of a pod whose containers nobody knows it is *container*. Those come first that told last: they were the least
+        quiet.
         """
         targets = {it.uid: it for it in self.targets}
         had_told = {uid for uid, _ in self.asked}
         since = {key: at for key, at in self.asked.items() if key[0] in targets}
         since |= {(it.uid, container): self._floor_of(it) for it in self.targets if it.uid not in had_told}
+        since |= {(it.uid, name): self._floor_of(it) for it, name in self._unheard(self.asked, container)}
         late = sorted((key for key, at in since.items() if at < until), key=lambda key: -since[key])
         return [(targets[key[0]], key[1], max(0, since[key] - _OVERLAP)) for key in late]
+
+    def _unheard(self, told: Mapping[Container, int], container: str) -> list[tuple[Target, str]]:
+        """Return the containers that *told* nothing, of pods that did."""
+        of_pods = {uid for uid, _ in told}
+        return [
+            (target, name)
+            for target in self.targets
+            for name in target.containers
+            if target.uid in of_pods and container in ("", name) and (target.uid, name) not in told
+        ]
 
     def _floor_of(self, target: Target) -> int:
         return self.floor.get(target.uid, target.created_at)

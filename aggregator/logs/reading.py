@@ -18,7 +18,7 @@ from aggregator.logs.loki import LokiLines, Remembered
 from aggregator.logs.losses import Gaps, gaps_of
 from kubescribe.wire.codec import decode_lines, encode_line_query
 from kubescribe.wire.errors import WireError
-from kubescribe.wire.link import LINES, Lines
+from kubescribe.wire.link import LINES, NO_EARLIER, Lines
 from kubescribe.wire.times import to_rfc3339
 
 _log = structlog.get_logger(__name__)
@@ -85,10 +85,11 @@ class NodeLines:
         since = max(query.since, lines[0].at if older and lines else 0)
         answer = Answer(lines=lines, older=older, missing=list(found.missing))
         answer.missing += _without_agent(unheard)
-        answer.missing += [text for texts in said for text in texts]
-        answer.missing += remembered.missing
         had = kept.keys() | remembered.uids
-        answer.missing += _gone([it for it in found.targets if it.uid not in had], since)
+        answer.missing += _but_for_earlier(said, query, found.targets, remembered)
+        answer.missing += remembered.missing
+        asked = [it for it in found.targets if not query.previous or it.may_have_earlier(query.container)]
+        answer.missing += _gone([it for it in asked if it.uid not in had], since)
         answer.gaps = await gaps_of(
             self.journal,
             found.targets,
@@ -103,16 +104,13 @@ class NodeLines:
         self, query: LogQuery, targets: Sequence[Target], kept: Mapping[str, int], gathered: Gathered
     ) -> Remembered:
         """Gather from Loki what the files do not hold: of pods that have none, and of times before the oldest line."""
-        # Which instances were the previous ones is known only where their files are.
-        if self.loki is None or query.previous:
+        if self.loki is None:
             return Remembered()
         until: dict[str, int] = {}
         for target in targets:
-            oldest = kept.get(target.uid, 0)
-            before = min(query.until or self.now_ns(), oldest or _END_OF_TIME)
-            is_whole = oldest and target.created_at and oldest - target.created_at < _SOON
+            before = min(query.until or self.now_ns(), _unkept_before(query, target, kept.get(target.uid, 0)))
             is_full = len(gathered) > query.limit and gathered.oldest >= before
-            if not is_whole and not is_full and before > query.since:
+            if not is_full and before > query.since:
                 until[target.uid] = before
         wanted = [it for it in targets if it.uid in until]
         if not wanted:
@@ -162,6 +160,35 @@ class NodeLines:
         # Of a pod that is gone it is said once, for all nodes, that its files are. One that never ran has none.
         gone = {it.title for it in targets if (it.gone_at or not it.has_run) and it.uid not in kept}
         return [text for text in missing if text.partition(":")[0] not in gone]
+
+
+def _unkept_before(query: LogQuery, target: Target, oldest: int) -> int:
+    """
+    Return before which time there may be lines of *target* that no file holds, 0 for none.
+
+    *oldest* is the time of the oldest line in its files, 0 where there are none. An instance is deleted with its files
+    while the pod lives; what is found in both is one line.
+    """
+    asked = target.of(query.container)
+    # The API rounds down: the one before may have said its last words within that second.
+    earlier = max((it.began_at + SECOND if it.began_at else _END_OF_TIME for it in asked if it.restart), default=0)
+    if query.previous:
+        return earlier if target.latest else _END_OF_TIME
+    if not oldest:
+        return _END_OF_TIME
+    is_whole = target.created_at and oldest - target.created_at < _SOON
+    # The oldest line of a pod may be that of a container which never ended, beside one that did.
+    return max(0 if is_whole else oldest, earlier if len(asked) > 1 else 0)
+
+
+def _but_for_earlier(
+    said: Sequence[Sequence[str]], query: LogQuery, targets: Sequence[Target], remembered: Remembered
+) -> list[str]:
+    """Return what the agents miss but for earlier instances that never were, or that Loki had."""
+    found = remembered.uids
+    answered = [it for it in targets if it.uid in found or not it.may_have_earlier(query.container)]
+    idle = {f"{it.title}: {NO_EARLIER}" for it in answered}
+    return [text for texts in said for text in texts if text not in idle]
 
 
 def _gone(targets: Sequence[Target], since: int) -> list[str]:

@@ -6,10 +6,9 @@ Kept small: what is known of a pod is packed, 1 KB each with all its keys, and u
 """
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from sys import intern
 from typing import Protocol
 
@@ -18,9 +17,10 @@ import structlog
 
 from aggregator.errors import StoreError
 from aggregator.records import Head, Page, RecordQuery
-from kubescribe.gateway.finding import is_of_bearer
+from kubescribe.gateway.finding import bearer_at, is_of_bearer
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
+from kubescribe.labels.nodes import zone_in
 from kubescribe.labels.pods import PodFacts, container_ids, pod_facts
 from kubescribe.wire.records import Change
 
@@ -57,7 +57,7 @@ _FORGOTTEN_AT_ONCE = 1000
 """Their containers are looked for among all, which costs a millisecond or two."""
 
 _ID_BYTES = 12
-_ZONE = re.compile(rb'"topology\.kubernetes\.io/zone":"([^"\\]{1,253})"')
+_MAX_FORMER = 8
 _PACK = msgspec.msgpack.Encoder().encode
 _UNPACK = msgspec.msgpack.Decoder(PodFacts).decode
 _log = structlog.get_logger(__name__)
@@ -106,6 +106,8 @@ class PodIndex:
         self._packed: dict[str, bytes] = {}
         self._files: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._former: dict[tuple[str, str], tuple[str, ...]] = {}
+        """Who had a name before, the last one first: few names are used again."""
         self._containers: dict[bytes, str] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._zones: dict[str, str] = {}
@@ -170,8 +172,13 @@ class PodIndex:
             self._read_bodies()
             if (uid := self._containers.get(_short(clue.container_id))) is not None:
                 return self._facts(uid)
-        named = self._facts(self._names.get((clue.namespace, clue.pod), ""))
+        named = bearer_at(self._bearers((clue.namespace, clue.pod)), at)
         return named if named is not None and is_of_bearer(named, clue, at) else None
+
+    def _bearers(self, name: tuple[str, str]) -> Iterator[PodFacts]:
+        for uid in (self._names.get(name, ""), *self._former.get(name, ())):
+            if (pod := self._facts(uid)) is not None:
+                yield pod
 
     def _facts(self, uid: str) -> PodFacts | None:
         known = self._unpacked.get(uid)
@@ -241,8 +248,7 @@ class PodIndex:
             uid = pod.uid
             labels = {name: value for name, value in pod.labels.items() if name in NAMING_LABELS}
             self._packed[uid] = _PACK(msgspec.structs.replace(pod, labels=labels))
-            name = (intern(pod.namespace), pod.name)
-            self._names[name] = uid if is_last else self._names.get(name, uid)
+            self._note_name((intern(pod.namespace), pod.name), uid, is_last=is_last)
             if pod.file_uid != uid:
                 self._files[pod.file_uid] = uid
         self._unread[uid] = body
@@ -250,9 +256,17 @@ class PodIndex:
             self._read_bodies()
         return uid
 
+    def _note_name(self, name: tuple[str, str], uid: str, *, is_last: bool) -> None:
+        last = self._names.get(name)
+        if last is None:
+            self._names[name] = uid
+            return
+        self._names[name], former = (uid, last) if is_last else (last, uid)
+        self._former[name] = (former, *self._former.get(name, ()))[:_MAX_FORMER]
+
     def _take_node(self, name: str, body: bytes) -> None:
-        if found := _ZONE.search(body):
-            self._zones[name] = found[1].decode("utf-8", "replace")
+        if zone := zone_in(body):
+            self._zones[name] = zone
 
     def _read_bodies(self) -> None:
         bodies, self._unread = self._unread, {}
@@ -281,8 +295,13 @@ class PodIndex:
         pod = _UNPACK(packed)
         self._forgotten.add(uid)
         self._files.pop(pod.file_uid, None)
-        if self._names.get((pod.namespace, pod.name)) == uid:
-            del self._names[pod.namespace, pod.name]
+        name = (pod.namespace, pod.name)
+        if self._names.get(name) == uid:
+            del self._names[name]
+        if name in self._former:
+            self._former[name] = tuple(it for it in self._former[name] if it != uid)
+            if not self._former[name]:
+                del self._former[name]
 
 
 def _short(container_id: str) -> bytes:

@@ -1,5 +1,6 @@
 """Who a shipper's lines are of: what a gateway asks, and what it is told. The answers are the daemons' to give."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from kubescribe.labels.clues import Clue
@@ -20,8 +21,8 @@ class PodFinder(Protocol):
         """
         Return the pod: by uid (of the object or of its files), else container id, else namespace and name.
 
-        *at* is when the earliest of the lines was written, ns, 0 for nobody knows. A pod that has the name and perhaps
-        not the container is none: see `is_of_bearer`.
+        *at* is when the earliest of the lines was written, ns, 0 for nobody knows. Of several pods that had the name it
+        is the one that had it then: see `bearer_at`. One that perhaps has not the container is none: `is_of_bearer`.
         """
         ...
 
@@ -30,9 +31,25 @@ class PodFinder(Protocol):
         ...
 
 
+def bearer_at(bearers: Iterable[PodFacts], at: int) -> PodFacts | None:
+    """
+    Return which of *bearers*, the pods that had one name, the last one first, wrote a line *at* (ns); None of none.
+
+    Each has it from its creation to that of the next. Within the second of that, which the API rounds down, it is still
+    the one before: the next `db-0` is made when this one has ended, and has to be scheduled and started. What is older
+    than all of them, or of a time that nobody knows, is of the last one.
+    """
+    last: PodFacts | None = None
+    for pod in bearers:
+        last = last or pod
+        if not at or pod.created_at <= at - _SECOND or MIRROR in pod.annotations:
+            return pod
+    return last
+
+
 def is_of_bearer(pod: PodFacts, clue: Clue, at: int) -> bool:
     """
-    Tell whether lines of *clue*, found by name alone, are of *pod*, which has that name last.
+    Tell whether lines of *clue*, found by name alone, are of *pod*, which had that name then, or has it last.
 
     A container that nobody knows is one that the pod has just started, or that of a pod which had the name before: the
     last words of `db-0` come when the next `db-0` is there. Only the time tells, and not within the second of the

@@ -29,6 +29,7 @@ _FROM_AGENT = msgspec.msgpack.Decoder(FromAgent)
 _SETTLE = msgspec.msgpack.Decoder(Settle)
 _LINE_QUERY = msgspec.msgpack.Decoder(LineQuery)
 _LINES = msgspec.msgpack.Decoder(Lines)
+_ZONES = msgspec.msgpack.Decoder(dict[str, str])
 _FROM_AGGREGATOR = msgspec.msgpack.Decoder(FromAggregator)
 
 # Level 1: measured on pod batches it halves the CPU of level 3 for ~8 % more bytes; the link is inside one cluster.
@@ -103,6 +104,16 @@ def encode_settle(settle: Settle) -> bytes:
 def decode_settle(arguments: bytes) -> Settle:
     """Return what the arguments of a `settle` request ask for. Raises WireError."""
     return cast("Settle", _decode(arguments, _SETTLE))
+
+
+def encode_zones(zones: dict[str, str]) -> bytes:
+    """Return the arguments of a `zones` request."""
+    return _ENCODER.encode(zones)
+
+
+def decode_zones(arguments: bytes) -> dict[str, str]:
+    """Return what the arguments of a `zones` request tell. Raises WireError."""
+    return cast("dict[str, str]", _decode(arguments, _ZONES))
 
 
 def encode_line_query(query: LineQuery) -> bytes:

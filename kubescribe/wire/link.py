@@ -165,6 +165,13 @@ SETTLE = "settle"
 MAX_DOUBTS = 200
 """In one Settle: so many GETs take a few seconds of the API server's time."""
 
+ZONES = "zones"
+"""
+The verb of a request that tells zones which the Welcome did not have, as it would have: a map of nodes to zones.
+
+It is answered with nothing. An agent that does not know it answers with an error, and is told at the next Welcome.
+"""
+
 
 class LinePod(Value, frozen=True, kw_only=True):
     """A pod whose lines are wanted; `uid` is that of its files, which of a static pod is not the one in the API."""
@@ -230,6 +237,9 @@ class Lines(Value, frozen=True, kw_only=True):
 
 LINES = "lines"
 """The verb of that request."""
+
+NO_EARLIER = "no files of an earlier instance"
+"""What `missing` says behind a pod's name where `previous` was asked for and the node has only the current one."""
 
 MAX_LINE_BYTES = 64 * 1024
 """Of one line's text."""

@@ -47,6 +47,12 @@ class NoPods:
     def zone_of(self, _node: str) -> str | None:
         return ""
 
+    def is_zone_coming(self, _node: str) -> bool:
+        return False
+
+    def is_list_coming(self) -> bool:
+        return False
+
 
 async def run(logs: Path, data: Path, loki: str) -> None:
     """Tail *logs* until killed."""

@@ -40,7 +40,17 @@ class Stage:
             *("--data", str(self.folder / "agent"), "--kubeconfig", str(self.cluster.kubeconfig)),
             *("--metrics", "127.0.0.1:0", "--aggregator", self.aggregator.said["ingest"]),
             *("--spool-free-floor", "0%", "--scope", "node", "--node", "node-a", "--cluster", "prod"),
-            *("--loki", self.loki, "--gateway", "127.0.0.1:0", "--gateway-token-file", str(self.token_file)),
+            # Nobody here tells the aggregator of Nodes.
+            *(
+                "--logs-first-hold",
+                "0s",
+                "--loki",
+                self.loki,
+                "--gateway",
+                "127.0.0.1:0",
+                "--gateway-token-file",
+                str(self.token_file),
+            ),
         )
 
     def stored(self, query: str) -> list[tuple[dict[str, str], str]]:

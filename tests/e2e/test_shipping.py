@@ -34,9 +34,30 @@ class Stage:
             self.folder / f"life-{self.lives}",
             *("--data", str(folder), "--kubeconfig", str(self.cluster.kubeconfig), "--metrics", "127.0.0.1:0"),
             *("--aggregator", self.rig.aggregator.said["ingest"], "--spool-free-floor", "0%", "--scope", "node"),
-            *("--node", "node-a", "--logs", str(self.folder / "pods"), "--loki", self.loki, *options),
+            # Nobody here tells the aggregator of Nodes.
+            *(
+                "--node",
+                "node-a",
+                "--logs-first-hold",
+                "0s",
+                "--logs",
+                str(self.folder / "pods"),
+                "--loki",
+                self.loki,
+                *options,
+            ),
         ) as process:
             yield process
+
+    def cluster_agent(self) -> Any:
+        """Run an agent that tells of everything but nodes' pods."""
+        return running(
+            "agent",
+            self.folder / "cluster-agent",
+            *("--data", str(self.folder / "cluster-data"), "--kubeconfig", str(self.cluster.kubeconfig)),
+            *("--aggregator", self.rig.aggregator.said["ingest"], "--metrics", "127.0.0.1:0"),
+            *("--spool-free-floor", "0%", "--scope", "cluster"),
+        )
 
     def entries(self, query: str) -> list[tuple[dict[str, str], str]]:
         asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
@@ -64,7 +85,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield Stage(folder, cluster, serving, f"http://127.0.0.1:{port}")
 
 
-async def deploy(stage: Stage, suffix: str) -> ContainerLog:
+async def deploy(stage: Stage, suffix: str, node: str = "node-a") -> ContainerLog:
     name = f"checkout-5d8f7c9b6-{suffix}"
     owner = {
         "apiVersion": "apps/v1",
@@ -79,7 +100,7 @@ async def deploy(stage: Stage, suffix: str) -> ContainerLog:
         "labels": {"pod-template-hash": "5d8f7c9b6", "app.kubernetes.io/part-of": "shop"},
         "ownerReferences": [owner],
     }
-    spec = {"nodeName": "node-a", "containers": [{"name": "app", "image": "app:1"}]}
+    spec = {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]}
     async with stage.cluster.control() as control:
         made = (await control.create("pods", {"metadata": meta, "spec": spec}))["metadata"]
     return ContainerLog(stage.folder / "pods", LogOf(namespace="default", pod=name, uid=made["uid"], container="app"))
@@ -136,3 +157,20 @@ async def test_beside_other_shippers_nothing_is_read(stage: Stage) -> None:
         assert "kubescribe_log_" not in ask(process.said["metrics"] + "/metrics").body.decode()
 
     assert "INFO unseen" not in stage.lines()
+
+
+async def test_a_node_that_is_younger_than_its_agent_gives_its_zone_to_every_line(stage: Stage) -> None:
+    log = await deploy(stage, "zzzzz", "node-late")
+    log.write(["INFO from the beginning"])
+    options = ("--profile", "standalone", "--node", "node-late", "--logs-first-hold", "10m")
+    with stage.agent(*options, "--data", str(stage.folder / "late")) as process:
+        eventually(lambda: process.ready()["status"] == "ok", process.ready)
+        with stage.cluster_agent():
+            async with stage.cluster.control() as control:
+                labels = {"topology.kubernetes.io/zone": "z-9"}
+                made = {"metadata": {"name": "node-late", "labels": labels}, "spec": {}, "status": {}}
+                await control.create("nodes", made)
+            eventually(lambda: "INFO from the beginning" in stage.lines(), lambda: process.log[-2000:])
+
+    ((found, _),) = stage.entries('{namespace="default"} |= "from the beginning"')
+    assert (found["node"], found["zone"]) == ("node-late", "z-9")

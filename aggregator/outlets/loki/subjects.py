@@ -2,7 +2,8 @@
 Under which names an entry goes: the pod's or the workload's own, as the journal knows them, dead ones too.
 
 A pod is named from the first version that the journal has of it, so that the same entry is the same bytes whenever it
-is made; what changes in its life (its node) comes from the record itself.
+is made; what changes in its life (its node) comes from the record itself. The node's zone never changes; a Node that
+the journal does not know has none.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import msgspec
 from aggregator.records import ObjectQuery, Page, RecordQuery, Transition
 from kubescribe.labels.enriching import Names, NodeFacts, enrich
 from kubescribe.labels.names import label_value
+from kubescribe.labels.nodes import zone_in
 from kubescribe.labels.objects import names_of_object
 from kubescribe.labels.pods import PodFacts, guessed_pod, pod_facts
 
@@ -25,6 +27,11 @@ WAIT_SECONDS = 5.0
 """How long an Event waits for the pod that it is about: another watch brings it, seldom more than a second later."""
 
 _LOOK_SECONDS = 0.25
+_ZONE_SECONDS = 300.0
+"""How long a node's zone is remembered: a name may come again in another zone, behind another machine."""
+
+_NO_ZONE_SECONDS = 10.0
+"""The same of one that has none, or that nobody has told of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,7 @@ class Reader(Protocol):
 
 class _Named(msgspec.Struct, gc=False):
     uid: str
+    body: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Numbered(msgspec.Struct, gc=False):
@@ -71,6 +79,7 @@ class Subjects:
         self._cluster = cluster
         self._now_ns = now_ns
         self._pods: OrderedDict[str, PodFacts] = OrderedDict()
+        self._zones: dict[str, tuple[str, int]] = {}
 
     async def of_pod(
         self,
@@ -90,7 +99,8 @@ class Subjects:
         after it. Raises StoreError.
         """
         facts = await self._pod(uid, namespace, name, since)
-        found = enrich(facts, container=container, restart=restart, node=NodeFacts(cluster=self._cluster(), node=node))
+        where = NodeFacts(cluster=self._cluster(), node=node, zone=await self._zone(node or facts.node))
+        found = enrich(facts, container=container, restart=restart, node=where)
         metadata = dict(found.metadata)
         if node:
             metadata["node"] = node
@@ -101,7 +111,11 @@ class Subjects:
     async def of_object(self, kind: str, uid: str, namespace: str, name: str) -> Subject:
         """Return the names of an object that is no pod, from what the journal knows of it now. Raises StoreError."""
         body = await self._version(uid, kind, is_first=False) if uid else None
-        return self.named(kind, namespace, name, body)
+        subject = self.named(kind, namespace, name, body)
+        if kind != "Node":
+            return subject
+        # Not from *body*: a kubelet gives its Node's name for the uid.
+        return Subject(labels=subject.labels, metadata={**subject.metadata, "zone": await self._zone(name)})
 
     def named(self, kind: str, namespace: str, name: str, body: bytes | None) -> Subject:
         """Return the names of the object that *body* is."""
@@ -148,6 +162,24 @@ class Subjects:
             facts = _facts(mirror)
             return facts if facts is not None and uid in {"", facts.file_uid} else None
         return _facts(body)
+
+    async def _zone(self, node: str) -> str:
+        if not node:
+            return ""
+        known = self._zones.get(node)
+        if known is not None and self._now_ns() < known[1]:
+            return known[0]
+        zone = ""
+        # The last words of a pod may come when its node is gone already.
+        for include_deleted in (False, True):
+            query = ObjectQuery(kind="Node", name=node, include_body=True, include_deleted=include_deleted, limit=1)
+            if (page := await self._journal.objects(query)).items:
+                zone = zone_in(bytes(_NAMED.decode(page.items[0]).body)) or ""
+                break
+        if len(self._zones) >= _CACHED:
+            self._zones.clear()
+        self._zones[node] = (zone, self._now_ns() + int((_ZONE_SECONDS if zone else _NO_ZONE_SECONDS) * 1e9))
+        return zone
 
     async def _version(self, uid: str, kind: str, *, is_first: bool) -> bytes | None:
         page = await self._journal.history(uid, RecordQuery(kind=kind, limit=1, ascending=is_first))

@@ -17,6 +17,9 @@ class Now:
     def __call__(self) -> int:
         return self.at
 
+    def seconds(self) -> float:
+        return self.at / 10**9
+
 
 @pytest.fixture
 def now() -> Now:
@@ -152,12 +155,13 @@ def test_an_object_that_cannot_be_read_is_known_by_its_name(book: PodBook) -> No
     assert facts.is_guessed
 
 
+def node(name: str, body: bytes) -> Change:
+    return Change(stream="nodes", term=1, kind="Node", name=name, uid="u", resource_version=1, observed_at=1, body=body)
+
+
 def test_a_zone_is_known_from_the_node_or_the_welcome(book: PodBook) -> None:
     assert book.zone_of("n1") is None
-    body = b'{"metadata":{"labels":{"topology.kubernetes.io/zone":"z-1"}}}'
-    book.observe(
-        Change(stream="nodes", term=1, kind="Node", name="n1", uid="u", resource_version=1, observed_at=1, body=body)
-    )
+    book.observe(node("n1", b'{"metadata":{"labels":{"topology.kubernetes.io/zone":"z-1"}}}'))
     assert book.zone_of("n1") == "z-1"
     assert book.zone_of("n2") is None
 
@@ -176,3 +180,51 @@ def test_a_pod_that_ended_is_told_once_and_only_with_containers_that_ran(book: P
     (ended,) = book.take_ended(now.at + 1)
     assert (ended.pod.uid, ended.containers) == ("u-1", ("app",))
     assert book.take_ended(now.at + 1) == []
+
+
+def test_a_node_that_no_welcome_named_has_no_zone_only_after_a_while(now: Now) -> None:
+    book = PodBook(now_ns=now, clock=now.seconds, zone_seconds=60.0)
+    assert not book.is_zone_coming("n1")  # nobody is there who could tell
+
+    book.welcome({})
+    now.at += 59 * 10**9
+    assert (book.zone_of("n1"), book.is_zone_coming("n1")) == (None, True)
+    book.welcome({"n1": "z-1"})
+    assert (book.zone_of("n1"), book.zone_of("n2")) == ("z-1", None)
+    assert (book.zone_of(""), book.is_zone_coming("")) == ("", False)  # an agent that sees several is of none
+
+    now.at += 2 * 10**9
+    book.welcome({})  # it connects anew: that is no reason to wait anew
+    assert (book.zone_of("n1"), book.zone_of("n2"), book.is_zone_coming("n2")) == ("z-1", "", False)
+
+
+def test_a_life_after_one_that_was_told_waits_for_no_zone(now: Now) -> None:
+    book = PodBook(now_ns=now, clock=now.seconds, zone_seconds=60.0)
+    book.restore({}, {})
+
+    book.welcome({})
+
+    assert (book.zone_of("n1"), book.is_zone_coming("n1")) == ("", False)
+
+
+def test_a_node_of_which_its_cloud_tells_later_has_its_zone_then(book: PodBook) -> None:
+    taint = b'"spec":{"taints":[{"key":"node.cloudprovider.kubernetes.io/uninitialized","effect":"NoSchedule"}]}'
+    book.observe(node("n1", b'{"metadata":{"name":"n1"},' + taint + b"}"))
+    assert book.zone_of("n1") is None
+
+    book.observe(node("n1", b'{"metadata":{"labels":{"topology.kubernetes.io/zone":"z-1"}}}'))
+
+    assert book.zone_of("n1") == "z-1"
+
+
+def test_the_first_list_is_waited_for_until_it_came_or_is_overdue(now: Now) -> None:
+    book = PodBook(now_ns=now, clock=now.seconds, first_list_seconds=20.0)
+    other = PodBook(now_ns=now, clock=now.seconds, first_list_seconds=20.0)
+    assert book.is_list_coming()
+
+    book.pass_mark("pods/node=n1", is_listing=True)
+    book.pass_mark("pods/node=n1", is_listing=False)
+    assert not book.is_list_coming()
+
+    now.at += 20 * 10**9
+    assert not other.is_list_coming()

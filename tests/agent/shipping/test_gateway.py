@@ -24,14 +24,14 @@ CREATED = "2026-09-21T14:13:20Z"
 CREATED_AT = 1_790_000_000 * SECOND
 
 
-def pod(name, uid, body=None, *, container=ID, **annotations):
+def pod(name, uid, body=None, *, container=ID, created=CREATED, **annotations):
     found = {
         "metadata": {
             "name": name,
             "namespace": "shop",
             "uid": uid,
             "annotations": annotations,
-            "creationTimestamp": CREATED,
+            "creationTimestamp": created,
         },
         "spec": {"nodeName": "n1"},
         "status": {"containerStatuses": [{"containerID": f"containerd://{container}"}]},
@@ -105,6 +105,27 @@ def test_late_lines_of_a_container_that_nobody_knows_are_not_those_of_the_next_p
     assert (found.uid if found else None) == uid
 
 
+@pytest.mark.parametrize(
+    ("seconds", "uid"),
+    [
+        (-3600, "u3"),  # older than all of them: as good as no time
+        (-59, "u1"),
+        (30, "u2"),
+        (60.5, "u2"),  # the next was made within that second, which the API rounds down
+        (61, "u3"),
+        (3600, "u3"),
+    ],
+)
+def test_a_name_is_that_of_the_pod_that_had_it_when_the_line_was_written(seconds, uid):
+    book = PodBook(now_ns=lambda: 1)
+    for each, created in (("u1", "14:12:20"), ("u2", "14:13:20"), ("u3", "14:14:20")):
+        book.observe(pod("db-0", each, container=each * 32, created=f"2026-09-21T{created}Z"))
+    finder = BookFinder(book, cluster="prod", node="n1")
+
+    assert finder.find(Clue(namespace="shop", pod="db-0"), CREATED_AT + int(seconds * SECOND)).uid == uid
+    assert finder.find(Clue(namespace="shop", pod="db-0")).uid == "u3"
+
+
 def test_a_static_pods_containers_may_be_older_than_it_is():
     book = PodBook(now_ns=lambda: 1)
     book.observe(pod("etcd-n1", "u1", **{"kubernetes.io/config.mirror": "f" * 32}))
@@ -122,7 +143,7 @@ async def knock(tmp_path):
         loki = await stack.enter_async_context(fake_loki())
         sender = await stack.enter_async_context(sending(loki.url))
 
-        async def opened(book, hold_seconds):
+        async def opened(book):
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
@@ -135,7 +156,6 @@ async def knock(tmp_path):
                 cluster="prod",
                 node="n1",
                 pod_labels=(),
-                hold_seconds=hold_seconds,
                 free_floor=0.0,
             )
             await stack.enter_async_context(open_node_gateway(settings, book, sender))
@@ -151,8 +171,8 @@ async def knock(tmp_path):
 
 
 async def test_nothing_is_taken_before_the_pods_are_known(knock):
-    book = PodBook(now_ns=lambda: 1)
-    push = await knock(book, hold_seconds=3600.0)
+    book = PodBook(now_ns=lambda: 1, first_list_seconds=3600.0)
+    push = await knock(book)
     book.pass_mark("pods", is_listing=True)
     book.observe(pod("web", "u1"))
     assert await push() == (503, "1")
@@ -163,11 +183,22 @@ async def test_nothing_is_taken_before_the_pods_are_known(knock):
 
 
 async def test_a_restart_and_an_api_server_that_is_away_keep_no_shipper_waiting_for_long(knock):
-    known, unknown = PodBook(now_ns=lambda: 1), PodBook(now_ns=lambda: 1)
+    known, unknown = PodBook(now_ns=lambda: 1, first_list_seconds=3600.0), PodBook(now_ns=lambda: 1)
     known.restore({}, None, ["pods"])
 
-    assert (await (await knock(known, hold_seconds=3600.0))())[0] == 204
-    assert (await (await knock(unknown, hold_seconds=0.0))())[0] == 204
+    assert (await (await knock(known))())[0] == 204
+    assert (await (await knock(unknown))())[0] == 204
+
+
+async def test_nothing_is_taken_before_the_zone_of_a_new_node_is_known(knock):
+    book = PodBook(now_ns=lambda: 1, zone_seconds=3600.0)
+    push = await knock(book)
+    book.welcome({})
+    assert await push() == (503, "1")
+
+    book.welcome({"n1": "z1"})
+
+    assert (await push())[0] == 204
 
 
 def test_a_pod_is_where_it_runs_and_everything_else_here(finder):

@@ -41,12 +41,19 @@ class KnownPods:
     def __init__(self) -> None:
         self.pods: dict[str, PodFacts] = {}
         self.zone: str | None = "zone-a"
+        self.comes_later = False
 
     def of_file(self, uid: str) -> PodFacts | None:
         return self.pods.get(uid)
 
     def zone_of(self, _node: str) -> str | None:
         return self.zone
+
+    def is_zone_coming(self, _node: str) -> bool:
+        return self.comes_later
+
+    def is_list_coming(self) -> bool:
+        return self.comes_later
 
 
 @dataclass
@@ -58,9 +65,9 @@ class Node:
     settings: TailSettings
     pods: KnownPods = field(default_factory=KnownPods)
     gaps: list[Gap] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     counts: dict[tuple[str, int], LineCounts] = field(default_factory=dict)
     takes_counts: bool = True
-    ended: list[Ended] = field(default_factory=list)
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -88,7 +95,7 @@ class Node:
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
             tailer = self.tailer = Tailer(
-                settings, naming, sender, self.report, counted=self.counted, take_ended=self.take_ended
+                settings, naming, sender, self.report, take_ended=self.take_ended, counted=self.counted
             )
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
@@ -114,6 +121,10 @@ class Node:
     async def report(self, gaps: Sequence[Gap]) -> None:
         self.gaps += gaps
 
+    def take_ended(self, _before: int) -> list[Ended]:
+        taken, self.ended = self.ended, []
+        return taken
+
     async def counted(self, record: LineCounts) -> bool:
         if self.takes_counts:
             # As ingest does: what comes under a number that was counted counts no more.
@@ -125,10 +136,6 @@ class Node:
         for record in self.counts.values():
             total.update({(it.namespace, it.workload, it.level): it.count for it in record.counts})
         return total
-
-    def take_ended(self, _before: int) -> list[Ended]:
-        taken, self.ended = self.ended, []
-        return taken
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]

@@ -55,3 +55,18 @@ def test_a_zone_that_nobody_told_is_waited_for_and_then_left_out() -> None:
     assert named is not None
     assert "zone" not in named.metadata
     assert "meta" not in named.metadata
+
+
+def test_what_is_still_to_come_is_waited_for_longer() -> None:
+    pods = KnownPods()
+    pods.comes_later = True
+    pods.zone = None
+    assert naming(pods).decide(WEB, waited_seconds=5.0) is None
+
+    pods.pods["u-1"] = PodFacts(namespace="shop", name="web", uid="u-1", node="n1")
+    assert naming(pods).decide(WEB, waited_seconds=5.0) is None
+
+    pods.zone = "zone-a"
+    named = naming(pods).decide(WEB, waited_seconds=5.0)
+    assert named is not None
+    assert named.metadata["zone"] == "zone-a"

@@ -205,6 +205,7 @@ async def opened_house(journal=None, *, begins: bool = True):
 
     def committed(it) -> None:
         houses[0].adopting.committed(it.nodes, it.strays)
+        houses[0].reception.committed(it.nodes)
         for relist in it.relists:
             houses[0].reception.ask_relist(relist)
 

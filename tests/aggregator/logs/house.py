@@ -1,7 +1,7 @@
 """Pods in a journal that is a list, and nodes with real files whose agents are asked without a link."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,13 @@ class PodJournal:
         kind: str = "ReplicaSet",
         gone_at: float = 0,
         has_run: bool = True,
+        latest: Mapping[str, tuple[int, int]] | None = None,
     ) -> str:
-        """Add a pod of a Deployment (or of another owner); return its uid."""
+        """
+        Add a pod of a Deployment (or of another owner); return its uid.
+
+        *latest* tells of each container how often it was restarted and when the last time was, ns.
+        """
         uid = f"uid-{name}"
         owner = f"{workload}-5d8f7c9b6" if kind == "ReplicaSet" else workload
         meta = {
@@ -46,7 +51,11 @@ class PodJournal:
         }
         at = to_rfc3339(START + int(gone_at * SECOND))
         state = {"running": {}} if has_run else {"waiting": {"reason": "ImagePullBackOff"}}
-        status = {"containerStatuses": [{"name": "app", "state": state, "restartCount": 0}]}
+        statuses: list[dict[str, Any]] = [
+            {"name": name, "restartCount": restart, "state": {"running": {"startedAt": to_rfc3339(began_at)}}}
+            for name, (restart, began_at) in (latest or {}).items()
+        ]
+        status = {"containerStatuses": statuses or [{"name": "app", "state": state, "restartCount": 0}]}
         body = {
             "metadata": meta,
             "status": status,

@@ -14,7 +14,7 @@ from aggregator.logs.following import Tails, TooManyTails
 from aggregator.logs.reading import NodeLines
 from aggregator.logs.sinks import Notice, Sink
 from aggregator.records import Facets, Published
-from tests.aggregator.logs.house import Fleet, Node, PodJournal
+from tests.aggregator.logs.house import START, Fleet, Node, PodJournal
 
 QUERY = LogQuery(namespace="shop", workload="checkout", limit=10, follow=True)
 POD = "checkout-5d8f7c9b6-"
@@ -259,6 +259,32 @@ async def test_one_that_wrote_much_while_its_agent_was_away_does_not_hide_anothe
     texts, notices = await heard(sink, lambda texts, notices: "x 239" in texts and bool(notices))
     assert "x 200" not in texts
     assert [(it.cause, "container x" in it.detail) for it in notices] == [("tooFast", True)]
+
+
+async def test_a_container_that_began_while_its_agent_was_away_is_followed_from_its_first_line(
+    tails: Tails, journal: PodJournal, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_CATCH_UP_LINES", 10)
+    journal.pod(POD + "a", "a", latest={"x": (0, START), "new": (0, START), "quiet": (0, START)})
+    node = fleet.node("a")
+    node.write(POD + "a", 1, "long ago", container="x")
+    node.write(POD + "a", 100, "x 100", container="x")
+    sink = tails.hear(replace(QUERY, limit=1))
+    assert (await heard(sink, has("x 100")))[0] == ["x 100"]
+    node.write(POD + "a", 200, "x 200", container="x")
+    await heard(sink, has("x 200"))
+
+    await lose(node, fleet, sink)
+    # It began before the last line that another of the pod had told: its agent looks for such but once a second.
+    missed = ["new 150", *(f"x {at}" for at in range(210, 228))]
+    for text in missed:
+        container, at = text.split()
+        node.write(POD + "a", float(at), text, container=container)
+    node.write(POD + "a", 230, "new 230", container="new")
+    find(node, fleet)
+    texts, notices = await heard(sink, lambda texts, _: len(texts) >= 20)
+
+    assert (sorted(texts), notices) == (sorted([*missed, "new 230"]), [])
 
 
 async def lose(node: Node, fleet: Fleet, sink: Sink) -> None:

@@ -17,6 +17,7 @@ from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.loki.client import LokiClient, open_client
 from kubescribe.loki.config import LokiConfig
 from kubescribe.loki.encoding import compress, encode_entry, encode_metadata, encode_stream
+from kubescribe.wire.times import to_rfc3339
 from simulator.loki.app import RunningLoki, running_loki
 from tests.aggregator.logs.house import SECOND, Fleet, PodJournal
 
@@ -32,7 +33,9 @@ class Memory:
         self.server = server
         self.client = client
 
-    async def push(self, pod: str, *entries: tuple[float, str], stream: str = "stdout") -> None:
+    async def push(
+        self, pod: str, *entries: tuple[float, str], stream: str = "stdout", container: str = "app", restart: int = 2
+    ) -> None:
         """Push lines under the names that our own agents give them."""
         facts = PodFacts(
             namespace="shop",
@@ -42,7 +45,7 @@ class Memory:
             owner_name="checkout-5d8f7c9b6",
             labels={"pod-template-hash": "5d8f7c9b6"},
         )
-        named = enrich(facts, container="app", restart=2, node=NodeFacts(cluster="test", node="a"))
+        named = enrich(facts, container=container, restart=restart, node=NodeFacts(cluster="test", node="a"))
         metadata = encode_metadata(named.metadata)
         encoded = b"".join(
             encode_entry(NOW - int(ago * SECOND), text.encode(), metadata)
@@ -172,3 +175,67 @@ async def test_a_loki_that_does_not_answer_is_told(remembering: NodeLines, journ
     assert answer.lines == []
     assert answer.missing[0].startswith("Loki did not answer: ")
     assert "its files with it" in answer.missing[1]
+
+
+async def test_instances_before_the_last_are_remembered_when_their_files_are_gone(
+    remembering: NodeLines, journal: PodJournal, fleet: Fleet, memory: Memory
+) -> None:
+    journal.pod(POD + "a", "a", latest={"app": (2, NOW - 20 * SECOND), "side": (0, NOW - 90 * SECOND)})
+    journal.pod(POD + "b", "a", latest={"app": (0, NOW - 90 * SECOND)})
+    fleet.node("a")
+    write(fleet, "a", "a", 19, "third life")
+    fleet.nodes["a"].write_at(NOW - 80 * SECOND, POD + "a", "never ended", container="side")
+    write(fleet, "a", "b", 50, "never ended either")
+    await memory.push("a", (60, "first life"), restart=0)
+    await memory.push("a", (40, "second life"), (19.999, "its last words"), restart=1)
+    await memory.push("a", (19, "third life"), restart=2)
+    await memory.push("a", (80, "never ended"), container="side", restart=0)
+    await memory.push("b", (50, "never ended either"), restart=0)
+
+    before = await ask(remembering, previous=True)
+    words = await ask(remembering, previous=True, limit=1, grep="l")
+
+    assert [(line.restart, line.text, line.source) for line in before.lines] == [
+        (0, "first life", "loki"),
+        (1, "second life", "loki"),
+        (1, "its last words", "loki"),
+    ]
+    assert before.missing == []
+    assert texts(words) == ["its last words"]
+
+
+async def test_the_last_instance_of_a_pod_that_is_gone_is_no_earlier_one(
+    remembering: NodeLines, journal: PodJournal, memory: Memory
+) -> None:
+    journal.pod(POD + "a", "a", gone_at=1, latest={"app": (1, NOW - 20 * SECOND)})
+    journal.pod(POD + "b", "a", gone_at=1, has_run=False)
+    journal.items[-1]["body"]["status"] = {}
+    await memory.push("a", (40, "its first"), restart=0)
+    await memory.push("a", (15, "its last"), restart=1)
+    await memory.push("b", (40, "nobody told of its restarts"), restart=0)
+    await memory.push("b", (15, "but Loki"), restart=1)
+
+    answer = await ask(remembering, previous=True)
+
+    assert sorted(texts(answer)) == ["its first", "nobody told of its restarts"]
+    assert answer.missing == []
+
+
+async def test_an_earlier_instance_is_looked_for_where_another_container_has_all_its_files(
+    remembering: NodeLines, journal: PodJournal, fleet: Fleet, memory: Memory
+) -> None:
+    journal.pod(POD + "a", "a", latest={"app": (3, NOW - 20 * SECOND), "side": (0, NOW - 90 * SECOND)})
+    journal.items[-1]["body"]["metadata"]["creationTimestamp"] = to_rfc3339(NOW - 91 * SECOND)
+    fleet.node("a")
+    write(fleet, "a", "a", 19, "fourth life")
+    fleet.nodes["a"].write_at(NOW - 85 * SECOND, POD + "a", "from the beginning", container="side")
+    await memory.push("a", (60, "first life"), restart=0)
+    await memory.push("a", (19, "fourth life"), restart=3)
+
+    answer = await ask(remembering)
+
+    assert [(line.text, line.source) for line in answer.lines] == [
+        ("from the beginning", "node"),
+        ("first life", "loki"),
+        ("fourth life", "node"),
+    ]

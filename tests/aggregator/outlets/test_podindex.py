@@ -21,14 +21,14 @@ CREATED = "2026-09-21T14:13:20Z"
 CREATED_AT = 1_790_000_000 * SECOND
 
 
-def pod(uid, name, version, *, gone=False, node="n1", ids=(), **annotations):
+def pod(uid, name, version, *, gone=False, node="n1", ids=(), created=CREATED, **annotations):
     body = {
         "metadata": {
             "name": name,
             "namespace": "shop",
             "uid": uid,
             "annotations": annotations,
-            "creationTimestamp": CREATED,
+            "creationTimestamp": created,
         },
         "spec": {"nodeName": node, "containers": [{"name": "app", "image": "i:1"}]},
         "status": {"containerStatuses": [{"containerID": f"containerd://{each}"} for each in ids]},
@@ -119,6 +119,23 @@ async def test_of_several_pods_of_a_name_the_latest_is_meant(followed):
 
     assert (await asyncio.to_thread(index.find, Clue(namespace="shop", pod="db-0"))).uid == "u2"
     assert await found(index, uid="u1") == "db-0"
+
+
+async def test_a_name_is_that_of_the_pod_that_had_it_when_the_line_was_written(followed, clock, monkeypatch):
+    index, send, _ = followed
+    await send(pod("u1", "db-0", 1))
+    await send(pod("u1", "db-0", 2, gone=True), pod("u2", "db-0", 3, created="2026-09-21T14:14:20Z"))
+
+    async def uid(seconds=None):
+        at = CREATED_AT + int(seconds * SECOND) if seconds is not None else 0
+        return (await asyncio.to_thread(index.find, Clue(namespace="shop", pod="db-0"), at)).uid
+
+    assert [await uid(it) for it in (None, 30, 60.5, 61)] == ["u2", "u1", "u1", "u2"]
+
+    monkeypatch.setattr(podindex, "DEAD_SECONDS", 0)
+    clock[0] += SECOND
+    await send(pod("u3", "other", 4))
+    assert (await uid(30), index._former) == ("u2", {})
 
 
 async def test_late_lines_of_a_container_that_nobody_knows_are_not_those_of_the_next_pod_of_its_name(followed):

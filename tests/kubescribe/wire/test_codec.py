@@ -19,12 +19,14 @@ from kubescribe.wire.codec import (
     decode_lines,
     decode_records,
     decode_settle,
+    decode_zones,
     encode_line_query,
     encode_lines,
     encode_message,
     encode_record,
     encode_records,
     encode_settle,
+    encode_zones,
     join_records,
 )
 from kubescribe.wire.errors import FrameMalformed, FrameTooLarge, WireError
@@ -118,6 +120,12 @@ def test_lines_come_back_as_they_were(lines):
     assert decode_lines(encode_lines(lines)) == lines
 
 
+@settings(deadline=None)
+@given(st.dictionaries(st.text(max_size=20), st.text(max_size=20), max_size=5))
+def test_zones_come_back_as_they_were(zones):
+    assert decode_zones(encode_zones(zones)) == zones
+
+
 def only_wire_errors(decode, data):
     try:
         decode(data)
@@ -133,6 +141,7 @@ def test_arbitrary_bytes_raise_nothing_but_wire_errors(data):
     only_wire_errors(decode_settle, data)
     only_wire_errors(decode_line_query, data)
     only_wire_errors(decode_lines, data)
+    only_wire_errors(decode_zones, data)
     only_wire_errors(decode_records, data)
     only_wire_errors(decode_records, compress_records(data))
 

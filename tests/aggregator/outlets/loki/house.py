@@ -78,6 +78,22 @@ class ShopStory(Story):
         self.versions_made += 1
         return self.pod(POD, self.versions_made, uid=POD_UID, at=self.now, body=pod(**facts), node="n1")
 
+    def node(self, name, zone, *, gone=False):
+        self.versions_made += 1
+        labels = {"topology.kubernetes.io/zone": zone}
+        body = json.dumps({"kind": "Node", "metadata": {"name": name, "labels": labels}}, separators=(",", ":"))
+        return self.pod(
+            name,
+            self.versions_made,
+            kind="Node",
+            namespace="",
+            node="",
+            uid=f"node-{name}",
+            at=self.now,
+            body=body.encode(),
+            gone=gone,
+        )
+
     def deployment(self, **facts):
         self.versions_made += 1
         body = deployment(**facts)

@@ -76,6 +76,28 @@ async def test_what_happens_to_a_pod_is_found_beside_its_lines(story):
         assert (metadata["revision"], metadata["reason"], metadata["restart"]) == ("6d4cf56db6", "OOMKilled", "0")
 
 
+async def test_what_happens_on_a_node_carries_its_zone_also_when_the_node_is_gone(story):
+    story.node("n1", "z-1")
+    story.node("n1", "z-1", gone=True)
+    story.node("n2", "z-2")
+    story.web_pod(containers=[status()])
+    story.web_pod(containers=[status(state=ended(story.now))])
+    story.happened("BackOff")
+    story.happened("NodeNotReady", kind="Node", name="n2", uid="n2", namespace="")
+    story.happened("NodeNotReady", kind="Node", name="n3", uid="n3", namespace="")
+    journal = await open_memory(story)
+    async with running_loki() as loki, outlet_of(journal, loki.url, now_ns=time.time_ns, last_seq=lambda: 8):
+        await until(lambda: len(loki.entries('{cluster="prod"}')) == 4)
+
+        found = [dict(entry.metadata) for entry in loki.entries('{cluster="prod"}')]
+        assert sorted((it["node"], it.get("zone")) for it in found if it["node"] != "n3") == [
+            ("n1", "z-1"),
+            ("n1", "z-1"),
+            ("n2", "z-2"),
+        ]
+        assert ["zone" in it for it in found if it["node"] == "n3"] == [False]
+
+
 async def test_an_event_of_a_pod_that_nobody_saw_is_named_from_its_name(story):
     story.committed_at -= 60 * SECOND
     story.happened("Killing", name="api-6d4cf56db6-zzzzz", uid="gone")
