@@ -93,8 +93,8 @@ async def open_shipping(
             ),
             sender,
             report,
-            counted=counted,
             take_ended=book.take_ended,
+            counted=counted,
         )
 
         async def stop_sender() -> None:

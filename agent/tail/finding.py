@@ -53,7 +53,10 @@ class Finder:
         )
 
     async def first(self) -> Finds:
-        """Return everything that is there."""
+        """Return everything that is there; tell of a folder that would otherwise only be silent."""
+        folder = self._settings.folder
+        if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+            _log.error("tail.folder_not_readable", folder=str(folder))
         return await self._in_thread(self._discovery.look_everywhere)
 
     async def run(self, take: Take) -> None:

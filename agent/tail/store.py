@@ -39,8 +39,8 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     enrichment: Enrichment | None = None
     frozen_at: int = 0
     place: tuple[int, int, int] | None = None
-    lines: dict[str, int] | None = None
     made_after: int = 0
+    lines: dict[str, int] | None = None
     is_done: bool = False
     is_gone: bool = False
 
@@ -52,8 +52,8 @@ class Kept:
     enrichment: Enrichment | None = None
     frozen_at: int = 0
     place: Place | None = None
-    lines: dict[str, int] = field(default_factory=dict)
     made_after: int = 0
+    lines: dict[str, int] = field(default_factory=dict)
     is_done: bool = False
 
 
@@ -141,8 +141,8 @@ class TailStore:
                 enrichment=kept.enrichment,
                 frozen_at=kept.frozen_at,
                 place=place,
-                lines=kept.lines or None,
                 made_after=kept.made_after,
+                lines=kept.lines or None,
                 is_done=kept.is_done,
             )
             lines.append(_ENCODER.encode(saved))

@@ -18,7 +18,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -65,8 +64,8 @@ class Tailer:
         sender: Sender,
         report: Report,
         *,
-        counted: Counted = nobody_counts,
         take_ended: TakeEnded | None = None,
+        counted: Counted = nobody_counts,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +92,6 @@ class Tailer:
         """Tail until `stop`."""
         try:
             await self._states.open()
-            await self._in_thread(_check, self._settings.folder)
             self.finder = finder = Finder(
                 self._settings,
                 since=self._states.since,
@@ -349,12 +347,6 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
-
-
-def _check(folder: Path) -> None:
-    """Tell of what would otherwise only be silence."""
-    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
-        _log.error("tail.folder_not_readable", folder=str(folder))
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:

@@ -170,6 +170,18 @@ def test_a_zone_is_known_from_the_node_or_the_welcome(book: PodBook) -> None:
     assert (book.zone_of("n1"), book.zone_of("n2"), book.zone_of("n3")) == ("z-1", "", "z-3")
 
 
+def test_a_pod_that_ended_is_told_once_and_only_with_containers_that_ran(book: PodBook, now: Now) -> None:
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,)))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
+    book.observe(pod("evicted-0", "u-2", gone=True))
+
+    assert book.take_ended(now.at) == []
+    (ended,) = book.take_ended(now.at + 1)
+    assert (ended.pod.uid, ended.containers) == ("u-1", ("app",))
+    assert book.take_ended(now.at + 1) == []
+
+
 def test_a_node_that_no_welcome_named_has_no_zone_only_after_a_while(now: Now) -> None:
     book = PodBook(now_ns=now, clock=now.seconds, zone_seconds=60.0)
     assert not book.is_zone_coming("n1")  # nobody is there who could tell
@@ -216,15 +228,3 @@ def test_the_first_list_is_waited_for_until_it_came_or_is_overdue(now: Now) -> N
 
     now.at += 20 * 10**9
     assert not other.is_list_coming()
-
-
-def test_a_pod_that_ended_is_told_once_and_only_with_containers_that_ran(book: PodBook, now: Now) -> None:
-    book.observe(pod("web-0", "u-1", ids=("ab" * 32,)))
-    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
-    book.observe(pod("web-0", "u-1", ids=("ab" * 32,), gone=True))
-    book.observe(pod("evicted-0", "u-2", gone=True))
-
-    assert book.take_ended(now.at) == []
-    (ended,) = book.take_ended(now.at + 1)
-    assert (ended.pod.uid, ended.containers) == ("u-1", ("app",))
-    assert book.take_ended(now.at + 1) == []

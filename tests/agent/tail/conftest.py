@@ -65,9 +65,9 @@ class Node:
     settings: TailSettings
     pods: KnownPods = field(default_factory=KnownPods)
     gaps: list[Gap] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     counts: dict[tuple[str, int], LineCounts] = field(default_factory=dict)
     takes_counts: bool = True
-    ended: list[Ended] = field(default_factory=list)
     hold_seconds: float = 0.0
     tailer: Tailer | None = None
 
@@ -95,7 +95,7 @@ class Node:
         async with open_client(LokiConfig(url=self.loki.url), version="test") as client:
             sender = LokiSender(client, limits=QUICK)
             tailer = self.tailer = Tailer(
-                settings, naming, sender, self.report, counted=self.counted, take_ended=self.take_ended
+                settings, naming, sender, self.report, take_ended=self.take_ended, counted=self.counted
             )
             running = [asyncio.create_task(sender.run()), asyncio.create_task(tailer.run())]
             try:
@@ -121,6 +121,10 @@ class Node:
     async def report(self, gaps: Sequence[Gap]) -> None:
         self.gaps += gaps
 
+    def take_ended(self, _before: int) -> list[Ended]:
+        taken, self.ended = self.ended, []
+        return taken
+
     async def counted(self, record: LineCounts) -> bool:
         if self.takes_counts:
             # As ingest does: what comes under a number that was counted counts no more.
@@ -132,10 +136,6 @@ class Node:
         for record in self.counts.values():
             total.update({(it.namespace, it.workload, it.level): it.count for it in record.counts})
         return total
-
-    def take_ended(self, _before: int) -> list[Ended]:
-        taken, self.ended = self.ended, []
-        return taken
 
     def lines(self) -> list[str]:
         return [entry.line for entry in self.loki.entries()]
