@@ -171,18 +171,6 @@ def test_every_record_has_samples_with_the_name_that_it_gives(prom: Prometheus) 
         prom.until(rule["name"])
 
 
-def test_no_alert_is_on_its_way_while_the_product_is_well(prom: Prometheus) -> None:
-    """Thresholds are held against what the processes really tell; those about the pretend cluster may have reasons."""
-    eventually(lambda: all(rule["health"] == "ok" for rule in prom.rules()))
-    about_cluster = {rule["name"] for rule in prom.rules() if rule["group"].startswith("kubescribe-cluster")}
-
-    def active() -> set[str]:
-        return {alert["labels"]["alertname"] for alert in prom.alerts()} - about_cluster
-
-    # What is pending at a start, such as a journal that is not written yet, is over within seconds.
-    eventually(lambda: active() == {"KubescribeWatchdogAlways"}, lambda: (prom.alerts(), prom.troubles()))
-
-
 def asked(query: Query, board: dashboards.Dashboard) -> str:
     return substituted(query.expr, {**board.values(), **EXECUTED})
 
