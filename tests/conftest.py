@@ -87,6 +87,7 @@ LONGEST_FIRST = (
     "tests/chaos/test_faults.py",
     "tests/chaos/",
     "tests/project/test_dockerfile.py",
+    "tests/monitoring/test_contract.py",
     "tests/monitoring/",
     "tests/e2e/",
 )
