@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
 DOCUMENTS = [
     *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md", "docs/logs.md", "docs/alerts.md"),
+    "docs/dashboards.md",
     *(f"docs/runbooks/{path.name}" for path in sorted((ROOT / "docs/runbooks").glob("*.md"))),
 ]
 
