@@ -153,8 +153,12 @@ def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
-    """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
+def streams_in(request: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
+    """
+    Yield the labels and the entries of each stream of *request*, in which labels come first.
+
+    Raises ValueError for another. Whatever else lies in a stream is taken for entries.
+    """
     at, size = 0, len(request)
     while at < size:
         if request[at] != _STREAM:
@@ -164,7 +168,14 @@ def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
         if start >= size or request[start] != _LABELS or at > size:
             raise ValueError(f"no labels at byte {start}")
         length, start = read_length(request, start + 1)
-        yield bytes(request[start + length : at])
+        if start + length > at:
+            raise ValueError(f"labels that end behind their stream at byte {start}")
+        yield bytes(request[start : start + length]), bytes(request[start + length : at])
+
+
+def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
+    """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
+    return (entries for _, entries in streams_in(request))
 
 
 def pieces_of(entries: bytes, max_bytes: int) -> Iterator[tuple[bytes, int]]:
