@@ -31,6 +31,9 @@ RELEASE_SECONDS = 5.0
 
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
+_INLINE_STREAMS = 500
+"""Of a frame whose entries are made: to wrap up so many costs the loop a millisecond or two."""
+
 _log = structlog.get_logger()
 
 
@@ -153,7 +156,7 @@ class Forwarder:
         await asyncio.sleep(RETRY_SECONDS)
 
     async def _made(self, frame: Frame) -> list[Push]:
-        if frame.made and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
+        if frame.made and len(frame.made) <= _INLINE_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
             # Nothing is left to be done but to wrap it up.
             return self._pushes(frame)
         return await asyncio.to_thread(self._pushes, frame)
