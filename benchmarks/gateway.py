@@ -59,6 +59,10 @@ class Sink:
         done.set_result(Outcome(accepted=push.count))
         return done
 
+    def withdraw(self, outcome: "asyncio.Future[Outcome]") -> bool:  # noqa: ARG002 - the protocol's
+        """Give nothing back: all of it has arrived."""
+        return False
+
 
 class Pods:
     """Ten pods; without metadata they look as if nothing but their labels were known."""

@@ -117,7 +117,7 @@ def _breaking() -> list[Panel]:
             graphed(or_zero(f"sum({per_minute(warnings)})")),
             unit=PER_MINUTE,
             steps=((10, WARN), (60, BAD)),
-            links=[to.page("Warnings", q="Warning")],
+            links=[to.page("What happened", namespace=to.chosen("namespace"))],
             span=6,
             has_history=True,
         ),

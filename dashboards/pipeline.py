@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
 from dashboards.panels import BAD, GOOD, MUST_BE_ONE, PER_MINUTE, UNKNOWN, WARN, graph, number, states
-from dashboards.queries import graphed, highest, increase, mean, now, peak, per_minute, per_second, series
+from dashboards.queries import graphed, growth, highest, increase, now, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
 
 
@@ -26,7 +26,7 @@ def pipeline() -> Dashboard:
 
 
 def _trust() -> list[Panel]:
-    lag = f"sum by (le) (rate({series('ingest_lag_seconds_bucket')}[5m]))"
+    lag = f"sum by (le) ({per_second(series('ingest_lag_seconds_bucket'))})"
     dropped = increase(series("spool_dropped_records_total"), "1h")
     refused = increase(series("loki_rejected_entries_total"), "1h")
     return [
@@ -57,7 +57,7 @@ def _trust() -> list[Panel]:
         ),
         number(
             "Seen late by, p99",
-            "From an agent's receipt to the commit, of the last five minutes. Seconds: the journal's disk or the CPU;"
+            "From an agent's receipt to the commit, just now. Seconds: the journal's disk or the CPU;"
             " minutes: an agent that was away is replaying its spool.",
             now(f"histogram_quantile(0.99, {lag})"),
             unit="s",
@@ -133,7 +133,7 @@ def _agents() -> list[Panel]:
             "Share of time in which a stream could not be watched; a gap that is found late is told at once. Above 0"
             " for long: the API server's log, RBAC, the agent's log.",
             graphed(
-                highest(f"clamp_max({per_second(blind)}, 1)", "stream", f"max by (stream) ({mean(blind)})", 8),
+                highest(f"clamp_max({per_second(blind)}, 1)", "stream", f"max by (stream) ({growth(blind)})", 8),
                 "{{stream}}",
             ),
             unit="percentunit",

@@ -78,9 +78,9 @@ def peak(selector: str) -> str:
     return f"max_over_time({selector}[$__range] @ end())"
 
 
-def mean(selector: str) -> str:
-    """Return the rate of a counter over the time shown, the same at each step."""
-    return f"rate({selector}[$__range] @ end())"
+def growth(selector: str) -> str:
+    """Return by how much a counter grew in the time shown, the same at each step."""
+    return f"increase({selector}[$__range] @ end())"
 
 
 def or_zero(expression: str) -> str:

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
 from dashboards.panels import BAD, GOOD, MUST_BE_ONE, WARN, bars, graph, number
-from dashboards.queries import graphed, highest, increase, mean, now, peak, per_second, series
+from dashboards.queries import graphed, growth, highest, increase, now, peak, per_second, series
 from dashboards.tables import Column, ranking
 
 _OLDEST = f"({series('journal_oldest_timestamp_seconds')} > 0)"
@@ -164,7 +164,7 @@ def _fills() -> list[Panel]:
             "Versions a second, the ten busiest kinds: a controller that fights another shows as a level that never"
             " falls.",
             graphed(
-                highest(f"sum by (kind) ({per_second(changes)})", "kind", f"sum by (kind) ({mean(changes)})"),
+                highest(f"sum by (kind) ({per_second(changes)})", "kind", f"sum by (kind) ({growth(changes)})"),
                 "{{kind}}",
             ),
             unit="suffix:/s",

@@ -8,10 +8,10 @@ from dashboards.panels import BAD, LEVEL_COLOURS, PER_MINUTE, WARN, ZERO_IS_BETT
 from dashboards.queries import (
     LINES,
     graphed,
+    growth,
     highest,
     increase,
     lines,
-    mean,
     now,
     peak,
     per_minute,
@@ -241,7 +241,7 @@ def _uses() -> list[Panel]:
         graph(
             "CPU of its busiest pods",
             "Cores of the ten busiest pods: is one of them alone?" + _STANDALONE,
-            graphed(of_pods(per_second(cpu), mean(cpu)), "{{pod}}"),
+            graphed(of_pods(per_second(cpu), growth(cpu)), "{{pod}}"),
             unit="cores",
             links=pod_links,
             span=12,
@@ -249,8 +249,8 @@ def _uses() -> list[Panel]:
         graph(
             "Network of its busiest pods",
             "Bytes a second of the five pods that receive most, and of the five that send most." + _STANDALONE,
-            graphed(of_pods(per_second(received), mean(received), 5), "{{pod}} in"),
-            graphed(of_pods(per_second(sent), mean(sent), 5), "{{pod}} out"),
+            graphed(of_pods(per_second(received), growth(received), 5), "{{pod}} in"),
+            graphed(of_pods(per_second(sent), growth(sent), 5), "{{pod}} out"),
             unit="Bps",
             links=pod_links,
             span=12,

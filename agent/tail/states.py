@@ -89,7 +89,9 @@ class States:
     def forget(self, instance: Instance) -> None:
         """Note that *instance*, which was read to its end, has no files any more."""
         if instance in self.store.instances or instance in self._finished:
-            self._finished[instance] = Saved(instance=instance, is_done=True, is_gone=True)
+            unsaved = self._finished.get(instance)
+            lines = unsaved.lines if unsaved is not None else None
+            self._finished[instance] = Saved(instance=instance, lines=lines, is_done=True, is_gone=True)
 
     async def freeze(self, decided: Mapping[Instance, Enrichment], begins: Mapping[Instance, Place]) -> bool:
         """

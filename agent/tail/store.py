@@ -74,7 +74,6 @@ class TailStore:
         self.since = since
         self.source = secrets.token_hex(8)
         self.tally = Tally()
-        self._is_behind = False
         self._file = LineFile(path)
         for line in self._file.read():
             try:
@@ -85,20 +84,15 @@ class TailStore:
 
     def write(self, news: Sequence[Saved]) -> None:
         """Keep *news*: when this returns they are on disk. Raises OSError; then they have to be written again."""
-        is_anew = self._file.is_bloated()
-        if not is_anew:
-            self._file.append([_ENCODER.encode(saved) for saved in news])
-        self._is_behind = is_anew
+        if self._file.is_bloated():
+            self._file.rewrite(self._lines())
+        self._file.append([_ENCODER.encode(saved) for saved in news])
+        # Only now: what the disk refuses comes again, and is to be counted once.
         for saved in news:
             self._take(saved)
-        if is_anew:
-            self._file.rewrite(self._lines())
-            self._is_behind = False
 
     def next_parcel(self) -> Parcel | None:
         """Return the counts of lines to be handed over now, on disk, None for none. Raises OSError."""
-        if self._is_behind:
-            self.write(())
         if self.tally.is_handed:
             parcel = self.tally.next_parcel()
             if parcel is None:
@@ -120,8 +114,9 @@ class TailStore:
         kept = self.instances.setdefault(instance, Kept())
         if saved.enrichment is not None:
             kept.enrichment, kept.frozen_at = saved.enrichment, saved.frozen_at
-        if saved.lines is not None:
-            self._count(kept, saved.lines)
+        if saved.lines is not None and kept.enrichment is not None:
+            # No line is sent before its names are kept; without any, it is gone and was counted to its end.
+            self._count(kept, kept.enrichment, saved.lines)
         if saved.is_gone:
             del self.instances[instance]
             return
@@ -130,9 +125,9 @@ class TailStore:
         kept.made_after = saved.made_after or kept.made_after
         kept.is_done = saved.is_done
 
-    def _count(self, kept: Kept, lines: dict[str, int]) -> None:
-        """Count how far *lines* are beyond what was counted: what is written again after a failure adds nothing."""
-        labels = kept.enrichment.labels if kept.enrichment is not None else {}
+    def _count(self, kept: Kept, names: Enrichment, lines: dict[str, int]) -> None:
+        """Count how far *lines* are beyond what was counted: what is said again adds nothing."""
+        labels = names.labels
         grown = {level: by for level, count in lines.items() if (by := count - kept.lines.get(level, 0)) > 0}
         self.tally.add(labels.get("namespace", ""), labels.get("workload", ""), grown)
         kept.lines = {**kept.lines, **lines}

@@ -182,13 +182,8 @@ class Tailer:
             now_ns=self._now_ns,
             monotonic=self._monotonic,
         )
-        tail = Tail(
-            instance=instance,
-            reader=reader,
-            first_seen=self._monotonic(),
-            place=kept.place,
-            lines=Counter(kept.lines),
-        )
+        seen = self._monotonic()
+        tail = Tail(instance=instance, reader=reader, first_seen=seen, place=kept.place, lines=Counter(kept.lines))
         if kept.enrichment is not None:
             reader.name(self._states.names(instance), first_at=kept.frozen_at)
             tail.is_named = True

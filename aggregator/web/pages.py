@@ -12,6 +12,7 @@ _FILES = {
     "app.js": "text/javascript",
     "feed.js": "text/javascript",
     "lines.js": "text/javascript",
+    "linked.js": "text/javascript",
     "rows.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",

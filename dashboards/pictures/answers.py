@@ -9,7 +9,7 @@ import re
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ class Sources:
     def number(self, expression: str) -> list[Series]:
         """Return the series at the end of the range, one point each."""
         found = self._prometheus("query", query=self._concrete(expression), time=self.end)
-        return [_series(it["metric"], [it["value"]]) for it in found]
+        return _with_points(_series(it["metric"], [it["value"]]) for it in found)
 
     def over_time(self, expression: str) -> list[Series]:
         """Return the series over the range; of a query of Loki, the counts of each step."""
@@ -64,7 +64,7 @@ class Sources:
         found = self._prometheus(
             "query_range", query=self._concrete(expression), start=self.start, end=self.end, step=STEP_SECONDS
         )
-        return [_series(it["metric"], it["values"]) for it in found]
+        return _with_points(_series(it["metric"], it["values"]) for it in found)
 
     def lines(self, expression: str, most: int) -> list[Line]:
         """Return the newest lines, newest first."""
@@ -130,8 +130,13 @@ def named(legend: str, labels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels.items() if name != "__name__") or "value"
 
 
+def _with_points(found: Iterable[Series]) -> list[Series]:
+    return [series for series in found if series.points]
+
+
 def _series(labels: dict[str, str], points: list[tuple[float, str]]) -> Series:
-    return Series(labels, [(float(at), float(value)) for at, value in points])
+    # A quantile of nothing is not a number, and Grafana draws nothing there.
+    return Series(labels, [(float(at), float(value)) for at, value in points if value != "NaN"])
 
 
 def _get(url: str, asked: Mapping[str, str]) -> Any:

@@ -17,7 +17,7 @@ import structlog
 
 from kubescribe.gateway.errors import GatewayError
 from kubescribe.gateway.finals import Finals
-from kubescribe.gateway.frames import Frame, pushes_of
+from kubescribe.gateway.frames import MAX_PUSH_BYTES, Frame, pushes_of
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.gateway.spool import Spool
 from kubescribe.gateway.ways import Flight, Tenant, Waiting, Way, Ways
@@ -29,10 +29,13 @@ SETTLE_SECONDS = 0.25
 RELEASE_SECONDS = 5.0
 """Between two looks for segments behind the oldest open frame of which nothing is open."""
 
+LOOK_SECONDS = 1.0
+"""Between two looks for tenants that are held up while others wait."""
+
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
-_INLINE_BYTES = 64 * 1024
-"""Of a frame that was just written: appending metadata to so much costs less than a thread."""
+_INLINE_STREAMS = 500
+"""Of a frame whose entries are made: to wrap up so many costs the loop a millisecond or two."""
 
 _log = structlog.get_logger()
 
@@ -60,6 +63,7 @@ class Forwarder:
             asyncio.create_task(self._read(), name="gateway reading"),
             asyncio.create_task(self._read_again(), name="gateway reading again"),
             asyncio.create_task(self._settle(), name="gateway settling"),
+            asyncio.create_task(self._take_back(), name="gateway taking back"),
             asyncio.create_task(self._stopping.wait(), name="gateway stopping"),
         )
         try:
@@ -156,7 +160,8 @@ class Forwarder:
         await asyncio.sleep(RETRY_SECONDS)
 
     async def _made(self, frame: Frame) -> list[Push]:
-        if frame.regions and frame.memory_bytes <= _INLINE_BYTES:
+        if frame.made and len(frame.made) <= _INLINE_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
+            # Nothing is left to be done but to wrap it up.
             return self._pushes(frame)
         return await asyncio.to_thread(self._pushes, frame)
 
@@ -183,7 +188,7 @@ class Forwarder:
         for way in ways:
             while way.outbox:
                 push, flight = way.outbox.popleft()
-                outcome = await self._sender.submit(push)
+                outcome = flight.outcome = await self._sender.submit(push)
                 outcome.add_done_callback(partial(self._done, way, flight))
             way.is_submitting = False
             self._ways.forget_way(way)
@@ -207,6 +212,30 @@ class Forwarder:
     def _step(self) -> None:
         self._moved.set()
         self._settled.set()
+
+    async def _take_back(self) -> None:
+        """Make room, for those who wait, of what tenants have that Loki holds up."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for tenant in self._ways.held_up(time.monotonic()):
+                self._ways.hold(tenant)
+                for way in list(tenant.ways.values()):
+                    if taken := self._taken_back(way):
+                        self._ways.put_back(way, taken)
+                self._moved.set()
+
+    def _taken_back(self, way: Way) -> list[Flight]:
+        """Return the last flights of *way* that the sender gives back, or was never given."""
+        taken = [flight for _, flight in way.outbox]
+        way.outbox.clear()
+        for flight in list(reversed(way.flights))[len(taken) :]:
+            if flight.is_final:
+                continue
+            # One that is about to be given to the sender has to go, and what is before it.
+            if flight.outcome is None or not self._sender.withdraw(flight.outcome):
+                break
+            taken.append(flight)
+        return taken
 
     async def _settle(self) -> None:
         while True:

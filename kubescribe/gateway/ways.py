@@ -5,16 +5,19 @@ Whose frames wait for whom on the way to Loki: tenants, and in them the streams,
                └ its number is noted      └ its number is noted               read again from the disk, in order
 
 What is noted costs eight bytes and stays on the disk. The window is divided anew with each tenant that waits, so some
-of it is free for one that does not: each may have three times what is free (three quarters of it all, alone).
+of it is free for one that does not: each may have three times what is free (three quarters of it all, alone; of three
+quarters, as long as nothing of it has arrived). What many
+tenants that are held up would fill between them is taken back from the sender, and noted again.
 """
 
+import asyncio
 import zlib
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kubescribe.loki.pushes import Push
+from kubescribe.loki.pushes import Outcome, Push
 
 WINDOW_BYTES = 8 * 2**20
 """Of pushes that are submitted and not final: half of what the sender holds; the rest is for the node's own lines."""
@@ -28,6 +31,12 @@ MAX_WINDOW_BYTES = 2 * 2**20
 
 STALL_SECONDS = 10.0
 """A push that took longer was held up: its way begins with the first window again."""
+
+HELD_SECONDS = 5.0
+"""A tenant of which nothing arrived for so long is held up. One that is paced hears from Loki more often."""
+
+_HELD_PART = 4
+"""Of the window, for the tries of those that are held up: some eight at a time, a few seconds each."""
 
 MAX_NOTES = 100_000
 """Numbers of frames that wait for a way; whose tenant takes half of what is left of them waits as a whole."""
@@ -62,6 +71,10 @@ class Notes:
         """Note *n*, which is larger than the others."""
         self._numbers.append(n)
 
+    def put_back(self, numbers: Iterable[int]) -> None:
+        """Note *numbers*, which come before the others."""
+        self._numbers, self._start = array("Q", sorted({*numbers, *self})), 0
+
     def drop_first(self) -> None:
         """Forget the smallest."""
         self._start += 1
@@ -78,6 +91,10 @@ class Flight:
     size: int
     since: float
     is_final: bool = False
+    index: int = 0
+    """Which it is of the pushes of its frame that go this way."""
+    outcome: "asyncio.Future[Outcome] | None" = None
+    """What the sender promised, None before it was given to it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +132,10 @@ class Tenant:
     ready: dict[Way, None] = field(default_factory=dict)
     noted: int = 0
     flying: int = 0
+    moved_at: float = 0.0
+    """When the last of its pushes became final, or the first one left."""
+    is_held: bool = False
+    """Whether Loki held it up when others waited: until something of it arrives, it tries with one push at a time."""
 
     def way(self, key: int) -> Way:
         """Return the way of that hash, made if there is none."""
@@ -139,7 +160,10 @@ class Ways:
         self._window_bytes = window_bytes
         self._tenants: dict[int, Tenant] = {}
         self.flying = 0
+        self.held_flying = 0
         self._noted = 0
+        self._well: set[int] = set()
+        """Who was well when last heard of: a quarter of the window is theirs alone, and the first turn."""
 
     def __bool__(self) -> bool:
         return self.flying > 0
@@ -154,15 +178,18 @@ class Ways:
 
     def has_room(self, tenant: Tenant) -> bool:
         """Tell whether *tenant* may send a push more."""
-        return tenant.flying < _TENANT_TIMES * (self._window_bytes - self.flying)
+        if tenant.is_held:
+            return not tenant.flying and self.held_flying < self._window_bytes // _HELD_PART
+        most = self._window_bytes if tenant.key in self._well else self._window_bytes * 3 // 4
+        return tenant.flying < _TENANT_TIMES * (most - self.flying)
 
     def takes(self, tenant: Tenant) -> bool:
         """Tell whether the next frame of *tenant* may be opened."""
         return self.has_room(tenant) and tenant.noted < MAX_NOTES - self._noted
 
     def next_waiting(self) -> Waiting | None:
-        """Return whose first note is to be read, None when nobody's; in turn."""
-        for key, tenant in self._tenants.items():
+        """Return whose first note is to be read, None when nobody's; in turn, those first that are well."""
+        for key, tenant in sorted(self._tenants.items(), key=lambda it: it[0] not in self._well):
             found: Waiting | None = None
             if tenant.ready and self.has_room(tenant):
                 found = next(iter(tenant.ready))
@@ -202,9 +229,10 @@ class Ways:
     def land(self, way: Way, flight: Flight, now: float) -> None:
         """Take that the fate of *flight* is final."""
         flight.is_final = True
-        self.flying -= flight.size
-        way.tenant.flying -= flight.size
-        way.flying -= flight.size
+        self._count(way, -flight.size)
+        way.tenant.moved_at = now
+        self._well.add(way.tenant.key)
+        self.let_go(way.tenant)
         is_slow = now - flight.since > STALL_SECONDS
         way.window = FIRST_WINDOW_BYTES if is_slow else min(2 * way.window, MAX_WINDOW_BYTES)
         while way.flights and way.flights[0].is_final:
@@ -212,6 +240,54 @@ class Ways:
         if way.notes and way.flying < way.window:
             way.tenant.ready[way] = None
         self.forget_way(way)
+
+    def held_up(self, now: float) -> list[Tenant]:
+        """
+        Return the tenants whose pushes are to be taken back, the longest held up first: others wait for their room.
+
+        Those of which nothing became final for HELD_SECONDS, when they have more than half of the window between them;
+        and those of them that were tried again in vain, when as many are tried as may be.
+        """
+        waiting = [it for it in self._tenants.values() if it.notes or it.ready]
+        is_full = 2 * self.flying > self._window_bytes
+        is_tried = self.held_flying >= self._window_bytes // _HELD_PART
+        stalled = [
+            it
+            for it in self._tenants.values()
+            if it.flying and now - it.moved_at > HELD_SECONDS and (is_full or (is_tried and it.is_held))
+        ]
+        stalled.sort(key=lambda it: it.moved_at)
+        return [it for it in stalled if len(waiting) > 1 or waiting not in ([], [it])]
+
+    def hold(self, tenant: Tenant) -> None:
+        """Let *tenant* try with one push at a time from now on."""
+        self._well.discard(tenant.key)
+        if not tenant.is_held:
+            tenant.is_held = True
+            self.held_flying += tenant.flying
+
+    def let_go(self, tenant: Tenant) -> None:
+        """Let *tenant* send as the others do."""
+        if tenant.is_held:
+            tenant.is_held = False
+            self.held_flying -= tenant.flying
+
+    def put_back(self, way: Way, taken: Sequence[Flight]) -> None:
+        """Note the frames of *taken*, the last flights of *way*, which the sender has no more."""
+        for flight in taken:
+            way.flights.remove(flight)
+            self._count(way, -flight.size)
+        while way.flights and way.flights[0].is_final:
+            way.flights.popleft()
+        first = min(taken, key=lambda it: (it.n, it.index))
+        before = len(way.notes)
+        way.notes.put_back(flight.n for flight in taken)
+        way.sent = first.index
+        way.window = FIRST_WINDOW_BYTES
+        way.tenant.noted += len(way.notes) - before
+        self._noted += len(way.notes) - before
+        if way.flying < way.window:
+            way.tenant.ready[way] = None
 
     def forget_way(self, way: Way) -> None:
         """Drop a way of which everything is final, and its tenant."""
@@ -266,15 +342,22 @@ class Ways:
                 if way.flying >= way.window:
                     way.tenant.ready.pop(way, None)
                 return False
-            flight = Flight(n, len(push.entries) + PUSH_BYTES, now)
+            flight = Flight(n, len(push.entries) + PUSH_BYTES, now, index=way.sent)
             way.flights.append(flight)
             way.outbox.append((push, flight))
-            way.flying += flight.size
-            way.tenant.flying += flight.size
-            self.flying += flight.size
+            if not way.tenant.flying:
+                way.tenant.moved_at = now
+            self._count(way, flight.size)
             way.sent += 1
         way.sent = 0
         return True
+
+    def _count(self, way: Way, size: int) -> None:
+        way.flying += size
+        way.tenant.flying += size
+        self.flying += size
+        if way.tenant.is_held:
+            self.held_flying += size
 
     def _drop_note(self, way: Way) -> None:
         way.notes.drop_first()

@@ -15,7 +15,7 @@ from kubescribe.loki.gates import Gate
 from kubescribe.loki.limits import SenderLimits
 from kubescribe.loki.numbers import LokiNumbers
 from kubescribe.loki.pacing import Pacer
-from kubescribe.loki.parcels import Parcel
+from kubescribe.loki.parcels import Parcel, Ticket
 from kubescribe.loki.queues import HOT_BYTES, Caution, Known, LaneQueue, StreamQueue
 from kubescribe.loki.settling import Settlement, settle
 from kubescribe.runtime.clock import Clock
@@ -69,6 +69,8 @@ class Lane:
         self._queue = LaneQueue()
         self._news = asyncio.Event()
         self._sent_at = 0.0
+        self._paced: list[Parcel] = []
+        self._unpaced = asyncio.Event()
         self._is_hurried = False
         self._new_bytes = 0
         self.is_over = False
@@ -92,6 +94,18 @@ class Lane:
         """Let streams try again that slept because Loki failed."""
         self._queue.wake_failed()
         self._news.set()
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Forget all of *ticket* that is undecided; False, and nothing, where some of it is not waiting here."""
+        paced = [parcel for parcel in self._paced if parcel.ticket is ticket]
+        if self._queue.count_of(ticket) + sum(parcel.count for parcel in paced) != ticket.undecided:
+            return False
+        self._queue.drop(ticket)
+        if paced:
+            self._paced = [parcel for parcel in self._paced if parcel.ticket is not ticket]
+            self._tenant.pacer.give_back(sum(parcel.content_bytes for parcel in paced))
+            self._unpaced.set()
+        return True
 
     @property
     def tenant(self) -> Tenant:
@@ -145,13 +159,29 @@ class Lane:
                 await self._news.wait()
         return self._news.is_set()
 
+    async def _paced_out(self, parcels: list[Parcel]) -> list[Parcel]:
+        """Wait as long as the tenant's pace says; return what is left of *parcels* then."""
+        seconds = self._tenant.pacer.seconds(
+            sum(parcel.content_bytes for parcel in parcels), self._around.clock.monotonic()
+        )
+        # Whoever asks whether Loki is back holds up all others that want to: it asks at once.
+        if seconds <= 0 or self._around.weather.is_closed:
+            return parcels
+        self._paced = parcels
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._paced:
+                    self._unpaced.clear()
+                    await self._unpaced.wait()
+        left, self._paced = self._paced, []
+        return left
+
     async def _carry(self, parcels: list[Parcel]) -> None:
         clock = self._around.clock
-        seconds = self._tenant.pacer.seconds(sum(parcel.content_bytes for parcel in parcels), clock.monotonic())
+        parcels = await self._paced_out(parcels)
+        if not parcels:
+            return
         try:
-            # Whoever asks whether Loki is back holds up all others that want to: it asks at once.
-            if seconds > 0 and not self._around.weather.is_closed:
-                await asyncio.sleep(seconds)
             answer = await self._around.send(parcels, self._tenant.name)
         except LokiUnreachable as error:
             self._failed(parcels, 0.0, str(error))

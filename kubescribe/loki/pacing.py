@@ -48,6 +48,11 @@ class Pacer:
         self._free_at = due + content_bytes / self._pace
         return due - now
 
+    def give_back(self, content_bytes: int) -> None:
+        """Take that so much was counted and is not sent."""
+        if self._pace:
+            self._free_at -= content_bytes / self._pace
+
     def refused(self, limit_bytes: int, now: float, at_least_seconds: float = 0.0) -> None:
         """Take a refusal that names *limit_bytes* a second, 0 for none, and asks for a pause of *at_least_seconds*."""
         ceiling = SHARE * (limit_bytes or _UNKNOWN_LIMIT_BYTES)

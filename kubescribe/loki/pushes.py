@@ -49,3 +49,12 @@ class Sender(Protocol):
     async def submit(self, push: Push) -> "asyncio.Future[Outcome]":
         """Queue *push*, as soon as there is room in memory for it; the future is done when its fate is final."""
         ...
+
+    def withdraw(self, outcome: "asyncio.Future[Outcome]") -> bool:
+        """
+        Take back a push that waits, by what `submit` returned, which is cancelled.
+
+        False where a request carries it just now, or where a part of it has another fate than the rest: it stays. Of a
+        stream, the last one submitted is to be taken back first.
+        """
+        ...

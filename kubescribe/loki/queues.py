@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from kubescribe.loki.parcels import Parcel, fitting
+from kubescribe.loki.parcels import Parcel, Ticket, fitting
 
 _BEHIND_NS = 45 * 60 * 10**9
 """Loki refuses what is an hour older than its stream's newest entry (half of max_chunk_age); other senders may have
@@ -115,6 +115,11 @@ class StreamQueue:
         self.waiting_bytes -= parcel.size
         return parcel, since
 
+    def drop(self, ticket: Ticket) -> None:
+        """Take out what there is of *ticket*."""
+        self.waiting_bytes -= sum(parcel.size for parcel, _ in self.parcels if parcel.ticket is ticket)
+        self.parcels = deque(it for it in self.parcels if it[0].ticket is not ticket)
+
     def forgettable(self, now: float) -> bool:
         """Tell whether nothing is lost when this queue is dropped."""
         is_quiet = now >= self.sleeps_until and now >= self.caution_until and now - self._counted_from > _HOT_SECONDS
@@ -139,6 +144,15 @@ class LaneQueue:
         if found is None:
             found = self._streams[labels] = StreamQueue(labels)
         return found
+
+    def count_of(self, ticket: Ticket) -> int:
+        """Return how many entries of *ticket* wait under the labels of its push."""
+        queue = self._streams.get(ticket.push.labels)
+        return sum(it.count for it, _ in queue.parcels if it.ticket is ticket) if queue is not None else 0
+
+    def drop(self, ticket: Ticket) -> None:
+        """Take out what waits of *ticket*."""
+        self.stream(ticket.push.labels).drop(ticket)
 
     def add(self, parcel: Parcel, now: float) -> None:
         """Put *parcel* at the end of its stream's queue."""

@@ -64,7 +64,7 @@ class LokiSender:
         )
         self._tenants: dict[str, Tenant] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
-        self._open: set[Ticket] = set()
+        self._open: dict[asyncio.Future[Outcome], Ticket] = {}
         self._lane_tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -90,11 +90,22 @@ class LokiSender:
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         ticket = Ticket(push, outcome, push.count)
         outcome.add_done_callback(lambda _: self._closed(ticket, size))
-        self._open.add(ticket)
+        self._open[outcome] = ticket
         self._idle.clear()
         self._queue(whole(ticket))
         self.numbers.waiting_bytes = self._room.used_bytes
         return outcome
+
+    def withdraw(self, outcome: "asyncio.Future[Outcome]") -> bool:
+        """Take back a push that waits, as the Protocol has it."""
+        ticket = self._open.get(outcome)
+        if ticket is None:
+            return False
+        lane = self._lanes.get((ticket.push.tenant, self._lane_of(ticket.push.labels)))
+        if lane is None or not lane.withdraw(ticket):
+            return False
+        outcome.cancel()
+        return True
 
     async def run(self) -> None:
         """Send until `stop`. Raises what a lane failed with, which is an error of ours."""
@@ -137,7 +148,7 @@ class LokiSender:
 
     def _queue(self, parcel: Parcel) -> None:
         name = parcel.ticket.push.tenant
-        key = (name, zlib.crc32(parcel.labels.encode()) % self.limits.lanes)
+        key = (name, self._lane_of(parcel.labels))
         lane = self._lanes.get(key)
         if lane is None or lane.is_over:
             lane = self._lanes[key] = Lane(self._tenant(name), self._around)
@@ -147,6 +158,9 @@ class LokiSender:
             self._lane_tasks[key] = task
             task.add_done_callback(partial(self._lane_ended, key, lane))
         lane.add(parcel)
+
+    def _lane_of(self, labels: str) -> int:
+        return zlib.crc32(labels.encode()) % self.limits.lanes
 
     def _tenant(self, name: str) -> Tenant:
         if name not in self._tenants:
@@ -202,14 +216,14 @@ class LokiSender:
         return answer
 
     def _closed(self, ticket: Ticket, size: int) -> None:
-        self._open.discard(ticket)
+        self._open.pop(ticket.outcome, None)
         self._room.leave(ticket.push.tenant, ticket.push.labels, size)
         self.numbers.waiting_bytes = self._room.used_bytes
         if not self._open:
             self._idle.set()
 
     def _abandon(self) -> None:
-        for ticket in list(self._open):
+        for ticket in list(self._open.values()):
             if not ticket.outcome.done():
                 ticket.outcome.set_exception(SenderStopped("the way to Loki was stopped before Loki answered"))
                 # Whoever asks is told; that nobody asks is no mistake.

@@ -45,6 +45,15 @@ class Rig:
     def resume_points(self) -> dict[str, tuple[int, int]]:
         return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
 
+    def recorded(self) -> int:
+        """Return how many versions the journal holds."""
+        return int(self.ask("SELECT count(*) FROM changes")[0][0])
+
+    async def until_recorded(self, more: int, seconds: float = 60.0) -> None:
+        """Wait until the journal holds so many versions more than now: the load goes through everything."""
+        wanted = self.recorded() + more
+        await eventually(lambda: self.recorded() >= wanted, seconds, lambda: f"{self.recorded()} of {wanted} versions")
+
     def has(self, resource_version: int) -> bool:
         """Tell whether a change with this version is in the journal."""
         return self.ask(f"SELECT 1 FROM changes WHERE resource_version = {int(resource_version)}") != []

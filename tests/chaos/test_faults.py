@@ -10,6 +10,9 @@ import shutil
 
 import pytest
 
+RATE = 200
+"""Changes a second: enough to be in the middle of something at any moment, and little to judge in the end."""
+
 QUIET = ("--nodes", "3", "--pods", "40", "--window-events", "100000")
 
 
@@ -17,7 +20,7 @@ async def settled(it, *, epoch: int = 1, with_gaps: bool = True):
     await it.control.load(0)
     finding = await it.judged(epoch=epoch, with_gaps=with_gaps)
     assert finding.problems == []
-    assert finding.judged > 300
+    assert finding.judged > 100
     return finding
 
 
@@ -35,14 +38,14 @@ async def until_gap(it, cause: str, outcome: str, seconds: float = 20.0) -> dict
 @pytest.mark.parametrize("shape", ["stream", "http"])
 async def test_an_expired_version_is_a_gap_that_is_lost_and_the_state_is_mended(rig, shape):
     async with rig(*QUIET) as it:
-        await it.control.load(500)
-        await asyncio.sleep(1)
+        await it.control.load(RATE)
+        await it.until_recorded(100)
 
         await it.control.expire("pods", shape=shape)
 
         gap = await until_gap(it, "expired", "lost")
         assert gap["stream"] == "pods"
-        await asyncio.sleep(0.5)
+        await it.until_recorded(100)
         await settled(it)
 
 
@@ -56,7 +59,7 @@ async def test_events_that_expire_with_an_empty_answer_are_listed_again(rig):
 
 async def test_watches_cut_in_the_middle_of_a_line_go_on_where_they_were(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(500)
+        await it.control.load(RATE)
         for _ in range(4):
             await asyncio.sleep(0.5)
             await it.control.drop("pods", where="line")
@@ -66,30 +69,30 @@ async def test_watches_cut_in_the_middle_of_a_line_go_on_where_they_were(rig):
 
 async def test_a_half_open_connection_is_noticed_and_nothing_is_lost(rig):
     async with rig(*QUIET, agent_options=("--watch-inactivity", "3s")) as it:
-        await it.control.load(200)
-        await asyncio.sleep(0.5)
+        await it.control.load(RATE)
+        await it.until_recorded(50)
 
         assert await it.control.freeze("pods")
 
-        await asyncio.sleep(3)
+        await it.until_recorded(200)
         await settled(it, with_gaps=False)
 
 
 async def test_an_api_server_that_dies_and_returns_costs_no_version_that_it_still_offers(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(500)
-        await asyncio.sleep(1)
+        await it.control.load(RATE)
+        await it.until_recorded(100)
 
         await it.cluster.restart()
 
-        await it.control.load(500)
-        await asyncio.sleep(1)
+        await it.control.load(RATE)
+        await it.until_recorded(100)
         await settled(it)
 
 
 async def test_an_api_server_that_asks_for_patience_and_fails_gets_it(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(300)
+        await it.control.load(RATE)
         await it.control.fail("pods", verb="watch", code=429, count=2, retry_after=1)
         await it.control.drop("pods")
         await asyncio.sleep(2)
@@ -102,15 +105,15 @@ async def test_an_api_server_that_asks_for_patience_and_fails_gets_it(rig):
 
 async def test_a_spool_that_is_wiped_costs_nothing_that_the_cluster_still_offers(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(500)
-        await asyncio.sleep(1)
+        await it.control.load(RATE)
+        await it.until_recorded(100)
         await it.agent.kill()
         shutil.rmtree(it.agent.folder / "data" / "spool")
         await asyncio.sleep(0.5)
 
         await it.agent.start()
 
-        await asyncio.sleep(1)
+        await it.until_recorded(100)
         await settled(it, with_gaps=False)
 
 
@@ -134,7 +137,7 @@ async def test_a_store_that_is_restored_begins_an_epoch_and_both_histories_are_k
 async def test_a_delete_that_the_watch_cache_lost_is_found_by_asking(rig):
     async with rig(*QUIET, "--quiet", agent_options=("--watch-anti-entropy", "2s")) as it:
         await it.control.load(100)
-        await asyncio.sleep(1)
+        await it.until_recorded(50)
         await it.control.load(0)
         victim = next(record for record in reversed(await it.control.history("pods")) if record.name)
         await it.control.lose_deletes("pods")
@@ -164,8 +167,8 @@ async def test_a_full_spool_drops_the_oldest_says_so_and_a_snapshot_mends_the_st
 
 async def test_an_aggregator_that_hangs_for_a_while_gets_everything_afterwards(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(500)
-        await asyncio.sleep(0.5)
+        await it.control.load(RATE)
+        await it.until_recorded(50)
         it.aggregator.suspend()
         await asyncio.sleep(5)
 

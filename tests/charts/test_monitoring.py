@@ -228,6 +228,31 @@ def test_a_dashboard_is_a_config_map_as_it_was_rendered(boards: Path) -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "https://kubescribe.example.com/cluster-info"),
+        ({"monitoring": {"dashboards": {"pageUrl": "https://www.example.org/seen/"}}}, "https://www.example.org/seen"),
+        (
+            {
+                "ingress": {"enabled": True, "host": "www.example.org", "alb": {"enabled": True}},
+                "auth": {"tokenSecret": "people"},
+            },
+            "https://www.example.org/cluster-info",
+        ),
+    ],
+    ids=["nowhere", "told", "ingress"],
+)
+def test_the_dashboards_lead_to_where_the_page_is(values: dict[str, Any], expected: str) -> None:
+    own = values.get("monitoring", {})
+    made = render({**values, "monitoring": {"enabled": True, **own}})
+
+    for each in (each for each in made.kind("ConfigMap") if "dashboard" in each["metadata"]["name"]):
+        (text,) = each["data"].values()
+        variables = {it["name"]: it for it in json.loads(text)["templating"]["list"]}
+        assert variables["kubescribe_url"]["query"] == expected
+
+
 def test_labels_folder_and_place_of_dashboards_are_the_operator_s_choice(boards: Path) -> None:
     own = {"labels": {"grafana_dashboard": "yes"}, "annotations": {"k8s-sidecar": "own"}, "namespace": "grafana"}
     made = render({"monitoring": {"enabled": True, "dashboards": {**own, "folder": ""}}}, chart=boards)

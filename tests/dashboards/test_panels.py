@@ -85,12 +85,21 @@ def test_a_counter_stands_under_rate_or_increase_only(panels: Panels) -> None:
             assert re.search(r"(rate|increase)\($", expression[: match.start()]), where
 
 
-def test_a_rate_in_a_graph_takes_the_interval_of_the_graph_or_is_the_same_at_each_step(panels: Panels) -> None:
+def test_a_rate_in_a_graph_takes_the_interval_of_the_graph(panels: Panels) -> None:
     for uid, panel in panels:
         if panel["type"] == "timeseries":
             for target in panel["targets"]:
-                found = re.findall(r"\brate\(.*?\}\[([^\]]+)\]( @ end\(\))?", target["expr"])
-                assert set(found) <= {("$__rate_interval", ""), ("$__range", " @ end()")}, f"{uid}: {panel['title']}"
+                found = re.findall(r"\brate\(.*?\}\[([^\]]+)\]", target["expr"])
+                assert set(found) <= {"$__rate_interval"}, f"{uid}: {panel['title']}"
+
+
+def test_the_ten_highest_are_the_same_at_each_step(panels: Panels) -> None:
+    for uid, panel in panels:
+        if panel["type"] == "timeseries":
+            for target in panel["targets"]:
+                if "topk" in target["expr"] and target["datasource"]["type"] == "prometheus":
+                    judged = target["expr"].partition("topk")[2]
+                    assert judged.count("@ end()") == judged.count("kubescribe_"), f"{uid}: {panel['title']}"
 
 
 def test_a_query_of_loki_has_a_matcher_that_refuses_the_empty_value(panels: Panels) -> None:

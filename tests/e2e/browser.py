@@ -48,6 +48,11 @@ class Page:
         expression = f'document.querySelector({json.dumps(selector)})?.innerText ?? ""'
         return str((await self.call("Runtime.evaluate", expression=expression))["result"].get("value", ""))
 
+    async def value(self, selector: str) -> str:
+        """Return what stands in the first field that fits."""
+        expression = f"document.querySelector({json.dumps(selector)}).value"
+        return str((await self.call("Runtime.evaluate", expression=expression))["result"]["value"])
+
     async def click(self, selector: str) -> None:
         """Click on the first element that fits."""
         await self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)}).click()")

@@ -4,7 +4,6 @@ import shutil
 import socket
 import socketserver
 import sqlite3
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,14 +14,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, environment, pretend_cluster, remount, running, small_disk
+from tests.e2e import warm
+from tests.e2e.processes import ANYWHERE, Cluster, pretend_cluster, remount, running, small_disk
 
 
 def refused(*words: str) -> str:
     """Run the command; return its one line."""
-    done = subprocess.run([COMMAND, *words], capture_output=True, text=True, timeout=60, env=environment(), check=False)
-    assert (done.returncode, done.stdout) == (2, ""), done.stderr
-    (line,) = done.stderr.splitlines()
+    done = warm.command(*words)
+    assert (done.code, done.out) == (2, ""), done.err
+    (line,) = done.err.splitlines()
     prefix = f"kubescribe {words[0]}: "
     assert line.startswith(prefix)
     assert len(line) < 500

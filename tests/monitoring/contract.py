@@ -1,7 +1,7 @@
 """Dashboards and rules against what is exported: what each asks for that there is not. Pure; faults are sentences."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,11 @@ from typing import Any
 import yaml
 
 from tests.monitoring import logql, promql
-from tests.monitoring.dashboards import CHECKED, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
-from tests.monitoring.promql import Judged, Vocabulary
+from tests.monitoring.columns import faults_of_table
+from tests.monitoring.dashboards import CHECKED, RANGE, RATE_INTERVAL, Dashboard, Query, queries_of, substituted
+from tests.monitoring.promql import Judged, Labels, Vocabulary
+
+RULES = sorted((Path(__file__).parents[2] / "charts/kubescribe/files/rules").glob("*.yaml"))
 
 SHORTEST = timedelta(minutes=2)
 """Four scrapes at the usual 30 s. One number may have such a window of its own, and keeps its meaning in any range."""
@@ -50,10 +53,18 @@ def faults_of_dashboard(dashboard: Dashboard, known: Vocabulary) -> list[str]:
     faults = [fault for query in dashboard.queries() for fault in faults_of_query(query, dashboard.values(), known)]
     for panel in dashboard.panels():
         results = [judged(query, dashboard.values(), known) for query in queries_of(panel)]
-        labels = frozenset[str]().union(*(result.labels for result in results))
-        used = set() if any(it.is_lost for it in results) else set(_IN_LINK.findall(str(panel.get("fieldConfig"))))
-        faults += [f"{panel['title']}: a link: no series has the label {label}" for label in sorted(used - labels)]
+        if not any(result.is_lost for result in results):
+            labels = frozenset[str]().union(*(result.labels for result in results))
+            faults += [f"panel {panel['title']!r}: {fault}" for fault in _faults_of_looks(panel, labels)]
     return [f"{dashboard.name}: {fault}" for fault in faults]
+
+
+def _faults_of_looks(panel: Mapping[str, Any], labels: Labels) -> Iterator[str]:
+    """Tell what a panel does with labels that none of its series has."""
+    used = set(_IN_LINK.findall(str(panel.get("fieldConfig"))))
+    yield from (f"a link: no series has the label {label}" for label in sorted(used - labels))
+    if panel["type"] == "table":
+        yield from faults_of_table(panel, labels)
 
 
 def faults_of_query(query: Query, values: Mapping[str, str], known: Vocabulary) -> list[str]:
@@ -63,9 +74,9 @@ def faults_of_query(query: Query, values: Mapping[str, str], known: Vocabulary) 
     wanted = {*_IN_LEGEND.findall(query.legend), *([query.label] if query.label else [])}
     if not found.is_lost:
         faults += [f"the result has no label {label}" for label in sorted(wanted - found.labels)]
-    others = [window for window in found.rate_ranges if window != RATE_INTERVAL]
+    others = [window for window in found.rate_ranges if window not in {RATE_INTERVAL, RANGE}]
     if others and not query.is_instant:
-        faults.append("rate and irate over time are for $__rate_interval")
+        faults.append("rate and irate over time are for $__rate_interval, or for $__range")
     if any(window < SHORTEST for window in others):
         faults.append("a window that may hold no two scrapes")
     return [f"{query.where}: {fault}" for fault in faults]

@@ -14,16 +14,16 @@ from typing import Any, Literal
 
 FILES = sorted((Path(__file__).parents[2] / "charts/kubescribe/files/dashboards").glob("*.json"))
 
-RATE_INTERVAL = timedelta(minutes=4, seconds=57)
-"""What nobody would write by hand, so that it is known where `$__rate_interval` stood."""
+RATE_INTERVAL, RANGE = timedelta(minutes=4, seconds=57), timedelta(minutes=59, seconds=59)
+"""What nobody would write by hand, so that it is known where `$__rate_interval` and `$__range` stood."""
 
 CHECKED = {
     "__rate_interval": "4m57s",
     "__interval": "1m",
     "__interval_ms": "60000",
-    "__range": "1h",
-    "__range_s": "3600",
-    "__range_ms": "3600000",
+    "__range": "59m59s",
+    "__range_s": "3599",
+    "__range_ms": "3599000",
     "__auto": "1m",
 }
 """Grafana's own variables, for a query that is only read."""

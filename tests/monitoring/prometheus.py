@@ -22,7 +22,7 @@ import yaml
 from tests.e2e.processes import ask, environment, eventually
 from tests.programs import program
 
-SCRAPE_SECONDS = 0.5
+SCRAPE_SECONDS = 1.0
 NAMESPACE = "kubescribe"
 
 

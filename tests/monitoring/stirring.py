@@ -85,6 +85,7 @@ async def _stir(product: Product) -> None:
             # Again: the first one is the 0 that a new series begins with.
             made.update(count=3, lastTimestamp=_now())
             await control.update("events", made)
+        await control.create("configmaps", {"metadata": {"name": GRINDER, "namespace": "default"}, "data": {"a": "b"}})
         await control.expire("configmaps")
         await control.fail("services", code=500, count=2)
         await control.end("services")

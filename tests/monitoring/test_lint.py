@@ -76,6 +76,32 @@ def good() -> dict[str, Any]:
                 ],
             },
             {
+                "id": 3,
+                "type": "table",
+                "title": "Worst",
+                "description": "Where.",
+                "datasource": PROMETHEUS,
+                "fieldConfig": {
+                    "defaults": {"unit": "short", "links": [{"url": "/x?workload=${__data.fields.workload}"}]},
+                    "overrides": [{"matcher": {"id": "byName", "options": "Pods"}, "properties": []}],
+                },
+                "targets": [
+                    {"refId": "A", "instant": True, "expr": "sum by (workload) (increase(restarts_total[1h]))"},
+                    {"refId": "B", "instant": True, "expr": "count by (workload) (restarts:rate)"},
+                ],
+                "transformations": [
+                    {
+                        "id": "organize",
+                        "options": {
+                            "excludeByName": {"Time": True},
+                            "indexByName": {"workload": 0},
+                            "renameByName": {"Value #A": "Restarts", "Value #B": "Pods"},
+                        },
+                    },
+                    {"id": "sortBy", "options": {"sort": [{"field": "Restarts", "desc": True}]}},
+                ],
+            },
+            {
                 "type": "row",
                 "panels": [
                     {
@@ -112,7 +138,17 @@ def target(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(body: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = body["panels"][1]["panels"][0]
+    found: dict[str, Any] = body["panels"][2]["panels"][0]
+    return found
+
+
+def table(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = body["panels"][1]
+    return found
+
+
+def organized(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = table(body)["transformations"][0]["options"]
     return found
 
 
@@ -167,7 +203,7 @@ SPOILED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "link": (
         lambda it: panel(it)["fieldConfig"]["defaults"]["links"].append({"url": "${__field.labels.phase}"}),
-        "Restarts: a link: no series has the label phase",
+        "panel 'Restarts': a link: no series has the label phase",
     ),
     "variable's metric": (
         lambda it: variable(it, "phase")["query"].update(query="label_values(pod, phase)"),
@@ -180,6 +216,26 @@ SPOILED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "stream's label": (
         lambda it: lines(it)["targets"][0].update(expr='{app=~".+"}'),
         "panel 'Lines' A: no stream has the label app",
+    ),
+    "column that is renamed": (
+        lambda it: organized(it)["renameByName"].update({"Value #C": "More"}),
+        "panel 'Worst': there is no column Value #C",
+    ),
+    "column that has a place": (
+        lambda it: organized(it)["indexByName"].update(namespace=1),
+        "panel 'Worst': there is no column namespace",
+    ),
+    "column that is sorted by": (
+        lambda it: table(it)["transformations"][1]["options"]["sort"][0].update(field="Value #A"),
+        "panel 'Worst': it is sorted by Value #A, which is no column",
+    ),
+    "column that is coloured": (
+        lambda it: table(it)["fieldConfig"]["overrides"][0]["matcher"].update(options="Pod"),
+        "panel 'Worst': an override is for Pod, which is no column",
+    ),
+    "column that is linked": (
+        lambda it: table(it)["fieldConfig"]["defaults"].update(links=[{"url": "/x?pod=${__data.fields.pod}"}]),
+        "panel 'Worst': a link asks for pod, which is no column",
     ),
     "annotation": (
         lambda it: it["annotations"]["list"][1].update(expr='{stream="change"} | logfmt | word!=""'),

@@ -12,7 +12,11 @@ from kubescribe.runtime.settings import table
 
 ROOT = Path(__file__).parents[2]
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md", "docs/logs.md"]
+DOCUMENTS = [
+    *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/install.md", "docs/logs.md"),
+    *("docs/alerts.md", "docs/dashboards.md"),
+    *(f"docs/runbooks/{path.name}" for path in sorted((ROOT / "docs/runbooks").glob("*.md"))),
+]
 
 
 def test_the_configuration_page_is_that_of_the_table() -> None:

@@ -21,7 +21,19 @@ def test_make_alone_lists_the_targets() -> None:
     done = run("make")
 
     assert done.returncode == 0
-    for target in ("demo", "test", "bench", "bench-agents", "soak", "fmt", "docs", "manifests", "dashboards", "help"):
+    for target in (
+        "demo",
+        "test",
+        "bench",
+        "bench-agents",
+        "soak",
+        "fmt",
+        "docs",
+        "manifests",
+        "dashboards",
+        "pictures",
+        "help",
+    ):
         assert f"make {target} " in done.stdout
 
 

@@ -163,7 +163,8 @@ def history(reading: Reading, uid: str, query: RecordQuery) -> Page | None:
     items: list[bytes] = []
     last: int | None = None
     for seen, columns in enumerate(reading.connection.execute(sql, (meant[0].id, place)), place):
-        if len(items) == query.limit or reading.is_out_of_patience():
+        # One version at least: pages that give none would have no end where every read begins too late.
+        if len(items) == query.limit or (seen > place and reading.is_out_of_patience()):
             last = seen
             break
         row, head = change_and_head(reading, columns, reading.unpacker)

@@ -2,6 +2,7 @@
 
 import { Feed } from "./feed.js";
 import { Lines } from "./lines.js";
+import { linked } from "./linked.js";
 import { Rows, clock, element } from "./rows.js";
 
 const STATUS_MS = 10_000;
@@ -14,6 +15,7 @@ const names = { namespaces: new Set(), kinds: new Set() };
 let state = "connecting";
 let round = 0;
 let statusTimer = 0;
+let pinned = {}; // what a link asked for and no field shows: the range, one object
 
 const rows = new Rows($("rows"), ({ waiting, skipped, count }) => {
   $("waiting").hidden = !rows.paused || !waiting;
@@ -81,11 +83,21 @@ function listen() {
   round += 1;
   for (const [id, { topic }] of [...feed.subscriptions]) if (topic !== "logs") feed.unsubscribe(id);
   rows.clear();
-  const filter = {};
+  const filter = { ...pinned };
   for (const name of ["namespace", "kind", "q"]) if ($(name).value.trim()) filter[name] = $(name).value.trim();
   for (const topic of ["changes", "occurrences", "gaps", "presence"]) {
     feed.subscribe(`${topic}-${round}`, topic, topic === "changes" || topic === "occurrences" ? filter : {}, true);
   }
+}
+
+function showPinned() {
+  const short = (time) => new Date(time).toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+  const words = [];
+  if (pinned.uid) words.push("one object");
+  if (pinned.from) words.push(`from ${short(pinned.from)}`);
+  if (pinned.to) words.push(`to ${short(pinned.to)}`);
+  $("pinned").hidden = !words.length;
+  $("pinned").textContent = words.length ? `Only ${words.join(" ")} ✕` : "";
 }
 
 function refreshSoon(delay) {
@@ -203,7 +215,19 @@ addEventListener("keydown", (event) => {
   } else if (event.key === "p") pause(!rows.paused);
 });
 
+$("pinned").addEventListener("click", () => {
+  pinned = {};
+  history.replaceState(null, "", location.pathname);
+  showPinned();
+  listen();
+});
+
 if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
 feed.token = sessionStorage.token ?? null;
+const asked = linked(location.search);
+pinned = asked.pinned;
+for (const [name, value] of Object.entries(asked.fields)) $(name).value = value;
+showPinned();
+if (asked.lines) lines.show(asked.lines.what, asked.lines.namespace, asked.lines.name, pinned);
 listen();
 feed.connect();

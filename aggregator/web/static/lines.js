@@ -17,6 +17,7 @@ export class Lines {
     this.frame = 0;
     this.round = 0;
     this.id = null;
+    this.range = {};
     let typing = 0;
     this.form.addEventListener("input", (event) => {
       clearTimeout(typing);
@@ -26,8 +27,11 @@ export class Lines {
     document.getElementById("lines-close").addEventListener("click", () => this.close());
   }
 
-  show(what, namespace, name) {
+  // With a range that has an end, what was said then; it is over, so it cannot be followed.
+  show(what, namespace, name, { from, to } = {}) {
     const fields = this.form.elements;
+    this.range = { ...(from && { since: from }), ...(to && { until: to }) };
+    if (to) fields.follow.checked = false;
     fields.namespace.value = namespace ?? "";
     fields.what.value = what;
     fields.name.value = name ?? "";
@@ -50,6 +54,7 @@ export class Lines {
     const filter = { namespace: fields.namespace.value.trim(), [fields.what.value]: fields.name.value.trim(), limit: LIMIT };
     for (const name of ["container", "grep", "level"]) if (fields[name].value.trim()) filter[name] = fields[name].value.trim();
     this.clear();
+    if (this.range.since) filter.since = this.range.since;
     if (!filter.namespace || !filter[fields.what.value]) return this.say("Name a namespace, and a pod or a workload.");
     // What ended cannot be followed.
     fields.follow.disabled = fields.previous.checked;
@@ -59,6 +64,7 @@ export class Lines {
       this.feed.subscribe(this.id, "logs", filter, false);
     } else {
       if (fields.previous.checked) filter.previous = "true";
+      if (this.range.until) filter.until = this.range.until;
       this.read(filter, round);
     }
   }

@@ -65,3 +65,16 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- define "kubescribe.claim" -}}
 {{- default (include "kubescribe.aggregator" .) .Values.aggregator.persistence.existingClaim -}}
 {{- end }}
+
+{{/* Where people see our page, for the links of dashboards: as told, else through the ingress, else a place to fill in. */}}
+{{- define "kubescribe.pageUrl" -}}
+{{- $path := .Values.aggregator.basePath | trimSuffix "/" -}}
+{{- $scheme := ternary "https" "http" (or .Values.ingress.alb.enabled (not (empty .Values.ingress.tls))) -}}
+{{- if .Values.monitoring.dashboards.pageUrl -}}
+{{ .Values.monitoring.dashboards.pageUrl | trimSuffix "/" }}
+{{- else if and .Values.ingress.enabled .Values.ingress.host -}}
+{{ $scheme }}://{{ .Values.ingress.host }}{{ $path }}
+{{- else -}}
+https://kubescribe.example.com{{ $path }}
+{{- end -}}
+{{- end }}

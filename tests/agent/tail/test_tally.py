@@ -79,6 +79,17 @@ def test_what_was_handed_over_is_not_counted_again_when_the_file_is_written_anew
     assert handed(store) == [("shop", "web", "info", 1)]
 
 
+def test_who_is_gone_and_is_told_to_be_gone_once_more_is_counted_once(tmp_path):
+    store = opened(tmp_path)
+    store.write([NAMED])
+    gone = Saved(instance=ONE, lines={"info": 3}, is_done=True, is_gone=True)
+    store.write([gone])
+    store.write([gone])
+
+    assert handed(store) == handed(opened(tmp_path)) == [("shop", "web", "info", 3)]
+    assert store.tally.pending == {}
+
+
 def test_counts_survive_a_disk_that_refuses(tmp_path, monkeypatch):
     store = opened(tmp_path)
     store.write([NAMED])

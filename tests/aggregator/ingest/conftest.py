@@ -90,8 +90,13 @@ def versions(journal):
     async def read(uid: str):
         import msgspec
 
-        page = await journal.history(uid, RecordQuery(limit=1000, ascending=True))
-        items = [msgspec.json.decode(item) for item in page.items] if page else []
+        items: list[dict] = []
+        place: int | None = 0
+        # A read on a busy machine may end early, with a page that another follows.
+        while place is not None:
+            page = await journal.history(uid, RecordQuery(after=place, limit=1000, ascending=True))
+            items += [msgspec.json.decode(item) for item in page.items] if page else []
+            place = page.last if page else None
         return [(item["epoch"], int(item["resourceVersion"]), item["verb"]) for item in items]
 
     return read

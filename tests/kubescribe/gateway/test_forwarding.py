@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import aiohttp
 
+from kubescribe.gateway import forwarding, ways
 from kubescribe.loki.limits import SenderLimits
 from simulator.loki.app import running_loki
 from simulator.loki.faults import Fault
@@ -116,3 +117,28 @@ async def test_forty_tenants_that_loki_holds_up_keep_no_other_waiting(tmp_path):
         await to(snappy(stream('{app="b"}', b"one")), "b")
 
         await until(lambda: loki.stored)
+
+
+async def test_tenants_that_loki_holds_up_keep_no_other_waiting_however_many_and_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(ways, "HELD_SECONDS", 0.3)
+    monkeypatch.setattr(forwarding, "LOOK_SECONDS", 0.05)
+    is_held = True
+
+    def decide(request):
+        return (403, "no") if is_held and request.headers.get("X-Scope-OrgID") != "b" else None
+
+    limits = replace(QUICK, max_setting_seconds=0.5)
+    body = snappy(stream('{app="a"}', b"x" * 200_000))
+    async with fake_loki(decide) as loki, flowing(tmp_path, loki.url, limits) as (gateway, to):
+        for number in range(60):
+            assert await to(body, f"a{number}") == 204
+        for number in range(3):
+            assert await to(snappy(stream('{app="b"}', b"%d" % number, at=NOW + number)), "b") == 204
+            await until(lambda number=number: len(loki.lines('{app="b"}')) == number + 1, seconds=30)
+        assert gateway.forwarder._ways.flying <= 9 * 2**20
+
+        is_held = False
+        await until(lambda: gateway.spool.store.cursor.n == 63, seconds=30)
+
+    taken = [it.headers["X-Scope-OrgID"] for it in loki.requests if it.labels == ['{app="a"}']]
+    assert set(taken) == {f"a{number}" for number in range(60)}

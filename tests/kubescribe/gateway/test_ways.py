@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubescribe.gateway.ways import Tenant, Ways
+from kubescribe.gateway.ways import HELD_SECONDS, Tenant, Ways
 from kubescribe.loki.pushes import Push
 
 
@@ -105,3 +105,116 @@ def test_a_frame_that_cannot_be_read_any_more_leaves_nothing_behind():
     ways.skip(ways.next_waiting())
 
     assert (ways.oldest(), ways._tenants) == (None, {})
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_what_is_taken_back_goes_out_later_once_and_in_order(seed):
+    rng = random.Random(seed)
+    ways, frames, sent = Ways(400_000), {}, []
+    for n in range(1, 30):
+        name = rng.choice("abcd")
+        frames[n] = (name, [push(name, each, n, part) for each in "xy" for part in range(rng.randint(1, 4))])
+
+    def take(moved):
+        for way in moved:
+            # Some are not given to the sender yet.
+            while way.outbox and rng.random() < 0.8:
+                given_out, flight = way.outbox.popleft()
+                sent.append((given_out, flight))
+
+    def again():
+        while (waiting := ways.next_waiting()) is not None:
+            n = waiting.notes.first
+            if isinstance(waiting, Tenant):
+                waiting.notes.drop_first()
+                take(ways.route(waiting, n, frames[n][1], 0.0))
+            else:
+                take(ways.resume(waiting.tenant, n, frames[n][1], 0.0))
+
+    def take_back():
+        tenant = rng.choice(list(ways._tenants.values()))
+        ways.hold(tenant)
+        for way in list(tenant.ways.values()):
+            count = rng.randint(0, len(way.flights)) if not way.outbox else len(way.outbox)
+            taken = [flight for flight in list(way.flights)[len(way.flights) - count :] if not flight.is_final]
+            way.outbox.clear()
+            if taken:
+                ways.put_back(way, taken)
+                sent[:] = [it for it in sent if it[1] not in taken]
+
+    def land():
+        waiting = [(way, flight) for it in ways._tenants.values() for way in it.ways.values() for flight in way.flights]
+        given = {id(flight) for _, flight in sent}
+        ready = [it for it in waiting if id(it[1]) in given and not it[1].is_final and it[0].flights[0] is it[1]]
+        if ready:
+            ways.land(*rng.choice(ready), 0.0)
+
+    for n, (name, pushes) in frames.items():
+        tenant = ways.tenant(name)
+        if not tenant.notes and ways.takes(tenant):
+            take(ways.route(tenant, n, pushes, 0.0))
+        else:
+            tenant.notes.add(n)
+        if rng.random() < 0.3:
+            take_back()
+        land()
+        again()
+    for _ in range(10_000):
+        if ways.oldest() is None:
+            break
+        take([way for it in ways._tenants.values() for way in it.ways.values()])
+        land()
+        again()
+
+    assert (ways.oldest(), ways.open(), ways.flying, ways.held_flying, ways._noted) == (None, [], 0, 0, 0)
+    by_stream, expected = {}, {}
+    for each, _ in sent:
+        by_stream.setdefault((each.tenant, each.labels), []).append(each)
+    for _, pushes in frames.values():
+        for each in pushes:
+            expected.setdefault((each.tenant, each.labels), []).append(each)
+    assert by_stream == expected
+
+
+def test_those_that_are_held_up_give_way_to_others_and_try_in_turn():
+    ways = Ways(400_000)
+    for number in range(12):
+        tenant = ways.tenant(f"held-{number}")
+        if ways.takes(tenant):
+            ways.route(tenant, number + 1, [push("", "s", number + 1, 0)], 0.0)
+        else:
+            tenant.notes.add(number + 1)
+    assert not ways.takes(ways.tenant("b"))
+    assert ways.held_up(HELD_SECONDS) == []
+
+    for tenant in ways.held_up(HELD_SECONDS + 0.1):
+        ways.hold(tenant)
+        for way in tenant.ways.values():
+            way.outbox.clear()
+            ways.put_back(way, list(way.flights))
+
+    assert ways.takes(ways.tenant("b"))
+    tried = ways.next_waiting()
+    ways.resume(tried.tenant, tried.notes.first, [push("", "s", tried.notes.first, 0)], 10.0)
+    assert ways.next_waiting().tenant is not tried.tenant
+    (flight,) = tried.flights
+    ways.land(tried, flight, 11.0)
+    assert not tried.tenant.is_held
+
+
+def test_a_tenant_that_is_well_has_room_beside_any_number_of_which_nothing_is_known():
+    ways = Ways()
+    well = ways.tenant("b")
+    (way,) = ways.route(well, 1, [push("b", "s", 1, 0)], 0.0)
+    ways.land(way, way.flights[0], 0.1)
+    for number in range(200):
+        tenant = ways.tenant(f"new-{number}")
+        if ways.takes(tenant):
+            ways.route(tenant, number + 2, [push("", "s", 1, n) for n in range(100)], 0.0)
+        else:
+            tenant.notes.add(number + 2)
+    ways.tenant("b").notes.add(300)
+
+    assert ways.takes(ways.tenant("b"))
+    assert ways.next_waiting() is ways.tenant("b")

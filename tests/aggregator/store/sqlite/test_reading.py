@@ -112,6 +112,23 @@ async def test_a_walk_without_patience_gives_short_pages_that_still_meet(journal
     assert replayed == [seq for seq in expected if (seq + 1) // 2 % 7 == 3]
 
 
+async def test_a_history_without_patience_is_told_version_by_version(journal, monkeypatch):
+    newest = await journal.changes(RecordQuery(name="web-3", limit=1))
+    uid = json.loads(newest.items[0])["uid"]
+    whole = await journal.history(uid, RecordQuery(limit=1000))
+    monkeypatch.setattr(pool, "PATIENT_SECONDS", -1.0)
+
+    told, place = [], 0
+    while place is not None:
+        page = await journal.history(uid, RecordQuery(after=place, limit=1000))
+        assert len(page.items) == 1
+        told += page.items
+        place = page.last
+
+    assert len(told) > 3
+    assert told == whole.items
+
+
 async def test_readers_cannot_write(journal):
     with pytest.raises(StoreUnavailable, match="readonly"):
         await journal._readers.read(lambda reading: reading.connection.execute("DELETE FROM changes"))
