@@ -17,6 +17,9 @@ START_SECONDS = 60.0
 """A Python start on a loaded machine takes seconds, and 4,000 pods take ten more."""
 
 POLL_SECONDS = 0.02
+spawn = asyncio.create_subprocess_exec
+"""How it is started; tests, which start hundreds, have a faster way (tests/nursery.py)."""
+
 TOKEN = "simulator-token"  # noqa: S105 - of a cluster that is not there
 
 
@@ -40,7 +43,7 @@ class SimulatorProcess:
         """Start, and return once it listens; SimulatorFailed with its last words if it does not."""
         await asyncio.to_thread(self._clear)
         with (self.folder / "output").open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
+            self._process = await spawn(
                 *(sys.executable, "-m", "simulator", "--die-with-parent"),
                 *("--data", str(self.data), "--write-kubeconfig", str(self.kubeconfig), "--token", self.token),
                 *("--port", self.url.rpartition(":")[2] or "0", *self._options),

@@ -14,8 +14,10 @@ import pytest
 
 from benchmarks import daemons
 from kubescribe.wire.times import from_rfc3339
+from simulator import process
 from simulator.control import Control
 from simulator.process import SimulatorProcess, simulator_process
+from tests import nursery
 from tests.chaos.oracle import Finding, judge
 
 BOOKMARK_SECONDS = 0.5
@@ -121,6 +123,13 @@ async def eventually(condition: Callable[[], bool], seconds: float, tell: Callab
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:g} s: {tell()}")
         await asyncio.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is started here, again and again, is forked."""
+    monkeypatch.setattr(daemons, "spawn", nursery.spawn)
+    monkeypatch.setattr(process, "spawn", nursery.spawn)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from typing import Any, Literal, NamedTuple
 import pytest
 
 from simulator.control import Control
+from tests import nursery
+from tests.nursery import Child, fork
 
 COMMAND = Path(sys.executable).with_name("kubescribe")
 TOKEN = "simulator-token"
@@ -73,7 +75,7 @@ class Process:
     """One running command; `said` are the details of the log entry that told it was ready."""
 
     role: str
-    popen: subprocess.Popen[bytes]
+    popen: Child
     output: Path
     said: dict[str, Any] = field(default_factory=dict)
 
@@ -119,7 +121,7 @@ def running(role: str, folder: Path, *options: str, **variables: str) -> Iterato
     folder.mkdir(parents=True, exist_ok=True)
     output = folder / f"{role}.log"
     with output.open("ab") as log:
-        popen = subprocess.Popen([COMMAND, role, *options], stdout=log, stderr=log, env=environment(**variables))
+        popen = fork([*nursery.COMMAND, role, *options], output=log, env=environment(**variables))
     process = Process(role, popen, output)
     try:
         said = eventually(
@@ -152,12 +154,11 @@ class Cluster:
 def pretend_cluster(folder: Path, *options: str) -> Iterator[Cluster]:
     folder.mkdir(parents=True, exist_ok=True)
     kubeconfig = folder / "kubeconfig"
-    arguments = [sys.executable, "-m", "simulator", "--port", "0", "--token", TOKEN, "--die-with-parent"]
+    arguments = [*nursery.SIMULATOR, "--port", "0", "--token", TOKEN, "--die-with-parent"]
     with (folder / "output").open("wb") as log:
-        popen = subprocess.Popen(
+        popen = fork(
             [*arguments, "--write-kubeconfig", str(kubeconfig), "--data", str(folder / "etcd"), *options],
-            stdout=log,
-            stderr=log,
+            output=log,
             env=environment(),
         )
     try:
