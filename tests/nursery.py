@@ -13,6 +13,7 @@ import asyncio
 import atexit
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -29,9 +30,18 @@ ROOT = Path(__file__).parents[1]
 SIMULATOR = ("-m", "simulator")
 COMMAND = ("-m", "kubescribe.cli.main")
 _PRELOADED = (
-    *("agent.app", "aggregator.app", "simulator.__main__", "kubescribe.cli.main", "kubescribe.cli.up"),
+    *(
+        "agent.app",
+        "aggregator.app",
+        "simulator.app",
+        "simulator.settings",
+        "kubescribe.cli.roles",
+        "kubescribe.cli.up",
+    ),
     *("kubescribe.kube.kubeconfig", "kubescribe.gateway.gateway", "uvloop", "yaml"),
 )
+"""What the programs import, and not the programs, which run as `__main__`."""
+
 _START_SECONDS = 60.0
 
 
@@ -104,7 +114,7 @@ class AsyncChild:
 
 def fork(words: Sequence[str | Path], *, output: IO[bytes], env: Mapping[str, str] | None = None) -> Child:
     """Start what `python` with *words* would, with stdout and stderr in *output*; *env* is ours when it is None."""
-    assert tuple(words[:2]) in (SIMULATOR, COMMAND), words
+    assert words[0] == "-m", words
     theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     order = {
         "words": [str(word) for word in words],
@@ -220,15 +230,9 @@ def _main() -> NoReturn:
         raise SystemExit(0)
     words, folder = served
     os.chdir(folder)
-    module, arguments = words[1], words[2:]
-    sys.argv = [module, *arguments]
-    if module == SIMULATOR[1]:
-        from simulator.__main__ import main as simulate
-
-        raise SystemExit(simulate(arguments))
-    from kubescribe.cli.main import main
-
-    raise SystemExit(main(arguments))
+    sys.argv = words[1:]
+    runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    raise SystemExit(0)
 
 
 if __name__ == "__main__":
