@@ -92,7 +92,7 @@ def _whole() -> list[Panel]:
             " whose and when.",
             now(f"sum({increase(series('log_gap_bytes_total'), '1h')})"),
             unit="bytes",
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
         ),
         number(
             "Refused for good, 1 h",

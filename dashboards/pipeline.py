@@ -20,7 +20,7 @@ def pipeline() -> Dashboard:
         Part("Ingest", _ingest()),
         Part("The way to Loki", _loki()),
         Part("Live feed", _feed()),
-        otherwise=[to.answer("What may be trusted", "status"), to.answer("Who reports", "agents")],
+        otherwise=[to.live("Who reports, and what may be trusted")],
         is_annotated=False,
     )
 
@@ -35,7 +35,7 @@ def _trust() -> list[Panel]:
             "Agents that are known and not connected. Their nodes are unknown, not healthy, until the cluster agent has"
             " adopted them. Look at the agent's pod, then at its log.",
             now(f"sum({series('agent_up')} != bool 1)"),
-            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            links=[to.live("Who, and since when")],
             span=3,
         ),
         number(
@@ -43,7 +43,7 @@ def _trust() -> list[Panel]:
             "Nodes whose pods neither their own agent nor the cluster agent watches: what happens there is unknown.",
             now(f"sum({series('node_coverage', state='unreported')})"),
             steps=((1, UNKNOWN),),
-            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            links=[to.live("Who, and since when")],
             span=3,
         ),
         number(
@@ -52,7 +52,7 @@ def _trust() -> list[Panel]:
             " whether it was made good later.",
             now(f"sum({increase(series('gaps_total'), '1h')})"),
             steps=((1, WARN), (10, BAD)),
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=3,
         ),
         number(
@@ -72,7 +72,7 @@ def _trust() -> list[Panel]:
             now(f"max({series('watch_unseen_seconds')})"),
             unit="s",
             steps=((300, WARN), (900, BAD)),
-            links=[to.answer("Status", "status")],
+            links=[to.live("What may be trusted now")],
             span=3,
         ),
         number(
@@ -99,7 +99,7 @@ def _trust() -> list[Panel]:
             "Records dropped from full spools, and entries that Loki refused for good or that a damaged spool took."
             " More room for the spool, or the reasons below.",
             now(f"sum({dropped}) + (sum({refused}) or 0 * sum({dropped}))"),
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=3,
         ),
     ]
@@ -114,7 +114,7 @@ def _agents() -> list[Panel]:
             " after the other: a roll-out.",
             graphed(f"min by (agent) ({series('agent_up')})", "{{agent}}"),
             words={"1": ("connected", GOOD), "0": ("away", BAD)},
-            links=[to.answer("Status", "status")],
+            links=[to.live("What may be trusted now")],
             span=10,
             height=9,
         ),
@@ -137,7 +137,7 @@ def _agents() -> list[Panel]:
                 "{{stream}}",
             ),
             unit="percentunit",
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=6,
         ),
         graph(
@@ -146,7 +146,7 @@ def _agents() -> list[Panel]:
             " was away; log…: lines went before they were read.",
             graphed(f"sum by (cause) ({per_minute(series('gaps_total'))}) > 0", "{{cause}}"),
             unit=PER_MINUTE,
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=6,
             is_bars=True,
             is_stacked=True,
@@ -199,7 +199,7 @@ def _ingest() -> list[Panel]:
             " under one name.",
             graphed(f"sum by (code) ({per_minute(series('link_errors_total'))})", "{{code}}"),
             unit=PER_MINUTE,
-            links=[to.answer("Agents", "agents")],
+            links=[to.live("Agents")],
         ),
     ]
 
@@ -268,7 +268,7 @@ def _loki() -> list[Panel]:
             " keeps too little for as long as Loki was away.",
             graphed(f"sum by (cause) ({per_minute(series('log_gap_bytes_total'))})", "{{cause}}"),
             unit="bytes",
-            links=[to.answer("Whose and when", "gaps")],
+            links=[to.gaps("Whose and when")],
             span=8,
         ),
     ]
