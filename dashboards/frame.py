@@ -194,6 +194,8 @@ def _place(board: Dashboard, part: Part) -> None:
 def _finished(built: models.Dashboard, otherwise: list[models.DashboardLink]) -> models.Dashboard:
     built.schema_version = SCHEMA_VERSION
     built.version = 1
+    for it in built.links or []:
+        it.placement = None  # the SDK's default hides it in a menu of newer Grafanas
     for number, panel in enumerate(_all(built.panels or []), start=1):
         panel.id_val = number
         for index, target in enumerate(getattr(panel, "targets", None) or []):

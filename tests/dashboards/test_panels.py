@@ -126,6 +126,14 @@ def test_links_of_a_dashboard_of_namespaces_keep_the_chosen_ones(panels: Panels)
             assert "namespace=" in words or "kind=Node" in words or "show=" in words, where
 
 
+def test_the_way_to_the_other_dashboards_stands_above_the_panels(boards: list[Board]) -> None:
+    for board in boards:
+        (others,) = board["links"]
+        assert "placement" not in others, "inControlsMenu hides it"
+        assert others["keepTime"] is True
+        assert others["includeVars"] is True
+
+
 def test_every_panel_leads_on(panels: Panels) -> None:
     leading = {where for where, _ in links(panels)}
 
