@@ -17,7 +17,7 @@ let state = "connecting";
 let round = 0;
 let statusTimer = 0;
 let pinned = {}; // what a link asked for and no field shows: the range, one object, only gaps
-let several = []; // what a link named several of
+let unheeded = []; // what a link asked for and cannot be shown, in words
 
 const rows = new Rows($("rows"), ({ waiting, skipped, count }) => {
   $("waiting").hidden = !rows.paused || !waiting;
@@ -43,6 +43,7 @@ const feed = new Feed(base, (kind, detail) => {
   } else if (kind === "gap") {
     notice(`The stream has a hole (${detail.cause}): records ${detail.fromSeq ?? "…"} to ${detail.toSeq} are not in this list.`);
   } else if (kind === "error" && !detail.retryable) {
+    if (detail.code === "badFilter" && Object.keys(pinned).length) return; // told by what reads for the link
     notice(detail.code === "unauthorized" ? "" : `${detail.code}: ${detail.message}`);
   } else if (kind === "foreign") {
     listen(); // another journal: what is listed is not of it
@@ -119,7 +120,7 @@ async function look(filter, asked) {
 function past(text, level = "") {
   $("past").textContent = text;
   $("past").dataset.level = level;
-  $("past").hidden = !text;
+  $("link").hidden = !text && $("pinned").hidden;
 }
 
 function remember() {
@@ -133,9 +134,9 @@ function showPinned() {
   if (pinned.uid) words.push("one object");
   if (pinned.from) words.push(`from ${short(pinned.from)}`);
   if (pinned.to) words.push(`to ${short(pinned.to)}`);
-  const text = [words.length ? `Only ${words.join(" ")}` : "", several.length ? `several named (${several.join(", ")}): all are shown` : ""];
-  $("pinned").hidden = !text.some(Boolean);
-  $("pinned").textContent = text.some(Boolean) ? `${text.filter(Boolean).join("; ")} ✕` : "";
+  const said = [...(words.length ? [`Only ${words.join(" ")}`] : []), ...unheeded];
+  $("pinned").hidden = !said.length;
+  $("pinned").textContent = said.length ? `${said.join("; ")} ✕` : "";
 }
 
 function refreshSoon(delay) {
@@ -257,7 +258,7 @@ addEventListener("keydown", (event) => {
 });
 
 $("pinned").addEventListener("click", () => {
-  [pinned, several] = [{}, []];
+  [pinned, unheeded] = [{}, []];
   showPinned();
   listen();
   lines.again({});
@@ -266,7 +267,9 @@ $("pinned").addEventListener("click", () => {
 if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
 feed.token = sessionStorage.token ?? localStorage.token ?? null;
 const asked = linked(location.search);
-({ pinned, several } = asked);
+pinned = asked.pinned;
+if (asked.several.length) unheeded.push(`several named (${asked.several.join(", ")}): all are shown`);
+if (asked.isWithoutLines) unheeded.push("lines are of one namespace and one workload");
 for (const [name, value] of Object.entries(asked.fields)) $(name).value = value;
 showPinned();
 if (asked.lines) lines.show(asked.lines.what, asked.lines.namespace, asked.lines.name, pinned);

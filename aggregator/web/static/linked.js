@@ -18,7 +18,8 @@ export function linked(search) {
     fields: Object.fromEntries(FIELDS.map((name) => [name, said(name)])),
     pinned: Object.fromEntries(Object.entries({ show, uid: said("uid"), ...range }).filter(([, value]) => value)),
     lines: said(what) && said("namespace") ? { what, namespace: said("namespace"), name: said(what) } : null,
-    several: ["namespace", "kind", "workload", "pod"].filter((name) => isSeveral(given(name))),
+    several: [...FIELDS, "workload", "pod"].filter((name) => isSeveral(given(name))),
+    isWithoutLines: Boolean(given("workload") || given("pod")) && !(said(what) && said("namespace")),
   };
 }
 

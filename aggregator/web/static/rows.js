@@ -24,7 +24,7 @@ export function element(tag, className, ...children) {
 }
 
 // The time of day, behind the date where it is not today's.
-function moment(time) {
+export function moment(time) {
   const [at, now] = [new Date(time), new Date()];
   if (at.toDateString() === now.toDateString()) return clock(time);
   return `${at.toLocaleDateString([], { month: "2-digit", day: "2-digit" })} ${at.toLocaleTimeString([], { hour12: false })}`;
