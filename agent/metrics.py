@@ -58,6 +58,10 @@ _HELP = {
 }
 
 
+USUAL_FAILURES = ("0", "401", "403", "410", "429", "500", "503", "504")
+"""Told as 0 before they come, or the first of each would be in no rate."""
+
+
 class AgentCollector(Collector):
     """Turns numbers into families; *look* must be quick and safe from another thread."""
 
@@ -77,7 +81,10 @@ class AgentCollector(Collector):
             requests.add_metric((verb, resource), count)
         yield requests
         yield _by(
-            "kubescribe_api_failures", "Answers of the API server that were errors; 0: none.", "code", numbers.failures
+            "kubescribe_api_failures",
+            "Answers of the API server that were errors; 0: none.",
+            "code",
+            {**dict.fromkeys(USUAL_FAILURES, 0), **numbers.failures},
         )
         yield _by("kubescribe_watch_restarts", "Watches that ended, by cause.", "cause", numbers.restarts)
         yield _by(
