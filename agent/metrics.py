@@ -50,7 +50,6 @@ _HELP = {
     "watch_oversized": "Lines that were too long to read.",
     "watch_undecodable": "Lines and objects that were not what the API promises.",
     "watch_bodies_truncated": "Objects that were too large to be kept whole.",
-    "watch_relists": "Lists that were needed because a watch could not go on.",
     "watch_inferred_deletes": "Deletes found by asking for objects that had not changed for long.",
     "watch_verified_objects": "Objects that were asked for because they had not changed for long.",
     "spool_dropped_records": "Records dropped because the spool was full.",

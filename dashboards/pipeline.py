@@ -156,7 +156,7 @@ def _agents() -> list[Panel]:
             "Watches a minute by why they ended. timeout is how they should end; expired is a 410, after which a list"
             " is needed: many together are a storm that the API server feels.",
             graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))})", "{{cause}}"),
-            graphed(f"sum({per_minute(series('watch_relists_total'))})", "lists needed"),
+            graphed(f"sum({per_minute(series('watch_lists_total'))})", "lists"),
             unit=PER_MINUTE,
             span=6,
         ),

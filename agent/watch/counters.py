@@ -11,9 +11,9 @@ class WatchCounters:
     """
     Shared by every watcher of a process.
 
-    `restarts` is by cause, a closed set (`ending.CAUSES`), each there from the start. `blind_seconds` is by stream: time
-    in which a stream could not see; so is `lists`: those that came to their end. Bytes are those of watch streams and
-    lists, as decoded from the transfer.
+    `restarts` is by cause, a closed set (`ending.CAUSES`), each there from the start. `blind_seconds` is by stream: the
+    time in which it could not see; so is `lists`: those that came to their end, the first one included. Bytes are those
+    of watch streams and lists, as decoded from the transfer.
     """
 
     bytes: int = 0
@@ -25,7 +25,6 @@ class WatchCounters:
     undecodable: int = 0
     bodies_truncated: int = 0
     expired_events: int = 0
-    relists: int = 0
     inferred_deletes: int = 0
     verified_objects: int = 0
     restarts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(CAUSES, 0)))
