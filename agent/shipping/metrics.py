@@ -58,6 +58,7 @@ class TailCollector(Collector):
         )
         yield GaugeMetricFamily(
             "kubescribe_log_seconds_to_loss",
-            "When, at the rate they are written, the first file is deleted that Loki does not have; +Inf: never.",
+            "When the kubelet (5 files of 10 MiB) deletes what Loki does not have, of the container that is nearest to"
+            " it, at the pace at which lines are written and Loki takes them now; +Inf: not in sight.",
             value=min((tail.seconds_to_loss for tail in tails), default=float("inf")),
         )
