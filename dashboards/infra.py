@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_nodes
 from dashboards.panels import BAD, GOOD, PER_MINUTE, UNKNOWN, WARN, bars, graph, number, states
-from dashboards.queries import graphed, highest, now, peak, per_minute, per_second, series
+from dashboards.queries import fullest, graphed, highest, now, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
 
 _NODE = 'node=~"$node"'
@@ -207,7 +207,6 @@ def _pods() -> list[Panel]:
     memory = series("container_memory_working_set_bytes", _IN, _NODE)
     limits = series("container_resource_limits", _IN, _NODE, resource="memory")
     moved = series("occurrences_total", reason=f"~{_MOVED}")
-    by_pod = "sum by (namespace, pod)"
     return [
         graph(
             "Pods by phase",
@@ -236,8 +235,9 @@ def _pods() -> list[Panel]:
         ),
         bars(
             "Pods nearest to their memory limit",
-            "Working set against the sum of the containers' limits: at 100 % the kernel kills." + _STANDALONE,
-            now(f"topk(10, {by_pod} ({memory}) / {by_pod} ({limits}))", "{{pod}}"),
+            "Working set of the pod's container that is nearest to its own limit: at 100 % the kernel kills it. Those"
+            " without a limit are not here." + _STANDALONE,
+            now(f"topk(10, {fullest(memory, limits)})", "{{pod}}"),
             steps=_FULL,
             links=[
                 to.page("What happened to it", namespace=to.label("namespace"), q=to.label("pod")),
