@@ -12,8 +12,8 @@ from aggregator.census.families import Family
 from kubescribe.runtime.exposition import Row, TableFamily
 
 ZERO_NS = 20 * 10**9
-"""Two Prometheis scrape independently, each every 30 s at the most as a rule: within this after the first both did,
-and whoever scrapes more slowly loses the first increase and nothing else."""
+"""One Prometheus sees the 0 whatever its interval. Of two that scrape independently, the one that comes later than this
+after the other loses the first increase, and nothing else; longer, and what is new would be told that much later."""
 
 
 class Account:

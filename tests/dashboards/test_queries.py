@@ -13,7 +13,7 @@ from tests.programs import program
 Board = dict[str, Any]
 
 
-def answers(folder: Path, expression: str, given: Mapping[str, float], expected: Mapping[str, float]) -> str:
+def answers(folder: Path, expression: str, given: Mapping[str, float | str], expected: Mapping[str, float]) -> str:
     """Return what promtool complains about: "" where *expression* answers *expected*, labels and values."""
     case = {
         "interval": "1m",
@@ -59,6 +59,26 @@ def test_a_container_without_a_limit_beside_a_sidecar_that_has_one_is_not_above_
         given,
         {'{namespace="shop", pod="web-1"}': 0.6, '{namespace="shop", pod="web-2"}': 0.9},
     )
+
+
+def test_the_leftovers_of_jobs_make_no_tile_red(tmp_path: Path, panels: list[tuple[str, Board]]) -> None:
+    """Their pods stay in the phase Failed for as long as the Job does, for days: that is not "broken now"."""
+    given = {'kubescribe_pods{namespace="a", phase="Failed"}': 40, 'kubescribe_pods{namespace="a", phase="Pending"}': 2}
+
+    assert not answers(tmp_path, columns_of(panels, "Pods pending")[0], given, {"{}": 2})
+
+
+def test_what_is_lost_is_told_of_every_place_where_it_can_be(tmp_path: Path, panels: list[tuple[str, Board]]) -> None:
+    growing = {
+        "kubescribe_spool_dropped_records_total": "0+1",
+        'kubescribe_loki_rejected_entries_total{reason="line_too_long"}': "0+10",
+        "kubescribe_gateway_damaged_frames_total": "0+100",
+    }
+    (lost,) = columns_of(panels, "Lost for good, 1 h")
+
+    assert not answers(tmp_path, lost.replace("[1h]", "[10m]"), growing, {"{}": 1110})
+    del growing["kubescribe_gateway_damaged_frames_total"]
+    assert not answers(tmp_path, lost.replace("[1h]", "[10m]"), growing, {"{}": 110})
 
 
 def test_two_clusters_with_nodes_of_one_name_break_no_table_of_nodes(
