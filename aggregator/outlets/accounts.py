@@ -36,6 +36,11 @@ class Account:
             self._new[labels] = 0
         self._values[labels] = (known or 0) + by
 
+    def forget(self, labels: tuple[str, ...]) -> None:
+        """Tell of a series no more; counted again, it begins at 0."""
+        self._values.pop(labels, None)
+        self._new.pop(labels, None)
+
     def family(self, now: int) -> TableFamily:
         """Return the family as it stands at *now*, ns."""
         values = dict(self._values)
