@@ -198,7 +198,8 @@ class Plan:
     `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
     `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
     transaction. `doubts` maps an object to what is in doubt about it, None when that is settled. `retired` are streams
-    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more.
+    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more,
+    nor are `forgotten_counters`, but where `counters` begins them anew.
     `epoch` and `cluster_uid` are given when they change.
     """
 
@@ -211,6 +212,7 @@ class Plan:
     terms: dict[tuple[str, int], int] = field(default_factory=dict)
     spools: dict[str, int] = field(default_factory=dict)
     forgotten_spools: list[str] = field(default_factory=list)
+    forgotten_counters: list[CounterKey] = field(default_factory=list)
     stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
     staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     doubts: dict[ObjectKey, DoubtRow | None] = field(default_factory=dict)

@@ -49,10 +49,10 @@ def _broken() -> list[Panel]:
             links=[to.board("Workloads", to.WORKLOAD, "namespace")],
         ),
         number(
-            "Pods pending or failed",
-            "Pods that do not run and have not succeeded. Pending for long: no node fits (see right), an image that is"
-            " not there, a volume that does not attach.",
-            now(f"sum({series('pods', _IN, phase='~Pending|Failed|Unknown')})"),
+            "Pods pending",
+            "Pods that do not run yet, or of which nobody knows. Pending for long: no node fits (see right), an image"
+            " that is not there, a volume that does not attach. Failed ones stay for days when all is over: see Infra.",
+            now(f"sum({series('pods', _IN, phase='~Pending|Unknown')})"),
             steps=((1, WARN), (5, BAD)),
             links=[to.page("Pods that are unwell", kind="Pod", q="Pending", namespace=to.chosen("namespace"))],
         ),
@@ -192,8 +192,8 @@ def _where() -> list[Panel]:
             ["namespace"],
             Column("Warnings", f"round(sum by (namespace) ({increase(warnings)})) > 0"),
             Column(
-                "Pods not running",
-                f"sum by (namespace) ({series('pods', _IN, phase='~Pending|Failed|Unknown')}) > 0",
+                "Pods pending",
+                f"sum by (namespace) ({series('pods', _IN, phase='~Pending|Unknown')}) > 0",
                 steps=((1, WARN),),
             ),
             links=[

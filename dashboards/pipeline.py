@@ -28,7 +28,8 @@ def pipeline() -> Dashboard:
 def _trust() -> list[Panel]:
     lag = f"sum by (le) ({per_second(series('ingest_lag_seconds_bucket'))})"
     dropped = increase(series("spool_dropped_records_total"), "1h")
-    refused = increase(series("loki_rejected_entries_total"), "1h")
+    others = [increase(series(it), "1h") for it in ("loki_rejected_entries_total", "gateway_damaged_frames_total")]
+    lost = f"sum({dropped}){''.join(f' + (sum({it}) or 0 * sum({dropped}))' for it in others)}"
     return [
         number(
             "Agents away",
@@ -96,9 +97,9 @@ def _trust() -> list[Panel]:
         ),
         number(
             "Lost for good, 1 h",
-            "Records dropped from full spools, and entries that Loki refused for good or that a damaged spool took."
-            " More room for the spool, or the reasons below.",
-            now(f"sum({dropped}) + (sum({refused}) or 0 * sum({dropped}))"),
+            "Records dropped from full spools, entries that Loki refused for good, and pushes of shippers that went"
+            " with a damaged spool. More room for the spool, or the reasons below.",
+            now(lost),
             links=[to.gaps()],
             span=3,
         ),
@@ -156,7 +157,7 @@ def _agents() -> list[Panel]:
             "Watches a minute by why they ended. timeout is how they should end; expired is a 410, after which a list"
             " is needed: many together are a storm that the API server feels.",
             graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))})", "{{cause}}"),
-            graphed(f"sum({per_minute(series('watch_relists_total'))})", "lists needed"),
+            graphed(f"sum({per_minute(series('watch_lists_total'))})", "lists"),
             unit=PER_MINUTE,
             span=6,
         ),

@@ -7,6 +7,7 @@ from dashboards.frame import Panel, Part, frame, of_namespaces, of_workloads
 from dashboards.panels import BAD, LEVEL_COLOURS, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
 from dashboards.queries import (
     LINES,
+    fullest,
     graphed,
     growth,
     highest,
@@ -224,16 +225,9 @@ def _uses() -> list[Panel]:
         ),
         graph(
             "Memory of its fullest pods",
-            "Share of the memory limit that the ten fullest pods use; a saw tooth that ends at 100 % is a leak."
-            + _STANDALONE,
-            graphed(
-                highest(
-                    f"{by} ({memory}) / {by} ({limits})",
-                    "namespace, pod",
-                    f"{by} ({peak(memory)}) / {by} ({peak(limits)})",
-                ),
-                "{{pod}}",
-            ),
+            "Share of its memory limit that a container uses, of the ten pods that come nearest; a saw tooth that ends"
+            " at 100 % is a leak." + _STANDALONE,
+            graphed(highest(fullest(memory, limits), "namespace, pod", fullest(peak(memory), peak(limits))), "{{pod}}"),
             unit="percentunit",
             steps=((0.9, BAD),),
             links=pod_links,

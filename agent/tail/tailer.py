@@ -307,7 +307,7 @@ class Tailer:
         now = self._monotonic()
         ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
         if len(ready) > 1:
-            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
+            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
         chosen, room = [], _AT_ONCE_BYTES
         for tail in ready:
             chosen.append(tail)

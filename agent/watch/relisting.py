@@ -229,7 +229,6 @@ class Relisting:
                     writer.keep([uid for uid, _ in known], [item.resource_version for _, item in known])
                 self.known.keep_only(writer.uids)
             closing.extend(writer.finish())
-        self.counters.relists += 1
         self.counters.lists[self.outflow.stream] += 1
         await self.outflow.end_list(closing, self._before, version, cause)
         return version

@@ -231,6 +231,7 @@ class Draft:
         ledger.last_seq = self.last_seq
         ledger.last_object_id = self.last_object_id
         ledger.last_committed_at = self.committed_at
+        ledger.series.forget(plan.forgotten_counters)
         ledger.series.absorb(plan.counters)
         ledger.roll.take(self.states)
         ledger.streams.update(plan.streams)

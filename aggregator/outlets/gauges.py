@@ -100,6 +100,12 @@ class ClusterGauges(Collector):
         if published:
             self._last_seq = published[-1].seq
 
+    def forget(self, keys: Iterable[CounterKey]) -> None:
+        """Tell of these series no more; call it after the commit, before `committed`."""
+        for family, labels in keys:
+            if (account := self._account(family, labels)) is not None:
+                account.forget(labels)
+
     def set_facts(self, facts: Mapping[str, int]) -> None:
         """Take what the journal says of itself."""
         self._facts = facts

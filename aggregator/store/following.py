@@ -18,6 +18,8 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         if it.presence.state == "came":
             present[it.presence.agent] = it.presence
     counters = dict(state.counters)
+    for key in plan.forgotten_counters:
+        counters.pop(key, None)
     for key, value in plan.counters.items():
         counters[key] = counters.get(key, 0) + value
     return replace(
