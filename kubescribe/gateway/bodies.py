@@ -45,14 +45,21 @@ def unwrapped(body: bytes, encoding: str, max_bytes: int, *, api: Literal["loki"
         raise BadPush(f"the body is no {encoding}: {error}") from error
 
 
-def unpacked(body: bytes, max_bytes: int) -> memoryview:
-    """Return what snappy's block format holds. Raises BadPush, or TooLarge beyond *max_bytes*."""
+def unpacked(body: bytes, max_bytes: int, *, into: bytearray | None = None) -> memoryview:
+    """
+    Return what snappy's block format holds, in *into* where that is large enough.
+
+    Memory that was just used is in the processor's cache and need not be cleared first: half of the time. Raises
+    BadPush, or TooLarge beyond *max_bytes*.
+    """
     try:
         # The length is told in the first bytes: a lie must not make us allocate.
         length = cramjam.snappy.decompress_raw_len(body)
         if length > max_bytes:
             raise TooLarge(f"the body holds {length} bytes, {max_bytes} are taken (gateway.maxBodyBytes)")
-        return memoryview(cramjam.snappy.decompress_raw(body))
+        if into is None or length > len(into):
+            return memoryview(cramjam.snappy.decompress_raw(body))
+        return memoryview(into)[: cramjam.snappy.decompress_raw_into(body, into)]
     except cramjam.DecompressionError as error:
         raise BadPush(f"the body is not in snappy's block format: {error}") from error
 

@@ -57,17 +57,17 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """A frame of the spool; `regions` are the entries of its streams, as long as they are in memory."""
+    """A frame of the spool; `made` are the entries of its streams as they go on, as long as they are in memory."""
 
     n: int
     head: Head
     request: bytes
-    regions: tuple[bytes, ...] = ()
+    made: tuple[bytes, ...] = ()
 
     @property
     def memory_bytes(self) -> int:
-        """What the regions take."""
-        return sum(map(len, self.regions))
+        """What the entries take."""
+        return sum(map(len, self.made))
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode
@@ -100,9 +100,7 @@ def pushes_of(frame: Frame, *, max_bytes: int = MAX_PUSH_BYTES) -> Iterator[Push
     `content_bytes` is what Loki counts, or a little more: what it charges for is not looked for in every entry. The
     times of a piece are those of its stream.
     """
-    regions = frame.regions or regions_of(unpacked(frame.request, MAX_PAYLOAD_BYTES))
-    for frozen, entries in zip(frame.head.streams, regions, strict=True):
-        made = append_metadata(entries, frozen.metadata)
+    for frozen, made in zip(frame.head.streams, frame.made or _made(frame), strict=True):
         pieces = pieces_of(made, max_bytes) if len(made) > max_bytes else ((made, frozen.count),)
         for piece, count in pieces:
             yield Push(
@@ -114,3 +112,9 @@ def pushes_of(frame: Frame, *, max_bytes: int = MAX_PUSH_BYTES) -> Iterator[Push
                 last_at=frozen.last_at,
                 tenant=frame.head.tenant,
             )
+
+
+def _made(frame: Frame) -> Iterator[bytes]:
+    regions = regions_of(unpacked(frame.request, MAX_PAYLOAD_BYTES))
+    for frozen, entries in zip(frame.head.streams, regions, strict=True):
+        yield append_metadata(entries, frozen.metadata)

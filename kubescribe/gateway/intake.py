@@ -50,6 +50,7 @@ class Intake:
     def __init__(self, naming: Naming, knows: Callable[[bytes, int], bool], *, max_bytes: int) -> None:
         self._naming = naming
         self._knows = knows
+        self._unpacked = bytearray(FRAME_BYTES)
         self.max_bytes = max_bytes
 
     @classmethod
@@ -82,7 +83,7 @@ class Intake:
                     is_last=draft is packed.drafts[-1],
                 ),
                 request=draft.request,
-                regions=draft.regions,
+                made=draft.made,
             )
             for draft in packed.drafts
         ]
@@ -101,7 +102,7 @@ class Intake:
             check_loki_json(held[0])
             push = lokijson.parse(held.pop())
             return pack_anew(lokijson.streams_of(push), self._naming)
-        whole = unpacked(held[0], self.max_bytes)
+        whole = unpacked(held[0], self.max_bytes, into=self._unpacked)
         if len(whole) > FRAME_BYTES:
             held.clear()
             return pack_anew(lokiproto.streams_of_large(whole), self._naming)

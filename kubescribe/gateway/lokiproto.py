@@ -11,9 +11,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from kubescribe.gateway.errors import BadPush
-from kubescribe.gateway.messages import LoosePush, Push
+from kubescribe.gateway.messages import LoosePush, Push, Stream
 from kubescribe.gateway.parts import check_messages, messages_in
-from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, regions_of, times_of
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, streams_in, times_of
 from kubescribe.loki.encoding import field
 
 _STREAM = 0x0A
@@ -26,17 +26,15 @@ def streams_of(request: bytes | memoryview) -> tuple[bytes | memoryview, list[In
 
     Where nothing had to be put right those bytes are *request* itself. Raises BadPush.
     """
+    if (found := _cut(request)) is not None:
+        return request, found
     try:
         message = Push.FromString(request)
     except DecodeError:
         message = _repaired(request)
-        request = _canonical(message)
-    if any(stream.hash or not stream.entries for stream in message.streams) or message.format:
-        request = _canonical(message)
-    found = _cut(request, message)
-    if found is None:
-        request = _canonical(message)
-        found = _cut(request, message) or []
+    request = _canonical(message)
+    if (found := _cut(request)) is None:
+        raise BadPush("a stream has no labels")
     return request, found
 
 
@@ -90,18 +88,22 @@ def _length(data: bytes | memoryview, at: int) -> tuple[int, int]:
         raise BadPush(f"the body is no push request in protobuf: {error}") from error
 
 
-def _cut(request: bytes | memoryview, message: Any) -> list[Incoming] | None:
-    """Return the streams as they lie in *request*, None where they do not lie there as Loki's clients write them."""
+def _cut(request: bytes | memoryview) -> list[Incoming] | None:
+    """
+    Return the streams as they lie in *request*, None where something is not as Loki's clients write it.
+
+    Each is checked by itself: a stream and what the parser makes of it fit into a processor's cache, a push does not.
+    """
+    found: list[Incoming] = []
     try:
-        regions = list(regions_of(request))
-    except ValueError:
+        for labels, entries in streams_in(request):
+            stream = Stream.FromString(entries)
+            if stream.labels or stream.hash or not stream.entries:
+                return None
+            found.append(Incoming(str(labels, "utf-8"), entries, len(stream.entries), *times_of(stream.entries)))
+    except (DecodeError, ValueError):
         return None
-    if len(regions) != len(message.streams):
-        return None
-    return [
-        Incoming(stream.labels, region, len(stream.entries), *times_of(stream.entries))
-        for stream, region in zip(message.streams, regions, strict=True)
-    ]
+    return found
 
 
 def _canonical(message: Any) -> bytes:

@@ -14,11 +14,14 @@ from functools import lru_cache
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
 from kubescribe.gateway.parts import check_streams
-from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_missing, pieces_of
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_metadata, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
 FRAME_BYTES = 2 * 2**20
 """What is read back and sent at a time; a larger body becomes several frames."""
+
+MADE_BYTES = 3 * 2**20
+"""Of a frame's entries with their metadata, that are kept for sending; what is more is read back and made then."""
 
 _METADATA = b"\x1a"
 """The key of an entry's metadata. A push without this byte, which no text has either, has none."""
@@ -29,13 +32,13 @@ class Draft:
     """
     A frame to be: how the streams go on, the compressed request that holds them, and their lines.
 
-    `regions` are the streams' entries before compression.
+    `made` are the streams' entries as they go on; none where that is much, or not the first frame of its body.
     """
 
     streams: tuple[Frozen, ...]
     request: bytes
     lines: int
-    regions: tuple[bytes, ...]
+    made: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,8 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Pack
         Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
         for stream, name in zip(streams, named, strict=True)
     )
-    regions = tuple(stream.entries for stream in streams)
-    return Packed((Draft(frozen, request, found.total(), regions),) if streams else (), found)
+    made = _made(frozen, [stream.entries for stream in streams])
+    return Packed((Draft(frozen, request, found.total(), made),) if streams else (), found)
 
 
 def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
@@ -70,8 +73,8 @@ def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
     for draft in _drafts(_written(streams, naming, found)):
         if drafts:
             # A large body: it is not to be in memory twice, and is read back from the disk.
-            drafts[0] = replace(drafts[0], regions=())
-        drafts.append(replace(draft, regions=()) if drafts else draft)
+            drafts[0] = replace(drafts[0], made=())
+        drafts.append(draft)
     return Packed(tuple(drafts), found)
 
 
@@ -91,22 +94,31 @@ def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found])
 def _drafts(written: Iterable[tuple[Frozen, bytes]]) -> Iterator[Draft]:
     frozen: list[Frozen] = []
     regions: list[bytes] = []
-    size = 0
+    size, is_first = 0, True
     for stream, entries in written:
         if frozen and size + len(entries) > FRAME_BYTES:
-            yield _draft(frozen, regions)
-            frozen, regions, size = [], [], 0
+            yield _draft(frozen, regions, is_first=is_first)
+            frozen, regions, size, is_first = [], [], 0, False
         frozen.append(stream)
         regions.append(entries)
         size += len(entries)
     if frozen:
-        yield _draft(frozen, regions)
+        yield _draft(frozen, regions, is_first=is_first)
 
 
-def _draft(frozen: list[Frozen], regions: list[bytes]) -> Draft:
+def _draft(frozen: list[Frozen], regions: list[bytes], *, is_first: bool) -> Draft:
     # The labels as they came are not needed any more: a frame holds how the streams go on.
     request = compress(b"".join(encode_stream("", entries) for entries in regions))
-    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), tuple(regions))
+    made = _made(frozen, regions) if is_first else ()
+    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), made)
+
+
+def _made(frozen: Sequence[Frozen], regions: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the entries as they go on, none where they would grow too large."""
+    added = sum(len(stream.metadata) * stream.count for stream in frozen)
+    if added + sum(map(len, regions)) > MADE_BYTES:
+        return ()
+    return tuple(append_metadata(entries, stream.metadata) for stream, entries in zip(frozen, regions, strict=True))
 
 
 def _clashes(stream: Incoming, name: Named) -> bool:

@@ -33,6 +33,7 @@ class Spool:
         self._waiting: list[tuple[Body, asyncio.Future[None]]] = []
         self._turn = asyncio.Lock()
         self._grown = asyncio.Event()
+        self._newest = store.last_n
         self._fresh: dict[int, Frame] = {}
         self._fresh_bytes = 0
 
@@ -56,8 +57,8 @@ class Spool:
             if (fresh := self._fresh.pop(after + 1, None)) is not None:
                 self._fresh_bytes -= fresh.memory_bytes
                 return fresh
-            frame = await self._run(lambda: self.store.read(after))
-            if frame is not None:
+            # Asking the thread for what is not there yet would be a third of its jobs.
+            if self._newest > after and (frame := await self._run(lambda: self.store.read(after))) is not None:
                 self._drop_fresh(frame.n)
                 return frame
             await self._grown.wait()
@@ -96,6 +97,7 @@ class Spool:
     def _tell(
         self, waiting: "list[asyncio.Future[None]]", failure: GatewayError | None, frames: Sequence[Frame]
     ) -> None:
+        self._newest = frames[-1].n if frames else self._newest
         for frame in frames:
             # Who is up to date reads and unpacks nothing again. What does not fit is on disk like everything.
             if self._fresh_bytes + frame.memory_bytes <= FRESH_BYTES:

@@ -69,7 +69,7 @@ class NewFrame:
 
     head: Head
     request: bytes
-    regions: tuple[bytes, ...] = ()
+    made: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Store:
                 noted.append((n, new.head.at, start, key))
                 size = sum(map(len, data))
                 held[key] += size
-                frames.append(Frame(n=n, head=new.head, request=new.request, regions=new.regions))
+                frames.append(Frame(n=n, head=new.head, request=new.request, made=new.made))
                 parts += data
                 start += size
             self._write(segment, parts)

@@ -5,9 +5,12 @@ Entries stay the bytes that they came as: metadata is appended to an entry by ma
 fields of a protobuf message may come in any order and repeated ones in any number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from kubescribe.gateway.messages import Entries, Stream
 from kubescribe.gateway.parts import check_streams
@@ -18,6 +21,13 @@ _STREAM, _LABELS, _ENTRY = 0x0A, 0x0A, 0x12
 _SAMPLED = 8
 _SECOND = 1_000_000_000
 MAX_TIME = 2**63 - 1
+_ENTRY_KEY = bytes((_ENTRY,))
+_USUAL_BYTES = 4096
+"""Of an entry: the lengths of longer ones are not looked up but encoded."""
+
+_KEYS = tuple(_ENTRY_KEY + varint(length) for length in range(2 * _USUAL_BYTES))
+"""What goes before an entry, by its length."""
+
 PIECE_BYTES = 512 * 1024
 """Of a stream; a larger one goes on in pieces."""
 
@@ -99,16 +109,34 @@ def append_metadata(entries: bytes, metadata: bytes) -> bytes:
     """
     Return *entries* with *metadata* (from encode_metadata) at the end of each, the same for the same each time.
 
-    What else lies among them is left out. Every line of every push goes through it, so the parser cuts: a loop of
-    Python takes six times as long where nothing is appended, and a tenth more where something is.
+    What else lies among them is left out. Every line of every push goes through it, so the parser cuts, and nothing
+    that is done to one entry is written in Python: a loop of it takes half as long again.
     """
     cut = Entries.FromString(entries)
-    if metadata:
-        cut = Entries(entries=[entry + metadata for entry in cut.entries])
-    else:
+    if not metadata:
+        if not len(UnknownFieldSet(cut)):
+            return entries
         cut.DiscardUnknownFields()
-    written: bytes = cut.SerializeToString()
-    return written
+        written: bytes = cut.SerializeToString()
+        return written
+    each: list[bytes] = cut.entries[:]
+    parts = [metadata] * (3 * len(each))
+    parts[::3] = _keys(each, len(metadata))
+    parts[1::3] = each
+    return b"".join(parts)
+
+
+def _keys(entries: Sequence[bytes], added: int) -> list[bytes]:
+    """Return what goes before each of *entries* when it is *added* bytes longer: the field's key and the length."""
+    try:
+        return list(map(_keys_of_longer(added).__getitem__, map(len, entries)))
+    except IndexError:
+        return [_ENTRY_KEY + varint(len(entry) + added) for entry in entries]
+
+
+@lru_cache(maxsize=64)
+def _keys_of_longer(added: int) -> Sequence[bytes]:
+    return _KEYS[added : added + _USUAL_BYTES]
 
 
 def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:
@@ -125,8 +153,12 @@ def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:
     return b"".join(parts)
 
 
-def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
-    """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
+def streams_in(request: bytes | memoryview) -> Iterator[tuple[bytes, bytes]]:
+    """
+    Yield the labels and the entries of each stream of *request*, in which labels come first.
+
+    Raises ValueError for another. Whatever else lies in a stream is taken for entries.
+    """
     at, size = 0, len(request)
     while at < size:
         if request[at] != _STREAM:
@@ -136,7 +168,14 @@ def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
         if start >= size or request[start] != _LABELS or at > size:
             raise ValueError(f"no labels at byte {start}")
         length, start = read_length(request, start + 1)
-        yield bytes(request[start + length : at])
+        if start + length > at:
+            raise ValueError(f"labels that end behind their stream at byte {start}")
+        yield bytes(request[start : start + length]), bytes(request[start + length : at])
+
+
+def regions_of(request: bytes | memoryview) -> Iterator[bytes]:
+    """Yield the entries of each stream of *request*, in which labels come first. Raises ValueError for another."""
+    return (entries for _, entries in streams_in(request))
 
 
 def pieces_of(entries: bytes, max_bytes: int) -> Iterator[tuple[bytes, int]]:

@@ -111,6 +111,12 @@ def test_labels_behind_the_entries_are_found():
     assert lokiproto.streams_of(odd)[0] == encode_stream('{a="b"}', entry)
 
 
+@pytest.mark.parametrize("others", [b"", encode_stream('{a="b"}', encode_entry(NOW, b"one"))], ids=["alone", "beside"])
+def test_a_stream_without_labels_is_refused_and_not_lost_without_a_word(others):
+    with pytest.raises(BadPush, match="no labels"):
+        lokiproto.streams_of(others + field(0x0A, encode_entry(NOW, b"two")))
+
+
 def test_a_line_that_is_no_utf_8_is_repaired():
     request, (found,) = lokiproto.streams_of(encode_stream('{a="b"}', encode_entry(NOW, b"caf\xe9")))
 

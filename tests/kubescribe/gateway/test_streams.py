@@ -31,11 +31,18 @@ def test_every_entry_has_its_own_and_the_added_metadata(texts, theirs, ours):
     assert read(made) == [(line, [*theirs.items(), *ours.items()]) for line in texts]
 
 
-@pytest.mark.parametrize("size", [0, 105, 106, 127, 128, 16_000, 16_383, 16_384, 2**21])
+@pytest.mark.parametrize("size", [0, 105, 106, 127, 128, 4_000, 4_094, 4_096, 16_000, 16_383, 16_384, 2**21])
 def test_lengths_of_any_size_grow(size):
     made = append_metadata(encoded([b"x" * size]), encode_metadata({"pod": "p"}))
 
     assert read(made) == [(b"x" * size, [("pod", "p")])]
+
+
+@pytest.mark.parametrize("size", [4_000, 8_000, 9_000])
+def test_metadata_of_any_size_is_appended(size):
+    made = append_metadata(encoded([b"one", b"two"]), encode_metadata({"pod": "p" * size}))
+
+    assert read(made) == [(b"one", [("pod", "p" * size)]), (b"two", [("pod", "p" * size)])]
 
 
 def test_fields_that_are_no_entries_are_left_out():
