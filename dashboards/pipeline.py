@@ -156,7 +156,7 @@ def _agents() -> list[Panel]:
             "Watches that ended",
             "Watches a minute by why they ended. timeout is how they should end; expired is a 410, after which a list"
             " is needed: many together are a storm that the API server feels.",
-            graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))})", "{{cause}}"),
+            graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))}) > 0", "{{cause}}"),
             graphed(f"sum({per_minute(series('watch_lists_total'))})", "lists"),
             unit=PER_MINUTE,
             span=6,
@@ -212,7 +212,7 @@ def _loki() -> list[Panel]:
             "Pushes by answer",
             "Pushes to Loki a second by its answer. 204 is good; 429: its limits, nothing is lost; none: it does not"
             " answer; 401: credentials; 400: see Refused.",
-            graphed(f"sum by (code) ({per_second(series('loki_push_total'))})", "{{code}}"),
+            graphed(_answers("loki_push_total"), "{{code}}"),
             unit="reqps",
             colours={"204": "green", "429": "orange", "none": "red"},
             span=6,
@@ -230,7 +230,7 @@ def _loki() -> list[Panel]:
             "Refused and lost",
             "Entries a minute that Loki will never take, by its reason, and lines of a damaged spool; late ones are"
             " only marked late=1.",
-            graphed(f"sum by (reason) ({per_minute(rejected)})", "{{reason}}"),
+            graphed(f"sum by (reason) ({per_minute(rejected)}) > 0", "{{reason}}"),
             graphed(f"sum({per_minute(series('loki_late_entries_total'))})", "late"),
             graphed(f"sum({per_minute(series('gateway_damaged_frames_total'))})", "damaged pushes"),
             unit=PER_MINUTE,
@@ -240,7 +240,7 @@ def _loki() -> list[Panel]:
             "Shippers' pushes",
             "What shippers push to the gateways, a second, by our answer. 429 and 503: the spool is full or it just"
             " started; 403: a tenant that it may not name.",
-            graphed(f"sum by (code) ({per_second(series('gateway_requests_total'))})", "{{code}}"),
+            graphed(_answers("gateway_requests_total"), "{{code}}"),
             graphed(f"sum({per_second(series('gateway_lines_total', pod='unknown'))}) > 0", "lines of no known pod"),
             unit="reqps",
             colours={"204": "green", "429": "orange", "503": "red"},
@@ -273,6 +273,12 @@ def _loki() -> list[Panel]:
             span=8,
         ),
     ]
+
+
+def _answers(family: str) -> str:
+    """Return answers a second by status: the good ones always, the others when they come."""
+    by = "sum by (code)"
+    return f"{by} ({per_second(series(family))}) > 0 or {by} ({per_second(series(family, code='204'))})"
 
 
 def _feed() -> list[Panel]:

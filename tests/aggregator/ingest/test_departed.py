@@ -2,6 +2,7 @@
 
 import msgspec
 
+from aggregator.census.nodes import NodeState
 from aggregator.census.pods import PodState
 from aggregator.census.roll import Roll
 from aggregator.ingest.departed import AFTER_SECONDS, Departed, Sweeping
@@ -112,16 +113,19 @@ def test_who_comes_back_within_the_hour_is_not_forgotten():
 
 def test_each_family_is_judged_by_what_its_labels_name():
     roll, departed = a_complete_roll(WEB), Departed(limit_of=lambda _: 1)
+    roll.take({ObjectKey("Node", "u"): NodeState(name="n1", conditions=())})
     stays = {
         "container_terminations_total": {("shop", "Pod", "web", "old-container", "Error"), ("other",) * 5},
         "log_lines_total": {("shop", "web", "info"), ("other", "other", "info")},
         "occurrences_total": {("shop", "BackOff", "Warning"), ("default", "NodeNotReady", "Normal"), ("", "X", "Y")},
         "changes_total": {("Pod", "added"), ("Node", "added")},
+        "watch_blind_milliseconds": {("pods/node=n1",), ("agent/cluster/web-1",), ("nodes",), ("other",)},
     }
     goes = {
         "container_terminations_total": ("shop", "Job", "web", "app", "Error"),
         "log_lines_total": ("shop", "went", "info"),
         "occurrences_total": ("pull-request-7", "BackOff", "Warning"),
+        "watch_blind_milliseconds": ("agent/node/n7",),
     }
     series = {family: labels | ({goes[family]} if family in goes else set()) for family, labels in stays.items()}
 

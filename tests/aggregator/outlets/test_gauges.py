@@ -144,6 +144,16 @@ def test_blind_time_goes_on_from_what_the_journal_held():
     assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 1.5' in scrape()
 
 
+def test_blind_time_of_a_node_that_is_forgotten_is_told_no_more():
+    key = CounterKey("watch_blind_milliseconds", ("pods/node=n7",))
+    gauges, scrape = gauges_of(counters={key: 1500})
+    assert 'stream="pods/node=n7"' in scrape()
+
+    gauges.forget([key])
+
+    assert 'stream="pods/node=n7"' not in scrape()
+
+
 def test_agents_and_facts_are_told():
     gauges, scrape = gauges_of()
 
