@@ -195,7 +195,8 @@ def _finished(built: models.Dashboard, otherwise: list[models.DashboardLink]) ->
     built.schema_version = SCHEMA_VERSION
     built.version = 1
     for it in built.links or []:
-        it.placement = None  # the SDK's default hides it in a menu of newer Grafanas
+        # The SDK's default hides it in a menu of newer Grafanas; it has no word for the place above the panels.
+        it.placement = None  # type: ignore[assignment]
     for number, panel in enumerate(_all(built.panels or []), start=1):
         panel.id_val = number
         for index, target in enumerate(getattr(panel, "targets", None) or []):
