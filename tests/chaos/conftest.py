@@ -16,7 +16,7 @@ from benchmarks import daemons
 from kubescribe.wire.times import from_rfc3339
 from simulator.control import Control
 from simulator.process import SimulatorProcess, simulator_process
-from tests.chaos.oracle import Finding, judge
+from tests.chaos.oracle import Finding, Lost, judge
 
 BOOKMARK_SECONDS = 0.5
 
@@ -45,9 +45,10 @@ class Rig:
     def resume_points(self) -> dict[str, tuple[int, int]]:
         return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
 
-    def recorded(self) -> int:
-        """Return how many versions the journal holds."""
-        return int(self.ask("SELECT count(*) FROM changes")[0][0])
+    def recorded(self, epoch: int = 0) -> int:
+        """Return how many versions the journal holds, of one epoch if it is given."""
+        of_epoch = f" WHERE epoch = {int(epoch)}" if epoch else ""
+        return int(self.ask(f"SELECT count(*) FROM changes{of_epoch}")[0][0])
 
     async def until_recorded(self, more: int, seconds: float = 60.0) -> None:
         """Wait until the journal holds so many versions more than now: the load goes through everything."""
@@ -73,10 +74,10 @@ class Rig:
         with urllib.request.urlopen(self.aggregator.said["http"] + path) as answer:
             return json.load(answer)
 
-    def lost(self) -> list[tuple[int, int]]:
-        """Return the intervals of the gaps that are lost or open."""
+    def lost(self) -> list[Lost]:
+        """Return the gaps that are lost or open."""
         return [
-            (from_rfc3339(gap["from"]), from_rfc3339(gap["to"]) if gap["to"] else 2**63)
+            Lost(gap["stream"], from_rfc3339(gap["from"]), from_rfc3339(gap["to"]) if gap["to"] else 2**63)
             for gap in self.gaps()
             if gap["outcome"] != "recovered"
         ]

@@ -10,8 +10,14 @@ import shutil
 
 import pytest
 
+from tests.chaos.conftest import eventually
+
 RATE = 200
 """Changes a second: enough to be in the middle of something at any moment, and little to judge in the end."""
+
+FAR_AHEAD = 6_000
+"""Changes that a restore undoes: so many that no stream comes back only when the store has passed its version again,
+which nobody could tell from one that was never restored."""
 
 QUIET = ("--nodes", "3", "--pods", "40", "--window-events", "100000")
 
@@ -119,14 +125,15 @@ async def test_a_spool_that_is_wiped_costs_nothing_that_the_cluster_still_offers
 
 async def test_a_store_that_is_restored_begins_an_epoch_and_both_histories_are_kept(rig):
     async with rig(*QUIET) as it:
-        await it.control.load(300)
-        await asyncio.sleep(1)
+        await it.control.load(RATE)
+        await it.until_recorded(100)
         early = (await it.control.state())["revision"]
-        await asyncio.sleep(2)
+        await it.control.load(changes=FAR_AHEAD)
+        await eventually(lambda: it.has(early + FAR_AHEAD), 60, lambda: f"{it.resume_points()}")
 
         await it.control.restore(early)
-        await it.control.load(300)
-        await asyncio.sleep(4)
+        await it.control.load(changes=200)  # before anybody is back: most of them nobody can have seen
+        await eventually(lambda: it.recorded(epoch=2) >= 500, 60, lambda: f"{it.resume_points()}")
 
         finding = await settled(it, epoch=2)
         assert finding.judged > 300
