@@ -55,6 +55,13 @@ class Rig:
         wanted = self.recorded() + more
         await eventually(lambda: self.recorded() >= wanted, seconds, lambda: f"{self.recorded()} of {wanted} versions")
 
+    async def until_written(self, more: int, seconds: float = 60.0) -> None:
+        """Wait until the cluster has written so many versions more than now, whoever sees them."""
+        wanted = (await self.control.state())["revision"] + more
+        async with asyncio.timeout(seconds):
+            while (await self.control.state())["revision"] < wanted:
+                await asyncio.sleep(0.05)
+
     def has(self, resource_version: int) -> bool:
         """Tell whether a change with this version is in the journal."""
         return self.ask(f"SELECT 1 FROM changes WHERE resource_version = {int(resource_version)}") != []
@@ -116,6 +123,13 @@ class Rig:
         )
 
 
+def metric(daemon: daemons.Daemon, name: str) -> float:
+    """Return a daemon's number without labels."""
+    with urllib.request.urlopen(daemon.said["metrics"] + "/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} "))
+
+
 async def eventually(condition: Callable[[], bool], seconds: float, tell: Callable[[], str]) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -147,7 +161,7 @@ def rig(tmp_path):
                 it = Rig(cluster, control, aggregator, agent)
                 await eventually(
                     lambda: len(points := it.resume_points()) >= 30 and all(rv for _, rv in points.values()),
-                    30,
+                    60,
                     lambda: f"{it.resume_points()}",
                 )
                 it.since = await it.until_synced()
