@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 RATE = 200
 """Changes a second: enough to be in the middle of something at any moment, and little to judge in the end."""
 
-FAR_AHEAD = 6_000
+FAR_AHEAD = 4_000
 """Changes that a restore undoes: so many that no stream comes back only when the store has passed its version again,
 which nobody could tell from one that was never restored."""
 
@@ -135,7 +135,7 @@ async def test_a_store_that_is_restored_begins_an_epoch_and_both_histories_are_k
         await eventually(lambda: it.has(early + FAR_AHEAD), 60, lambda: f"{it.resume_points()}")
 
         await it.control.restore(early)
-        await it.control.load(changes=200)  # before anybody is back: most of them nobody can have seen
+        await it.control.load(RATE // 2, changes=200)  # before anybody is back: most of them nobody can have seen
         await eventually(lambda: it.recorded(epoch=2) >= 500, 60, lambda: f"{it.resume_points()}")
 
         finding = await settled(it, epoch=2)
