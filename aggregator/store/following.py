@@ -27,6 +27,7 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         cluster_uid=state.cluster_uid if plan.cluster_uid is None else plan.cluster_uid,
         cluster=state.cluster if plan.cluster is None else plan.cluster,
         epoch=state.epoch if plan.epoch is None else plan.epoch,
+        epochs_since=state.epochs_since | plan.epochs_since,
         last_seq=max(state.last_seq, *(seq for seq, _ in committed(plan)), 0),
         last_committed_at=max(state.last_committed_at, *(at for _, at in committed(plan)), 0),
         last_object_id=max([state.last_object_id, *plan.heads]),

@@ -60,6 +60,8 @@ _COUNTER = """INSERT INTO counters VALUES (?, ?, ?)
     ON CONFLICT (family, labels) DO UPDATE SET value = value + excluded.value"""
 _FORGET_COUNTER = "DELETE FROM counters WHERE family = ? AND labels = ?"
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+EPOCH_SINCE = "epoch_since/"
+"""How the names in `meta` begin under which the last sign of what was before an epoch stands."""
 TOTALS = "UPDATE totals SET last_seq = max(last_seq, ?), last_object = max(last_object, ?), changes = changes + ?"
 
 
@@ -116,6 +118,7 @@ def _small(plan: Plan) -> Iterator[Step]:
     yield _COUNTER, [(key.family, _encode(key.labels).decode(), value) for key, value in plan.counters.items()]
     given = (("epoch", plan.epoch), ("cluster_uid", plan.cluster_uid), ("cluster", plan.cluster))
     yield _META, [(name, value) for name, value in given if value is not None]
+    yield _META, [(f"{EPOCH_SINCE}{epoch}", at) for epoch, at in plan.epochs_since.items()]
 
 
 def _stage(plan: Plan) -> Iterator[Step]:
