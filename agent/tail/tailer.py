@@ -95,6 +95,7 @@ class Tailer:
             self.finder = finder = Finder(
                 self._settings,
                 since=self._states.since,
+                earlier=self._states.earlier(),
                 node=self._naming.node,
                 take_ended=self._take_ended,
                 now_ns=self._now_ns,

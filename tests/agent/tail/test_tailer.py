@@ -234,6 +234,23 @@ async def test_a_pod_that_only_the_api_server_saw_is_a_gap(node, eventually):
     assert [gap.stream for gap in node.gaps] == ["logs/shop/job-0/app"]
 
 
+async def test_a_pod_that_came_and_went_while_the_agent_was_away_is_a_gap_and_told_once(node, eventually):
+    known = node.container("known-0")
+    async with node.tailing():
+        known.write(["hello"])
+        await eventually(node.lines)
+    before = PodFacts(namespace="shop", name="old-0", uid="u-0", node="n1", created_at=time.time_ns() - 60 * 10**9)
+    away = replace(before, name="job-0", uid="u-1", created_at=time.time_ns())
+    found = replace(away, name="known-0", uid=known.of.uid)
+    known.remove()
+    async with node.tailing(with_inotify=False):
+        node.ended = [Ended(pod=pod, containers=("app",), told_at=1) for pod in (before, away, found)]
+        await eventually(lambda: len(node.gaps) == 2 and not node.ended)
+
+    # What was known and has no files any more is told from the state.
+    assert sorted(gap.stream for gap in node.gaps) == ["logs/shop/job-0/app", "logs/shop/known-0/app"]
+
+
 async def test_it_works_without_inotify(node, eventually):
     async with node.tailing(with_inotify=False):
         log = node.container()
