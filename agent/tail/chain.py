@@ -8,7 +8,7 @@ was is known. Waits for the disk: not for the loop.
 from itertools import pairwise
 from pathlib import Path
 
-from agent.tail.generations import Generation, has_files, list_generations
+from agent.tail.generations import Generation, can_be_read, has_files, list_generations
 from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
@@ -57,6 +57,10 @@ class Chain:
     def is_gone(self) -> bool:
         """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""
         return not has_files(self._folder, self._instance)
+
+    def can_be_read(self) -> bool:
+        """Tell whether every file can be opened. Raises OSError when that cannot be told."""
+        return can_be_read(self._folder, self._instance)
 
     def begin(self, identity: int) -> None:
         """Begin with the file *identity*: what is older is not wanted."""

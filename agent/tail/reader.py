@@ -120,7 +120,11 @@ class Reader:
         is_gone = live is None and self._chain.is_gone()
         if current is None:
             # Deleted since it was listed: what is open of it is read at the next look.
-            return Look(is_gone=is_gone and not self._chain.listing)
+            return Look(
+                is_gone=is_gone and not self._chain.listing,
+                is_unknown=bool(self._chain.listing)
+                or (self.has_ended and not is_gone and not self._chain.can_be_read()),
+            )
         held = self._chain.handles.held_bytes
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)

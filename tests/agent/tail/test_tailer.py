@@ -281,6 +281,22 @@ async def test_dockers_files_behind_symbolic_links_are_read(node, eventually, tm
         await eventually(lambda: node.lines() == ["hello"])
 
 
+async def test_files_of_an_ended_instance_that_cannot_be_opened_for_now_are_read_when_they_can(
+    node, eventually, tmp_path
+):
+    log = node.container()
+    log.write(["hello"])
+    earlier = log.path
+    moved = earlier.rename(tmp_path / "elsewhere")
+    earlier.symlink_to(tmp_path / "target")
+    log.restart()
+    log.write(["again"])
+    async with node.tailing():
+        await eventually(lambda: node.lines() == ["again"])
+        moved.rename(tmp_path / "target")
+        await eventually(lambda: sorted(node.lines()) == ["again", "hello"])
+
+
 async def test_what_was_deleted_unread_is_told_with_its_bytes(node, eventually):
     node.loki.faults.answer(500, 100_000)
     log = node.container(max_files=2)
