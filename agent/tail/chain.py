@@ -25,18 +25,18 @@ class Chain:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
-        self._named: set[int] = set()
+        self._settled: set[int] = set()
         self.listing: list[Generation] = []
         self.handles = Handles()
 
     def look(self) -> None:
         """List the files again."""
         self.listing = list_generations(self._folder, self._instance)
-        self._named = {generation.identity for generation in self.listing}
+        named = {generation.identity for generation in self.listing}
         # Asked after the names: what lost its name in between is here.
-        for held in self.handles.generations():
-            if held.identity not in self._named:
-                self.listing.insert(_place_of(held, self.listing), held)
+        nameless = [held for held in self.handles.generations() if held.identity not in named]
+        for held in nameless:
+            self.listing.insert(_place_of(held, self.listing), held)
         identities = [generation.identity for generation in self.listing]
         anchor = self._known[0][0] if self._known else None
         # What is older than the file that is read is still there, and was read; also when that one is there no more.
@@ -49,10 +49,13 @@ class Chain:
         }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
+        known = {identity for identity, _ in self._known}
+        # What is older than the file that is read was read, by an earlier life perhaps, and would stay on the disk.
+        self._settled = named | {held.identity for held in nameless if held.identity > 0 and held.identity not in known}
 
     def settle(self) -> None:
-        """Let go of handles of what is known by its name."""
-        self.handles.settle(self._named)
+        """Let go of handles of what is known by its name, or not to be read any more."""
+        self.handles.settle(self._settled)
 
     def is_gone(self) -> bool:
         """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""

@@ -57,7 +57,7 @@ class Handles:
         return [generation for generation in found if generation is not None]
 
     def settle(self, listed: Collection[int]) -> None:
-        """Close what has a name, among the identities *listed*: what becomes of it will be noticed."""
+        """Close what is among the identities *listed*: what becomes of it will be noticed, or does not matter."""
         for each in list(self._open):
             if each.identity in listed:
                 self._drop(each)
