@@ -9,7 +9,7 @@ as the same bytes. What Loki refuses for good is final as well: it is counted, a
 import asyncio
 import time
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,7 +20,7 @@ from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import MAX_PUSH_BYTES, Frame, pushes_of
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.gateway.spool import Spool
-from kubescribe.gateway.ways import Flight, Tenant, Waiting, Way, Ways
+from kubescribe.gateway.ways import PORTION_STREAMS, Flight, Tenant, Way, Ways, portions_of
 from kubescribe.loki.pushes import Outcome, Push, Sender
 
 SETTLE_SECONDS = 0.25
@@ -34,10 +34,12 @@ LOOK_SECONDS = 1.0
 
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
-_INLINE_STREAMS = 500
-"""Of a frame whose entries are made: to wrap up so many costs the loop a millisecond or two."""
+_AT_ONCE = 100
+"""Pushes that are handed to the sender before others have their turn: two or three milliseconds."""
 
 _log = structlog.get_logger()
+
+_Take = Callable[[Tenant, int, Iterable[Push], float], list[Way]]
 
 
 class Forwarder:
@@ -111,11 +113,7 @@ class Forwarder:
                 continue
             tenant = self._ways.tenant(frame.head.tenant)
             if not tenant.notes and self._ways.takes(tenant):
-                pushes = await self._made(frame)
-                # Asked for again: it may have been forgotten meanwhile.
-                tenant = self._ways.tenant(frame.head.tenant)
-                self._submit_all(self._ways.route(tenant, frame.n, pushes, time.monotonic()))
-                self._ways.forget(tenant)
+                await self._give_on(frame, await self._made(frame), self._ways.route)
             else:
                 tenant.notes.add(frame.n)
             self._routed = frame.n
@@ -136,19 +134,27 @@ class Forwarder:
             except OSError as error:
                 await self._unreadable(error)
                 continue
-            self._again(waiting, n, await self._made(frame) if frame is not None else [])
+            portions = await self._made(frame) if frame is not None else []
+            if frame is None or not portions:
+                # Damaged since it was written, which the store counts.
+                self._ways.skip(waiting)
+            elif isinstance(waiting, Tenant):
+                await self._give_on(frame, portions, self._ways.route)
+                # Only now: as long as its streams are not all on their ways, they are nowhere else.
+                self._ways.skip(waiting)
+            else:
+                await self._give_on(frame, portions, self._ways.resume)
             self._step()
 
-    def _again(self, waiting: Waiting, n: int, pushes: list[Push]) -> None:
-        now = time.monotonic()
-        if not pushes:
-            # Damaged since it was written, which the store counts.
-            self._ways.skip(waiting)
-        elif isinstance(waiting, Tenant):
-            waiting.notes.drop_first()
-            self._submit_all(self._ways.route(waiting, n, pushes, now))
-        else:
-            self._submit_all(self._ways.resume(waiting.tenant, n, pushes, now))
+    async def _give_on(self, frame: Frame, portions: Iterable[Sequence[Push]], take: _Take) -> None:
+        """Let *take* have what *frame* says, not so much at once that the loop has to wait."""
+        for number, pushes in enumerate(portions):
+            if number:
+                await asyncio.sleep(0)
+            # Asked for each time: it may have been forgotten meanwhile.
+            tenant = self._ways.tenant(frame.head.tenant)
+            self._submit_all(take(tenant, frame.n, pushes, time.monotonic()))
+            self._ways.forget(tenant)
 
     async def _may_submit(self) -> None:
         while self._is_draining:
@@ -159,15 +165,15 @@ class Forwarder:
         _log.warning("gateway.spool_unreadable", error=str(error))
         await asyncio.sleep(RETRY_SECONDS)
 
-    async def _made(self, frame: Frame) -> list[Push]:
-        if frame.made and len(frame.made) <= _INLINE_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
+    async def _made(self, frame: Frame) -> list[Sequence[Push]]:
+        if frame.made and len(frame.made) <= PORTION_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
             # Nothing is left to be done but to wrap it up.
             return self._pushes(frame)
         return await asyncio.to_thread(self._pushes, frame)
 
-    def _pushes(self, frame: Frame) -> list[Push]:
+    def _pushes(self, frame: Frame) -> list[Sequence[Push]]:
         try:
-            return list(pushes_of(frame))
+            return portions_of(list(pushes_of(frame)))
         except (GatewayError, ValueError) as error:
             # The checksum agreed, so it was written like this: an error of ours, which must not stop the rest.
             _log.error("gateway.frame_unsendable", frame=frame.n, lines=frame.head.lines, error=str(error)[:200])
@@ -185,11 +191,16 @@ class Forwarder:
             task.add_done_callback(self._submitted)
 
     async def _submit(self, ways: Sequence[Way]) -> None:
+        submitted = 0
         for way in ways:
             while way.outbox:
                 push, flight = way.outbox.popleft()
                 outcome = flight.outcome = await self._sender.submit(push)
                 outcome.add_done_callback(partial(self._done, way, flight))
+                submitted += 1
+                if submitted % _AT_ONCE == 0:
+                    # Where there is room nothing else waits.
+                    await asyncio.sleep(0)
             way.is_submitting = False
             self._ways.forget_way(way)
 

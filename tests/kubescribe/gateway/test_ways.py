@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubescribe.gateway.ways import HELD_SECONDS, Tenant, Ways
+from kubescribe.gateway.ways import HELD_SECONDS, PORTION_STREAMS, Tenant, Ways, _way_key, portions_of
 from kubescribe.loki.pushes import Push
 
 
@@ -76,6 +76,28 @@ def test_each_push_goes_out_once_in_the_order_of_its_stream(seed, window):
         for each in pushes:
             expected.setdefault((each.tenant, each.labels), []).append(each)
     assert by_stream == expected
+
+
+@given(seed=st.integers(0, 2**32), count=st.sampled_from([0, 1, 500, 501, 1000, 1700]))
+@settings(max_examples=12, deadline=None)
+def test_portions_of_a_frame_keep_what_goes_one_way_together_and_in_order(seed, count):
+    rng = random.Random(seed)
+    pushes = [
+        Push(labels=f"s{rng.randrange(900)}", entries=b"%d" % n, count=1, content_bytes=1, first_at=1, last_at=1)
+        for n in range(count)
+    ]
+
+    portions = portions_of(pushes)
+
+    assert sorted((push for portion in portions for push in portion), key=lambda it: int(it.entries)) == pushes
+    assert all(len(portion) >= PORTION_STREAMS for portion in portions[:-1])
+    ways = [{_way_key(push) for push in portion} for portion in portions]
+    assert sum(map(len, ways)) == len(set().union(*ways))
+    for portion in portions:
+        by_way = {}
+        for push in portion:
+            by_way.setdefault(_way_key(push), []).append(int(push.entries))
+        assert all(sorted(each) == each for each in by_way.values())
 
 
 def test_who_comes_last_finds_room_however_many_tenants_are_held_up():
