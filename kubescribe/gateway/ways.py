@@ -282,9 +282,9 @@ class Ways:
 
     def put_back(self, way: Way, taken: Sequence[Flight]) -> None:
         """Note the frames of *taken*, the last flights of *way*, which the sender has no more."""
-        for flight in taken:
-            way.flights.remove(flight)
-            self._count(way, -flight.size)
+        gone = set(taken)
+        way.flights = deque(flight for flight in way.flights if flight not in gone)
+        self._count(way, -sum(flight.size for flight in taken))
         while way.flights and way.flights[0].is_final:
             way.flights.popleft()
         first = min(taken, key=lambda it: (it.n, it.index))
