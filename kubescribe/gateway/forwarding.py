@@ -9,7 +9,7 @@ as the same bytes. What Loki refuses for good is final as well: it is counted, a
 import asyncio
 import time
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,7 +20,8 @@ from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import MAX_PUSH_BYTES, Frame, pushes_of
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.gateway.spool import Spool
-from kubescribe.gateway.ways import PORTION_STREAMS, Flight, Tenant, Way, Ways, portions_of
+from kubescribe.gateway.waiting import PORTION_STREAMS, Flight, Tenant, Way, portions_of
+from kubescribe.gateway.ways import Ways
 from kubescribe.loki.pushes import Outcome, Push, Sender
 
 SETTLE_SECONDS = 0.25
@@ -58,6 +59,10 @@ class Forwarder:
         self._moved = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
+
+    def waits(self, tenant: str, streams: Collection[str]) -> bool:
+        """Tell, in any thread, whether a frame with *streams* of *tenant* would be passed over, for now."""
+        return self._ways.waits(tenant, streams)
 
     async def run(self) -> None:
         """Send until `stop`."""
@@ -112,10 +117,10 @@ class Forwarder:
                 self._routed = frame.n
                 continue
             tenant = self._ways.tenant(frame.head.tenant)
-            if not tenant.notes and self._ways.takes(tenant):
-                await self._give_on(frame, await self._made(frame), self._ways.route)
-            else:
+            if tenant.notes or not self._ways.takes(tenant):
                 tenant.notes.add(frame.n)
+            elif not self._ways.pass_over(tenant, frame.n, [it.labels for it in frame.head.streams]):
+                await self._give_on(frame, await self._made(frame), self._ways.route)
             self._routed = frame.n
             self._step()
 
