@@ -28,17 +28,18 @@ class Handles:
 
     def __init__(self) -> None:
         self._open: list[_Handle] = []
-        self._has_any = False
+        self.added = 0
+        """How many were taken ever."""
 
     def add(self, descriptor: int, *, is_gzip: bool = False) -> None:
         """Take an open file; from any thread."""
         self._open.append(_Handle(descriptor, is_gzip))
-        self._has_any = True
+        self.added += 1
 
     @property
     def were_empty(self) -> bool:
         """Whether all that was found was open here, and nothing is in what is left of it."""
-        return self._has_any and not self.nameless_bytes
+        return self.added > 0 and not self.nameless_bytes
 
     @property
     def nameless_bytes(self) -> int:
