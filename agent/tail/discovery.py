@@ -21,7 +21,8 @@ from agent.tail.paths import PodFolder, is_container_folder, parse_file_name, pa
 from agent.tail.witness import Seen
 
 _MOMENT_NS = 2_000_000_000
-"""A container whose start fails stays without a file for as long as its pod; who is gone so soon had one."""
+"""A container whose start fails stays without a file for as long as its pod; who is gone so soon after it was seen for
+the first time was being deleted, and had one. The same goes for a pod without a container."""
 
 _NONE: frozenset[int] = frozenset()
 _NOTHING = Changed(frozenset(), is_overflown=False)
@@ -131,10 +132,16 @@ class Discovery:
         for container in before.keys() - now.keys():
             if before[container]:
                 finds.found.append(Found(pod=pod, container=container, restarts=_NONE, since=news.since))
+        bare_since, bare_at = self._bare.pop((pod.name, ""), (0, 0))
         if listed is not None:
             self._known[pod.name] = now
+            if not now and (is_new or bare_at):
+                self._bare[pod.name, ""] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
         elif is_new and pod.name in news.new_pods:
             finds.missed.append(Missed(*pod, since=news.since))
+        elif self._is_moment(bare_at) and not news.new_containers[pod.name]:
+            # It was seen when its containers' folders were deleted already, and it not yet.
+            finds.missed.append(Missed(*pod, since=bare_since))
         finds.missed += self._missed(pod, before, now, news)
 
     def _missed(
@@ -156,7 +163,7 @@ class Discovery:
                     self._bare[key] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
             elif container not in before and is_container_folder(container):
                 yield Missed(*pod, container=container, since=news.since)
-            elif bare_at and not missed and self._now_ns() - bare_at < _MOMENT_NS:
+            elif self._is_moment(bare_at) and not missed:
                 yield Missed(*pod, container=container, since=bare_since)
 
     def _open(
@@ -171,6 +178,9 @@ class Discovery:
         opened = (*openings.opened, *anew.opened)
         self._opened |= {(key, each.restart) for each in opened} | {(key, restart) for restart in openings.vanished}
         return opened
+
+    def _is_moment(self, bare_at: int) -> bool:
+        return bool(bare_at) and self._now_ns() - bare_at < _MOMENT_NS
 
     def _watch(self, folder: Path) -> bool:
         return self._notifier is not None and self._notifier.watch(folder)

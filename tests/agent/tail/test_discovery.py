@@ -1,5 +1,6 @@
 """Containers are found from the folders alone."""
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -191,9 +192,22 @@ def test_what_was_found_and_ends_as_it_should_is_not_missed(tmp_path: Path, disc
     assert missed(discovery.look_everywhere()) == []
 
 
-def test_a_pod_that_never_started_a_container_is_not_missed(tmp_path: Path, discovery: Discovery) -> None:
+def test_a_pod_that_was_gone_but_for_its_folder_is_missed(tmp_path: Path, discovery: Discovery) -> None:
     (tmp_path / POD).mkdir()
-    told(discovery.look_at_changes())
+    assert missed(discovery.look_at_changes()) == []
+    remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == [("web-0", "", 0)]
+    assert missed(discovery.look_everywhere()) == []
+
+
+@pytest.mark.parametrize("name", [POD, f"{POD}/app"])
+def test_what_never_started_a_container_is_not_missed(tmp_path: Path, notifier: Inotify, name: str) -> None:
+    seconds = itertools.count(0, 10)
+    discovery = Discovery(tmp_path, notifier, now_ns=lambda: next(seconds) * 10**9)
+    discovery.look_everywhere()
+    (tmp_path / name).mkdir(parents=True)
+    assert missed(discovery.look_at_changes()) == []
     remove(tmp_path / POD)
 
     assert missed(discovery.look_at_changes()) == []
