@@ -233,11 +233,21 @@ class Forwarder:
         """Make room, for those who wait, of what tenants have that Loki holds up."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for tenant in self._ways.held_up(time.monotonic()):
+            now = time.monotonic()
+            for tenant in self._ways.held_up(now):
+                # Thousands of pushes of each of many tenants: others have their turn, and it may get on meanwhile.
+                await asyncio.sleep(0)
+                if tenant.moved_at > now:
+                    continue
                 self._ways.hold(tenant)
+                count = 0
                 for way in list(tenant.ways.values()):
                     if taken := self._taken_back(way):
                         self._ways.put_back(way, taken)
+                        count += len(taken)
+                    if count >= _AT_ONCE:
+                        await asyncio.sleep(0)
+                        count = 0
                 self._moved.set()
 
     def _taken_back(self, way: Way) -> list[Flight]:
