@@ -37,7 +37,7 @@ from aggregator.ingest.streams import (
     locate,
 )
 from aggregator.ingest.versions import prefetch, store_change
-from aggregator.records import CounterKey, Head, JournalState, ObjectKey, Published
+from aggregator.records import CounterKey, Head, JournalState, ObjectKey, Plan, Published
 from aggregator.store.base import Journal
 from kubescribe.wire.link import Claim, Grant, Granted, Relist
 from kubescribe.wire.records import AnyRecord, Change, LineCounts
@@ -246,7 +246,8 @@ class Pipeline:
             told = error if isinstance(error, StoreError) else StoreUnavailable(f"internal error: {error!r}"[:256])
             self._fail(group, told)
             return
-        if self.failure is not None:
+        # A transaction that has nothing to write succeeds on a full disk too.
+        if self.failure is not None and draft.plan != Plan():
             _log.info("ingest.recovered", was=self.failure)
             self.failure = None
         for work in group:

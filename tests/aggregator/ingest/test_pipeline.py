@@ -245,9 +245,12 @@ async def test_a_commit_that_fails_leaves_nothing_and_the_batch_can_come_again(s
         await (await scribe.pipeline.submit(scribe.spool, 2, [a_change(2)]))
     failure = scribe.pipeline.failure
     monkeypatch.setattr(journal, "commit", commit)
+    # A repeat, which writes nothing: it says nothing of the disk.
+    await (await scribe.pipeline.submit(scribe.spool, 1, [a_change(1)]))
+    failure_after_nothing = scribe.pipeline.failure
     await (await scribe.pipeline.submit(scribe.spool, 2, [a_change(2)]))
 
-    assert failure == "no space left"
+    assert failure == failure_after_nothing == "no space left"
     assert scribe.pipeline.failure is None
     assert await versions("u") == [(1, 1, "added"), (1, 2, "modified")]
 
