@@ -8,6 +8,7 @@ import time
 from msgspec.structs import replace
 
 from agent.pods.ending import Ended
+from agent.tail.store import TailStore
 from kubescribe.labels.pods import PodFacts
 from kubescribe.wire.times import to_rfc3339
 from simulator.logs.rotating import content, generations
@@ -415,7 +416,7 @@ async def test_what_is_gone_is_forgotten(node, eventually):
     async with node.tailing():
         await eventually(lambda: node.settings.state.read_text() != state)
 
-    assert "web-0" not in node.settings.state.read_text()
+    assert TailStore(node.settings.state, since=0).instances == {}
 
 
 async def _tails(tailer, eventually):
