@@ -95,6 +95,7 @@ class Tailer:
             self.finder = finder = Finder(
                 self._settings,
                 since=self._states.since,
+                earlier=self._states.earlier(),
                 node=self._naming.node,
                 take_ended=self._take_ended,
                 now_ns=self._now_ns,
@@ -270,8 +271,8 @@ class Tailer:
         for tail in tails:
             if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
-            # What was found anew since it was looked at is looked at again.
-            if tail.instance in self._fresh:
+            # What was found anew since it was looked at is looked at again, and so is what could not be.
+            if tail.instance in self._fresh or tail.look.is_unknown:
                 continue
             if tail.look.is_gone or (tail.reader.has_ended and now - tail.idle_since >= self._settings.idle_seconds):
                 tail.is_gone = tail.look.is_gone
@@ -356,7 +357,7 @@ def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
             looks.append(reader.look())
         except OSError as error:
             _log.warning("tail.file_not_seen", folder=reader.instance.folder, error=str(error))
-            looks.append(Look())
+            looks.append(Look(is_unknown=True))
     return looks
 
 
