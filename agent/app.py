@@ -338,7 +338,6 @@ def _numbers(
             "watch_oversized": counters.oversized,
             "watch_undecodable": counters.undecodable,
             "watch_bodies_truncated": counters.bodies_truncated,
-            "watch_relists": counters.relists,
             "watch_inferred_deletes": counters.inferred_deletes,
             "watch_verified_objects": counters.verified_objects,
             "spool_dropped_records": stats.dropped_records,

@@ -50,12 +50,15 @@ _HELP = {
     "watch_oversized": "Lines that were too long to read.",
     "watch_undecodable": "Lines and objects that were not what the API promises.",
     "watch_bodies_truncated": "Objects that were too large to be kept whole.",
-    "watch_relists": "Lists that were needed because a watch could not go on.",
     "watch_inferred_deletes": "Deletes found by asking for objects that had not changed for long.",
     "watch_verified_objects": "Objects that were asked for because they had not changed for long.",
     "spool_dropped_records": "Records dropped because the spool was full.",
     "spool_write_failures": "Writes to the spool that failed.",
 }
+
+
+USUAL_FAILURES = ("0", "401", "403", "410", "429", "500", "503", "504")
+"""Told as 0 before they come, or the first of each would be in no rate."""
 
 
 class AgentCollector(Collector):
@@ -77,7 +80,10 @@ class AgentCollector(Collector):
             requests.add_metric((verb, resource), count)
         yield requests
         yield _by(
-            "kubescribe_api_failures", "Answers of the API server that were errors; 0: none.", "code", numbers.failures
+            "kubescribe_api_failures",
+            "Answers of the API server that were errors; 0: none.",
+            "code",
+            {**dict.fromkeys(USUAL_FAILURES, 0), **numbers.failures},
         )
         yield _by("kubescribe_watch_restarts", "Watches that ended, by cause.", "cause", numbers.restarts)
         yield _by(

@@ -22,6 +22,7 @@ from aggregator.errors import StoreError, StoreUnusable
 from aggregator.ingest.adopting import Adopting
 from aggregator.ingest.apiserver import open_api_server
 from aggregator.ingest.coverage import Coverage
+from aggregator.ingest.departed import Departed, Sweeping
 from aggregator.ingest.enrolling import Enrolling
 from aggregator.ingest.link import LinkServer
 from aggregator.ingest.peers import Anybody, Authenticator, OneOf
@@ -208,6 +209,7 @@ def _connect(
         hub.publish(done.published)
         tails.committed(done.published)
         seen(done.seen)
+        gauges.forget(done.forgotten_counters)
         gauges.committed(done.published, done.counters)
         metrics.ingest.commits.labels("ok").inc()
         metrics.ingest.commit_seconds.observe(done.seconds)
@@ -292,6 +294,7 @@ def _connect(
         Part(name="adoption", run=adopting.run),
         Part(name="settling", run=settling.run),
         Part(name="enrolling", run=Enrolling(pipeline, journal).run),
+        Part(name="counters", run=Sweeping(pipeline, Departed(), now_ns=time.time_ns).run),
         Part(name="pipeline", run=pipeline.run, stop=pipeline.stop),
         Part(name="feed", run=hub.run),
         Part(name="usage", run=usage.run),

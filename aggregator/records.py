@@ -198,8 +198,10 @@ class Plan:
     `heads` holds every object that is new or has a new head; `changes` may name objects of `heads` or older ones.
     `stages` maps a stream to its running Snapshot, None when it ended; `staged` are the uids that arrived with this
     transaction. `doubts` maps an object to what is in doubt about it, None when that is settled. `retired` are streams
-    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more.
-    `epoch` and `cluster_uid` are given when they change.
+    to forget with their terms and stages: those of nodes that are no more. `forgotten_spools` are known no more,
+    nor are `forgotten_counters`, but where `counters` begins them anew.
+    `epoch` and `cluster_uid` are given when they change. `epochs_since` has the time (ns) of the last sign of the
+    history before each new epoch: the store was restored after it.
     """
 
     heads: dict[int, Head] = field(default_factory=dict)
@@ -211,12 +213,14 @@ class Plan:
     terms: dict[tuple[str, int], int] = field(default_factory=dict)
     spools: dict[str, int] = field(default_factory=dict)
     forgotten_spools: list[str] = field(default_factory=list)
+    forgotten_counters: list[CounterKey] = field(default_factory=list)
     stages: dict[str, SnapshotStage | None] = field(default_factory=dict)
     staged: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     doubts: dict[ObjectKey, DoubtRow | None] = field(default_factory=dict)
     retired: set[str] = field(default_factory=set)
     counters: dict[CounterKey, int] = field(default_factory=dict)
     epoch: int | None = None
+    epochs_since: dict[int, int] = field(default_factory=dict)
     cluster_uid: str | None = None
     cluster: str | None = None
 
@@ -230,6 +234,7 @@ class JournalState:
     cluster_uid: str = ""
     cluster: str = ""
     epoch: int = 1
+    epochs_since: dict[int, int] = field(default_factory=dict)
     last_seq: int = 0
     last_object_id: int = 0
     streams: dict[str, StreamRow] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ SECONDS = 10.0
 PATIENCE_SECONDS = 30.0
 NODE = "node-0000"
 
-_SAMPLES = re.compile(r"^kubescribe_watch_(events|relists)_total ([\d.e+]+)$", re.MULTILINE)
+_SAMPLES = re.compile(r"^kubescribe_watch_(events|lists)_total(?:\{[^}]*\})? ([\d.e+]+)$", re.MULTILINE)
 
 _BASELINE = """
 from pathlib import Path
@@ -86,8 +87,10 @@ async def measure(folder: Path) -> int:
 
 def check(metrics: str, log: str) -> None:
     """Raise RuntimeError unless the agent did what is measured: it listed twice, connected twice, saw the load."""
-    counted = {name: float(value) for name, value in _SAMPLES.findall(metrics)}
-    seen = (counted.get("events", 0.0), counted.get("relists", 0.0), log.count('"link.connected"'))
+    counted: Counter[str] = Counter()
+    for name, value in _SAMPLES.findall(metrics):
+        counted[name] += int(float(value))
+    seen = (counted["events"], counted["lists"], log.count('"link.connected"'))
     if not (seen[0] >= 2 * SECONDS * RATE and seen[1] == 2 and seen[2] == 2):
         raise RuntimeError(f"(events, lists, connections) are {seen}")
 

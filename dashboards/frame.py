@@ -194,6 +194,9 @@ def _place(board: Dashboard, part: Part) -> None:
 def _finished(built: models.Dashboard, otherwise: list[models.DashboardLink]) -> models.Dashboard:
     built.schema_version = SCHEMA_VERSION
     built.version = 1
+    for it in built.links or []:
+        # The SDK's default hides it in a menu of newer Grafanas; it has no word for the place above the panels.
+        it.placement = None  # type: ignore[assignment]
     for number, panel in enumerate(_all(built.panels or []), start=1):
         panel.id_val = number
         for index, target in enumerate(getattr(panel, "targets", None) or []):

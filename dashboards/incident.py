@@ -49,26 +49,29 @@ def _broken() -> list[Panel]:
             links=[to.board("Workloads", to.WORKLOAD, "namespace")],
         ),
         number(
-            "Pods pending or failed",
-            "Pods that do not run and have not succeeded. Pending for long: no node fits (see right), an image that is"
-            " not there, a volume that does not attach.",
-            now(f"sum({series('pods', _IN, phase='~Pending|Failed|Unknown')})"),
+            "Pods pending",
+            "Pods that do not run yet, or of which nobody knows. Pending for long: no node fits (see right), an image"
+            " that is not there, a volume that does not attach. Failed ones stay for days when all is over: see Infra.",
+            now(f"sum({series('pods', _IN, phase='~Pending|Unknown')})"),
             steps=((1, WARN), (5, BAD)),
-            links=[to.page("Pods that are unwell", kind="Pod", q="Pending")],
+            links=[to.page("Pods that are unwell", kind="Pod", q="Pending", namespace=to.chosen("namespace"))],
         ),
         number(
             "Unschedulable pods",
             "Pods for which the scheduler finds no node: too little room, a selector or taint that nothing matches. The"
             " Event FailedScheduling says which.",
             now(f"sum({series('unschedulable_pods', _IN)})"),
-            links=[to.page("What the scheduler says", kind="Pod", q="FailedScheduling"), to.board("Nodes", to.INFRA)],
+            links=[
+                to.page("What the scheduler says", kind="Pod", q="FailedScheduling", namespace=to.chosen("namespace")),
+                to.board("Nodes", to.INFRA),
+            ],
         ),
         number(
             "Rollouts failed, 1 h",
             "Rollouts that did not get on within their progress deadline. The new version does not become ready: look"
             " at what changed, and at its last words.",
             now(f"sum({increase(series('rollouts_total', _IN, outcome='failed'), '1h')})"),
-            links=[to.page("What changed", kind="Deployment")],
+            links=[to.page("What changed", kind="Deployment", namespace=to.chosen("namespace"))],
         ),
         number(
             "Nodes nobody reports",
@@ -76,7 +79,7 @@ def _broken() -> list[Panel]:
             " screen: it is unknown, not healthy.",
             now(f"sum({series('node_coverage', state='unreported')})"),
             steps=((1, UNKNOWN),),
-            links=[to.board("Can I trust this screen?", to.PIPELINE), to.answer("Gaps", "gaps")],
+            links=[to.board("Can I trust this screen?", to.PIPELINE), to.gaps()],
         ),
     ]
 
@@ -91,7 +94,10 @@ def _breaking() -> list[Panel]:
             "Containers that were killed for their memory. The limit is too low or the program leaks: compare memory"
             " with the limit on the workload's dashboard, and look for a change of the limit.",
             now(f"sum({increase(series(ended, _IN, reason='OOMKilled'), '15m')})"),
-            links=[to.page("OOM kills", q="OOMKilled"), to.board("Workloads", to.WORKLOAD, "namespace")],
+            links=[
+                to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace")),
+                to.board("Workloads", to.WORKLOAD, "namespace"),
+            ],
             span=6,
         ),
         number(
@@ -100,7 +106,7 @@ def _breaking() -> list[Panel]:
             " Terminations.",
             now(f"sum({increase(series('container_restarts_total', _IN), '15m')})"),
             steps=((1, WARN), (20, BAD)),
-            links=[to.page("Back-offs", q="BackOff")],
+            links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
             span=6,
         ),
         number(
@@ -108,7 +114,7 @@ def _breaking() -> list[Panel]:
             "Times that the kubelet backed off pulling an image: a tag that is not there, a registry that refuses, its"
             " rate limit.",
             now(or_zero(f"sum({increase(pulls, '15m')})")),
-            links=[to.page("What the kubelet says", q="pulling image")],
+            links=[to.page("What the kubelet says", q="pulling image", namespace=to.chosen("namespace"))],
             span=6,
         ),
         number(
@@ -134,7 +140,7 @@ def _changed() -> list[Panel]:
             " the field manager, `changed` the old and the new value. From Loki (stream=change); drawn into every graph"
             " as blue lines.",
             lines(changes, most=200),
-            links=[to.page("All changes, other kinds too")],
+            links=[to.page("All changes, other kinds too", namespace=to.chosen("namespace"))],
             span=16,
             height=10,
         ),
@@ -144,7 +150,7 @@ def _changed() -> list[Panel]:
             graphed(f"sum by (outcome) ({per_minute(rollouts)})", "{{outcome}}"),
             unit=PER_MINUTE,
             colours={"completed": "green", "failed": "red", "superseded": "orange"},
-            links=[to.page("Changes of Deployments", kind="Deployment")],
+            links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
             is_stacked=True,
             is_bars=True,
             height=10,
@@ -186,8 +192,8 @@ def _where() -> list[Panel]:
             ["namespace"],
             Column("Warnings", f"round(sum by (namespace) ({increase(warnings)})) > 0"),
             Column(
-                "Pods not running",
-                f"sum by (namespace) ({series('pods', _IN, phase='~Pending|Failed|Unknown')}) > 0",
+                "Pods pending",
+                f"sum by (namespace) ({series('pods', _IN, phase='~Pending|Unknown')}) > 0",
                 steps=((1, WARN),),
             ),
             links=[
@@ -203,7 +209,7 @@ def _where() -> list[Panel]:
             " none are left out.",
             graphed(f"sum by (reason) ({per_minute(warnings)}) > 0", "{{reason}}"),
             unit=PER_MINUTE,
-            links=[to.page("Events of this reason", q=to.label("reason"))],
+            links=[to.page("Events of this reason", q=to.label("reason"), namespace=to.chosen("namespace"))],
             span=12,
             is_stacked=True,
         ),
@@ -214,7 +220,7 @@ def _where() -> list[Panel]:
             graphed(f"sum by (reason) ({per_minute(series(ended, _IN, reason='!Completed'))}) > 0", "{{reason}}"),
             unit=PER_MINUTE,
             colours={"OOMKilled": "dark-red", "Error": "orange"},
-            links=[to.page("What ended so", q=to.label("reason"))],
+            links=[to.page("What ended so", q=to.label("reason"), namespace=to.chosen("namespace"))],
             span=12,
             is_stacked=True,
             is_bars=True,

@@ -5,10 +5,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_nodes
 from dashboards.panels import BAD, GOOD, PER_MINUTE, UNKNOWN, WARN, bars, graph, number, states
-from dashboards.queries import graphed, highest, now, peak, per_minute, per_second, series
+from dashboards.queries import fullest, graphed, highest, now, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
 
 _NODE = 'node=~"$node"'
+_ONE = "cluster, node"
+"""One node: in two clusters of one Prometheus there may be two of one name (addresses are), and a join would fail."""
+
 _IN = 'namespace=~"$namespace"'
 _STANDALONE = " Needs profile `standalone` (or `usage.read: always`)."
 _MOVED = (
@@ -87,14 +90,14 @@ def _nodes() -> list[Panel]:
     memory = series("node_memory_working_set_bytes", _NODE)
     cpu = per_second(series("node_cpu_usage_seconds_total", _NODE))
     requests = "container_resource_requests"
-    of_zone = f"* on (node) group_left (zone) max by (node, zone) ({series('node_info', _NODE)})"
+    of_zone = f"* on ({_ONE}) group_left (zone) max by ({_ONE}, zone) ({series('node_info', _NODE)})"
     by_zone = "sum by (zone)"
 
     def room(resource: str) -> str:
-        return f"max by (node) ({series('node_allocatable', _NODE, resource=resource)})"
+        return f"max by ({_ONE}) ({series('node_allocatable', _NODE, resource=resource)})"
 
     def requested(resource: str) -> str:
-        return f"sum by (node) ({series(requests, _NODE, resource=resource)})"
+        return f"sum by ({_ONE}) ({series(requests, _NODE, resource=resource)})"
 
     return [
         states(
@@ -111,8 +114,8 @@ def _nodes() -> list[Panel]:
             "Nodes of each zone, those that are not ready, and what is requested of what they have. One zone alone that"
             " is unwell is the cloud's trouble; one that is full keeps pods waiting that want its volumes.",
             ["zone"],
-            Column("Nodes", f"count by (zone) (max by (node, zone) ({series('node_info', _NODE)}))"),
-            Column("Not ready", f"{by_zone} ((max by (node) ({ready}) != bool 1) {of_zone})", steps=((1, BAD),)),
+            Column("Nodes", f"count by (zone) (max by ({_ONE}, zone) ({series('node_info', _NODE)}))"),
+            Column("Not ready", f"{by_zone} ((max by ({_ONE}) ({ready}) != bool 1) {of_zone})", steps=((1, BAD),)),
             Column(
                 "CPU requested",
                 f"{by_zone} ({requested('cpu')} {of_zone}) / {by_zone} ({room('cpu')} {of_zone})",
@@ -137,7 +140,7 @@ def _nodes() -> list[Panel]:
             ["node", "zone", "instance_type"],
             Column(
                 "Memory used",
-                _of_info(f"max by (node) ({memory}) / {room('memory')}"),
+                _of_info(f"max by ({_ONE}) ({memory}) / {room('memory')}"),
                 "percentunit",
                 steps=_FULL,
                 is_bar=True,
@@ -150,7 +153,11 @@ def _nodes() -> list[Panel]:
                 is_bar=True,
             ),
             Column(
-                "CPU used", _of_info(f"max by (node) ({cpu}) / {room('cpu')}"), "percentunit", steps=_FULL, is_bar=True
+                "CPU used",
+                _of_info(f"max by ({_ONE}) ({cpu}) / {room('cpu')}"),
+                "percentunit",
+                steps=_FULL,
+                is_bar=True,
             ),
             Column(
                 "CPU requested",
@@ -198,16 +205,15 @@ def _nodes() -> list[Panel]:
 
 
 def _of_info(expression: str) -> str:
-    """Return *expression*, which is by node, with the node's zone and type."""
-    info = f"max by (node, zone, instance_type) ({series('node_info', _NODE)})"
-    return f"{info} * on (node) group_left () ({expression})"
+    """Return *expression*, which is by _ONE, with the node's zone and type."""
+    info = f"max by ({_ONE}, zone, instance_type) ({series('node_info', _NODE)})"
+    return f"{info} * on ({_ONE}) group_left () ({expression})"
 
 
 def _pods() -> list[Panel]:
     memory = series("container_memory_working_set_bytes", _IN, _NODE)
     limits = series("container_resource_limits", _IN, _NODE, resource="memory")
     moved = series("occurrences_total", reason=f"~{_MOVED}")
-    by_pod = "sum by (namespace, pod)"
     return [
         graph(
             "Pods by phase",
@@ -236,8 +242,9 @@ def _pods() -> list[Panel]:
         ),
         bars(
             "Pods nearest to their memory limit",
-            "Working set against the sum of the containers' limits: at 100 % the kernel kills." + _STANDALONE,
-            now(f"topk(10, {by_pod} ({memory}) / {by_pod} ({limits}))", "{{pod}}"),
+            "Working set of the pod's container that is nearest to its own limit: at 100 % the kernel kills it. Those"
+            " without a limit are not here." + _STANDALONE,
+            now(f"topk(10, {fullest(memory, limits)})", "{{pod}}"),
             steps=_FULL,
             links=[
                 to.page("What happened to it", namespace=to.label("namespace"), q=to.label("pod")),

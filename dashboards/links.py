@@ -1,7 +1,8 @@
 """
 Where a panel leads on: another of our dashboards, or our own page, at the same time and with the same labels.
 
-The page takes the parameters of `GET changes` (docs/dashboards.md); `workload` or `pod` opens its lines, too.
+The page takes the parameters of `GET changes` (docs/dashboards.md); `workload` or `pod` opens its lines, too. No link
+ends at the API: a browser has no token for it, and the page asks for one.
 """
 
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
@@ -14,7 +15,6 @@ TAG = "kubescribe"
 
 PAGE = "${kubescribe_url}"
 _TIME = "from=${__from:date:iso}&to=${__to:date:iso}"
-_TIMED = ("gaps", "status")
 _KEPT = "${__url_time_range}&${prometheus:queryparam}&${loki:queryparam}&${cluster:queryparam}"
 
 
@@ -51,9 +51,14 @@ def page(title: str, **parameters: str) -> DashboardLink:
     return link(title, f"{PAGE}/?{wanted}{_TIME}", new_tab=True)
 
 
-def answer(title: str, path: str) -> DashboardLink:
-    """Return a link to an answer of our API, for the time shown where it has one."""
-    return link(title, f"{PAGE}/api/v1/{path}" + (f"?{_TIME}" if path in _TIMED else ""), new_tab=True)
+def gaps(title: str = "Gaps") -> DashboardLink:
+    """Return a link to our page with the gaps of the time shown alone."""
+    return page(title, show="gaps")
+
+
+def live(title: str) -> DashboardLink:
+    """Return a link to our page as it is now: who reports, how late, what is unseen."""
+    return link(title, f"{PAGE}/", new_tab=True)
 
 
 def around(of: str = "data") -> list[DashboardLink]:

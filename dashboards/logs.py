@@ -79,8 +79,8 @@ def _whole() -> list[Panel]:
         ),
         number(
             "Time to loss",
-            "When, at the pace at which lines are written, the first file is deleted that Loki does not have. Infinite"
-            " is as it should be; under an hour, mend Loki or let the kubelet keep more.",
+            "When the kubelet deletes the first line that Loki does not have, at the pace at which both go now, on the"
+            " worst node. Infinite is as it should be: Loki keeps up; else mend Loki before it is 0.",
             now(f"min({series('log_seconds_to_loss')})"),
             unit="s",
             steps=((3600, WARN), (14400, GOOD)),
@@ -92,7 +92,7 @@ def _whole() -> list[Panel]:
             " whose and when.",
             now(f"sum({increase(series('log_gap_bytes_total'), '1h')})"),
             unit="bytes",
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
         ),
         number(
             "Refused for good, 1 h",

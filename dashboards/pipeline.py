@@ -20,7 +20,7 @@ def pipeline() -> Dashboard:
         Part("Ingest", _ingest()),
         Part("The way to Loki", _loki()),
         Part("Live feed", _feed()),
-        otherwise=[to.answer("What may be trusted", "status"), to.answer("Who reports", "agents")],
+        otherwise=[to.live("Who reports, and what may be trusted")],
         is_annotated=False,
     )
 
@@ -28,14 +28,15 @@ def pipeline() -> Dashboard:
 def _trust() -> list[Panel]:
     lag = f"sum by (le) ({per_second(series('ingest_lag_seconds_bucket'))})"
     dropped = increase(series("spool_dropped_records_total"), "1h")
-    refused = increase(series("loki_rejected_entries_total"), "1h")
+    others = [increase(series(it), "1h") for it in ("loki_rejected_entries_total", "gateway_damaged_frames_total")]
+    lost = f"sum({dropped}){''.join(f' + (sum({it}) or 0 * sum({dropped}))' for it in others)}"
     return [
         number(
             "Agents away",
             "Agents that are known and not connected. Their nodes are unknown, not healthy, until the cluster agent has"
             " adopted them. Look at the agent's pod, then at its log.",
             now(f"sum({series('agent_up')} != bool 1)"),
-            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            links=[to.live("Who, and since when")],
             span=3,
         ),
         number(
@@ -43,7 +44,7 @@ def _trust() -> list[Panel]:
             "Nodes whose pods neither their own agent nor the cluster agent watches: what happens there is unknown.",
             now(f"sum({series('node_coverage', state='unreported')})"),
             steps=((1, UNKNOWN),),
-            links=[to.answer("Who and since when", "agents"), to.answer("Status", "status")],
+            links=[to.live("Who, and since when")],
             span=3,
         ),
         number(
@@ -52,7 +53,7 @@ def _trust() -> list[Panel]:
             " whether it was made good later.",
             now(f"sum({increase(series('gaps_total'), '1h')})"),
             steps=((1, WARN), (10, BAD)),
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=3,
         ),
         number(
@@ -72,7 +73,7 @@ def _trust() -> list[Panel]:
             now(f"max({series('watch_unseen_seconds')})"),
             unit="s",
             steps=((300, WARN), (900, BAD)),
-            links=[to.answer("Status", "status")],
+            links=[to.live("What may be trusted now")],
             span=3,
         ),
         number(
@@ -96,10 +97,10 @@ def _trust() -> list[Panel]:
         ),
         number(
             "Lost for good, 1 h",
-            "Records dropped from full spools, and entries that Loki refused for good or that a damaged spool took."
-            " More room for the spool, or the reasons below.",
-            now(f"sum({dropped}) + (sum({refused}) or 0 * sum({dropped}))"),
-            links=[to.answer("Gaps", "gaps")],
+            "Records dropped from full spools, entries that Loki refused for good, and pushes of shippers that went"
+            " with a damaged spool. More room for the spool, or the reasons below.",
+            now(lost),
+            links=[to.gaps()],
             span=3,
         ),
     ]
@@ -114,7 +115,7 @@ def _agents() -> list[Panel]:
             " after the other: a roll-out.",
             graphed(f"min by (agent) ({series('agent_up')})", "{{agent}}"),
             words={"1": ("connected", GOOD), "0": ("away", BAD)},
-            links=[to.answer("Status", "status")],
+            links=[to.live("What may be trusted now")],
             span=10,
             height=9,
         ),
@@ -137,7 +138,7 @@ def _agents() -> list[Panel]:
                 "{{stream}}",
             ),
             unit="percentunit",
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=6,
         ),
         graph(
@@ -146,7 +147,7 @@ def _agents() -> list[Panel]:
             " was away; log…: lines went before they were read.",
             graphed(f"sum by (cause) ({per_minute(series('gaps_total'))}) > 0", "{{cause}}"),
             unit=PER_MINUTE,
-            links=[to.answer("Gaps", "gaps")],
+            links=[to.gaps()],
             span=6,
             is_bars=True,
             is_stacked=True,
@@ -155,8 +156,8 @@ def _agents() -> list[Panel]:
             "Watches that ended",
             "Watches a minute by why they ended. timeout is how they should end; expired is a 410, after which a list"
             " is needed: many together are a storm that the API server feels.",
-            graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))})", "{{cause}}"),
-            graphed(f"sum({per_minute(series('watch_relists_total'))})", "lists needed"),
+            graphed(f"sum by (cause) ({per_minute(series('watch_restarts_total'))}) > 0", "{{cause}}"),
+            graphed(f"sum({per_minute(series('watch_lists_total'))})", "lists"),
             unit=PER_MINUTE,
             span=6,
         ),
@@ -199,7 +200,7 @@ def _ingest() -> list[Panel]:
             " under one name.",
             graphed(f"sum by (code) ({per_minute(series('link_errors_total'))})", "{{code}}"),
             unit=PER_MINUTE,
-            links=[to.answer("Agents", "agents")],
+            links=[to.live("Agents")],
         ),
     ]
 
@@ -211,7 +212,7 @@ def _loki() -> list[Panel]:
             "Pushes by answer",
             "Pushes to Loki a second by its answer. 204 is good; 429: its limits, nothing is lost; none: it does not"
             " answer; 401: credentials; 400: see Refused.",
-            graphed(f"sum by (code) ({per_second(series('loki_push_total'))})", "{{code}}"),
+            graphed(_answers("loki_push_total"), "{{code}}"),
             unit="reqps",
             colours={"204": "green", "429": "orange", "none": "red"},
             span=6,
@@ -229,7 +230,7 @@ def _loki() -> list[Panel]:
             "Refused and lost",
             "Entries a minute that Loki will never take, by its reason, and lines of a damaged spool; late ones are"
             " only marked late=1.",
-            graphed(f"sum by (reason) ({per_minute(rejected)})", "{{reason}}"),
+            graphed(f"sum by (reason) ({per_minute(rejected)}) > 0", "{{reason}}"),
             graphed(f"sum({per_minute(series('loki_late_entries_total'))})", "late"),
             graphed(f"sum({per_minute(series('gateway_damaged_frames_total'))})", "damaged pushes"),
             unit=PER_MINUTE,
@@ -239,7 +240,7 @@ def _loki() -> list[Panel]:
             "Shippers' pushes",
             "What shippers push to the gateways, a second, by our answer. 429 and 503: the spool is full or it just"
             " started; 403: a tenant that it may not name.",
-            graphed(f"sum by (code) ({per_second(series('gateway_requests_total'))})", "{{code}}"),
+            graphed(_answers("gateway_requests_total"), "{{code}}"),
             graphed(f"sum({per_second(series('gateway_lines_total', pod='unknown'))}) > 0", "lines of no known pod"),
             unit="reqps",
             colours={"204": "green", "429": "orange", "503": "red"},
@@ -268,10 +269,16 @@ def _loki() -> list[Panel]:
             " keeps too little for as long as Loki was away.",
             graphed(f"sum by (cause) ({per_minute(series('log_gap_bytes_total'))})", "{{cause}}"),
             unit="bytes",
-            links=[to.answer("Whose and when", "gaps")],
+            links=[to.gaps("Whose and when")],
             span=8,
         ),
     ]
+
+
+def _answers(family: str) -> str:
+    """Return answers a second by status: the good ones always, the others when they come."""
+    by = "sum by (code)"
+    return f"{by} ({per_second(series(family))}) > 0 or {by} ({per_second(series(family, code='204'))})"
 
 
 def _feed() -> list[Panel]:

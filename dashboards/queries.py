@@ -83,6 +83,16 @@ def growth(selector: str) -> str:
     return f"increase({selector}[$__range] @ end())"
 
 
+def fullest(memory: str, limits: str) -> str:
+    """
+    Return by pod how near one of its containers is to its own limit.
+
+    The kernel kills by container, and one without a limit beside a sidecar that has one would be far above 100 %.
+    """
+    by = "max by (namespace, pod, container)"
+    return f"max by (namespace, pod) ({by} ({memory}) / {by} ({limits}))"
+
+
 def or_zero(expression: str) -> str:
     """
     Return *expression*, and 0 where it has no series although the product is there.

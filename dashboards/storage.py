@@ -20,7 +20,7 @@ def storage() -> Dashboard:
         Part("Does it hold?", _holds()),
         Part("How it grows", _grows()),
         Part("What fills it", _fills()),
-        otherwise=[to.answer("What may be trusted", "status"), to.answer("Who reports", "agents")],
+        otherwise=[to.live("Who reports, and what may be trusted")],
         is_annotated=False,
         since="now-24h",
     )
@@ -36,7 +36,7 @@ def _holds() -> list[Panel]:
             now(f"min({series('journal_writable')})"),
             steps=MUST_BE_ONE,
             base=BAD,
-            links=[to.answer("Status", "status")],
+            links=[to.live("What may be trusted now")],
         ),
         number(
             "Reaches back",

@@ -7,6 +7,7 @@ from dashboards.frame import Panel, Part, frame, of_namespaces, of_workloads
 from dashboards.panels import BAD, LEVEL_COLOURS, PER_MINUTE, WARN, ZERO_IS_BETTER, graph, number, said
 from dashboards.queries import (
     LINES,
+    fullest,
     graphed,
     growth,
     highest,
@@ -84,19 +85,19 @@ def _whole() -> list[Panel]:
             "Times that its containers were started again in their pods.",
             now(f"sum({increase(series('container_restarts_total', *_IN), '1h')})"),
             steps=((1, WARN), (10, BAD)),
-            links=[to.page("Back-offs", q="BackOff")],
+            links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
         ),
         number(
             "OOM kills, 1 h",
             "Containers killed for their memory: compare with the limit below.",
             now(f"sum({increase(series(ended, *_IN, reason='OOMKilled'), '1h')})"),
-            links=[to.page("OOM kills", q="OOMKilled")],
+            links=[to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace"))],
         ),
         number(
             "Rollouts failed, 24 h",
             "Rollouts that did not get on within their progress deadline.",
             now(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})"),
-            links=[to.page("Changes of Deployments", kind="Deployment")],
+            links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
         ),
     ]
 
@@ -121,7 +122,7 @@ def _happened() -> list[Panel]:
                 "{{workload}} {{outcome}}",
             ),
             unit=PER_MINUTE,
-            links=[to.page("What changed", q=to.label("workload"))],
+            links=[to.page("What changed", q=to.label("workload"), namespace=to.chosen("namespace"))],
             is_bars=True,
             is_stacked=True,
         ),
@@ -133,7 +134,7 @@ def _happened() -> list[Panel]:
                 "{{workload}} {{reason}}",
             ),
             unit=PER_MINUTE,
-            links=[to.page("What ended so", q=to.label("reason"))],
+            links=[to.page("What ended so", q=to.label("reason"), namespace=to.chosen("namespace"))],
             is_bars=True,
             is_stacked=True,
         ),
@@ -156,7 +157,7 @@ def _happened() -> list[Panel]:
             lines(streams(*_IN, stream="change"), most=200),
             lines(streams(*_IN, stream="termination") + ' | exit_code!="0"', most=200),
             lines(streams(*_IN, stream="event") + ' | type="Warning"', most=200),
-            links=[to.page("All of it, and its manifests", namespace=to.chosen("namespace"))],
+            links=[to.page("All of it", namespace=to.chosen("namespace"))],
             span=14,
         ),
     ]
@@ -224,16 +225,9 @@ def _uses() -> list[Panel]:
         ),
         graph(
             "Memory of its fullest pods",
-            "Share of the memory limit that the ten fullest pods use; a saw tooth that ends at 100 % is a leak."
-            + _STANDALONE,
-            graphed(
-                highest(
-                    f"{by} ({memory}) / {by} ({limits})",
-                    "namespace, pod",
-                    f"{by} ({peak(memory)}) / {by} ({peak(limits)})",
-                ),
-                "{{pod}}",
-            ),
+            "Share of its memory limit that a container uses, of the ten pods that come nearest; a saw tooth that ends"
+            " at 100 % is a leak." + _STANDALONE,
+            graphed(highest(fullest(memory, limits), "namespace, pod", fullest(peak(memory), peak(limits))), "{{pod}}"),
             unit="percentunit",
             steps=((0.9, BAD),),
             links=pod_links,

@@ -7,6 +7,7 @@ from prometheus_client.registry import Collector
 
 from agent.tail.losing import CAUSES
 from agent.tail.tailer import Tailer
+from kubescribe.loki.numbers import by_reason
 
 
 class TailCollector(Collector):
@@ -35,12 +36,9 @@ class TailCollector(Collector):
         for cause in CAUSES:
             gaps.add_metric((cause,), counts.gaps[cause])
         yield gaps
-        rejected = CounterMetricFamily(
-            "kubescribe_log_rejected_lines", "Lines that Loki will never take, by its reason.", labels=("reason",)
+        yield by_reason(
+            "kubescribe_log_rejected_lines", "Lines that Loki will never take, by its reason.", counts.rejected_lines
         )
-        for reason, count in sorted(counts.rejected_lines.items()):
-            rejected.add_metric((reason,), count)
-        yield rejected
         yield CounterMetricFamily(
             "kubescribe_log_unlabelled_lines",
             "Lines that went out under the name of their file's path, since nobody told of their pod.",
@@ -60,6 +58,7 @@ class TailCollector(Collector):
         )
         yield GaugeMetricFamily(
             "kubescribe_log_seconds_to_loss",
-            "When, at the rate they are written, the first file is deleted that Loki does not have; +Inf: never.",
+            "When the kubelet (5 files of 10 MiB) deletes what Loki does not have, of the container that is nearest to"
+            " it, at the pace at which lines are written and Loki takes them now; +Inf: not in sight.",
             value=min((tail.seconds_to_loss for tail in tails), default=float("inf")),
         )

@@ -5,13 +5,15 @@ The newest listing shows what is there; what was seen before and is there no lon
 was is known. Waits for the disk: not for the loop.
 """
 
-from itertools import pairwise
 from pathlib import Path
 
-from agent.tail.generations import Generation, has_files, list_generations
+from agent.tail.generations import Generation, can_be_read, has_files, list_generations
 from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
+
+_MAX_KNOWN = 64
+"""Files of one instance. A kubelet keeps five, and more only where it is told to."""
 
 
 class Chain:
@@ -25,18 +27,18 @@ class Chain:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
-        self._named: set[int] = set()
+        self._settled: set[int] = set()
         self.listing: list[Generation] = []
         self.handles = Handles()
 
     def look(self) -> None:
         """List the files again."""
         self.listing = list_generations(self._folder, self._instance)
-        self._named = {generation.identity for generation in self.listing}
+        named = {generation.identity for generation in self.listing}
         # Asked after the names: what lost its name in between is here.
-        for held in self.handles.generations():
-            if held.identity not in self._named:
-                self.listing.insert(_place_of(held, self.listing), held)
+        nameless = [held for held in self.handles.generations() if held.identity not in named]
+        for held in nameless:
+            self.listing.insert(_place_of(held, self.listing), held)
         identities = [generation.identity for generation in self.listing]
         anchor = self._known[0][0] if self._known else None
         # What is older than the file that is read is still there, and was read; also when that one is there no more.
@@ -49,14 +51,28 @@ class Chain:
         }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
+        self._fold(identities)
+        known = {identity for identity, _ in self._known}
+        # What is older than the file that is read was read, by an earlier life perhaps, and would stay on the disk.
+        self._settled = named | {held.identity for held in nameless if held.identity > 0 and held.identity not in known}
+
+    def _fold(self, listed: list[int]) -> None:
+        """Keep long lost files as one: nothing may grow while Loki is away. A name may be missed once or twice."""
+        lost = self._known[1 : -_MAX_KNOWN // 2]
+        if len(self._known) > _MAX_KNOWN and not {identity for identity, _ in lost} & {*listed}:
+            self._known[1 : -_MAX_KNOWN // 2] = [(lost[0][0], sum(size for _, size in lost))]
 
     def settle(self) -> None:
-        """Let go of handles of what is known by its name."""
-        self.handles.settle(self._named)
+        """Let go of handles of what is known by its name, or not to be read any more."""
+        self.handles.settle(self._settled)
 
     def is_gone(self) -> bool:
         """Tell whether no file is left; younger instances of the container may have theirs in the same folder."""
         return not has_files(self._folder, self._instance)
+
+    def can_be_read(self) -> bool:
+        """Tell whether every file can be opened. Raises OSError when that cannot be told."""
+        return can_be_read(self._folder, self._instance)
 
     def begin(self, identity: int) -> None:
         """Begin with the file *identity*: what is older is not wanted."""
@@ -82,18 +98,14 @@ class Chain:
 
     def go_on(self, identity: int, chosen: int) -> list[Lost]:
         """Begin with *chosen*, the file that is read after *identity*; return what lay between and is gone."""
-        lost = []
         younger = self._younger(identity)
-        for (known, size), (following, _) in pairwise(younger):
-            if known == chosen:
-                break
-            lost.append(_lost("logRotated", known, following, size))
-        self._known = younger[len(lost) :]
-        return lost
+        count = [known for known, _ in younger].index(chosen)
+        self._known = younger[count:]
+        return _lost("logRotated", younger[:count], chosen)
 
     def give_up(self, identity: int, *, now: int) -> list[Lost]:
         """Return what is younger than *identity*, all of which was deleted."""
-        return [_lost("logDeleted", known, now, size) for known, size in self._younger(identity) if size]
+        return _lost("logDeleted", [known for known in self._younger(identity) if known[1]], now)
 
     def _younger(self, identity: int) -> list[tuple[int, int]]:
         places = [place for place, (known, _) in enumerate(self._known) if known == identity]
@@ -106,7 +118,12 @@ def _place_of(held: Generation, listing: list[Generation]) -> int:
     return older[-1] + 1 if older else 0
 
 
-def _lost(cause: Cause, identity: int, end: int, size: int) -> Lost:
+def _lost(cause: Cause, files: list[tuple[int, int]], end: int) -> list[Lost]:
+    """Return the loss of *files*, one for all: a day without Loki is thousands of them for each busy container."""
+    if not files:
+        return []
+    first = files[0][0]
     # A file in no known format has a checksum for an identity, which is no time.
     end = max(end, 0)
-    return Lost(cause=cause, start=identity if identity > 0 else end, end=end, at=str(identity), size=size)
+    start = first if first > 0 else end
+    return [Lost(cause=cause, start=start, end=end, at=str(first), size=sum(size for _, size in files))]

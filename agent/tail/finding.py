@@ -16,7 +16,7 @@ from agent.tail.discovery import Discovery, Finds
 from agent.tail.inotify import Inotify
 from agent.tail.opening import raise_file_limit
 from agent.tail.settings import TailSettings
-from agent.tail.witness import TakeEnded, unseen
+from agent.tail.witness import NO_EARLIER_LIFE, EarlierLife, TakeEnded, unseen
 
 _log = structlog.get_logger(__name__)
 
@@ -27,7 +27,8 @@ class Finder:
     """
     Finds files below `settings.folder`, those of before *since* too: `first`, then `run` for ever, then `close`.
 
-    *take_ended* tells of pods of *node* that ended: whose files were never seen is missed.
+    *take_ended* tells of pods of *node* that ended: whose files were never seen, also not by the *earlier* life, is
+    missed.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Finder:
         settings: TailSettings,
         *,
         since: int,
+        earlier: EarlierLife = NO_EARLIER_LIFE,
         node: str = "",
         take_ended: TakeEnded | None = None,
         now_ns: Callable[[], int],
@@ -43,7 +45,8 @@ class Finder:
         self._settings = settings
         # An agent that sees several nodes has the files of one of them, and does not know of which.
         self._node, self._take_ended = node, take_ended if node else None
-        self._now_ns, self._begun = now_ns, now_ns()
+        self._now_ns = now_ns
+        self._unwatched_since = earlier.unwatched_since(now_ns())
         self._monotonic = monotonic
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-find")
         self._under_way: Future[Finds] | None = None
@@ -51,6 +54,8 @@ class Finder:
         self._discovery = Discovery(
             settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=raise_file_limit()
         )
+        for uid in earlier.uids:
+            self._discovery.seen.add(uid)
 
     async def first(self) -> Finds:
         """Return everything that is there; tell of a folder that would otherwise only be silent."""
@@ -105,7 +110,7 @@ class Finder:
         # Whose end was told before the look has been looked for as long as there is any use in it.
         ended = self._take_ended(self._now_ns()) if self._take_ended is not None else ()
         finds = self._discovery.look_everywhere()
-        finds.missed += unseen(ended, self._discovery.seen, node=self._node, begun=self._begun)
+        finds.missed += unseen(ended, self._discovery.seen, node=self._node, after=self._unwatched_since)
         return finds
 
     @property

@@ -124,6 +124,20 @@ def has_files(folder: Path, instance: Instance) -> bool:
     return any(file is not None and file.restart == instance.restart for file in files)
 
 
+def can_be_read(folder: Path, instance: Instance) -> bool:
+    """Tell whether every file of *instance* below *folder* can be opened. Raises OSError when that cannot be told."""
+    path = folder / instance.folder
+    with os.scandir(path) as entries:
+        names = [entry.name for entry in entries]
+    files = [name for name in names if (file := parse_file_name(name)) and file.restart == instance.restart]
+    try:
+        for name in files:
+            os.close(os.open(path / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
     """Return the file at *path*; None when it is gone, has no first line yet, or is no file."""
     try:

@@ -28,17 +28,18 @@ class Handles:
 
     def __init__(self) -> None:
         self._open: list[_Handle] = []
-        self._has_any = False
+        self.added = 0
+        """How many were taken ever."""
 
     def add(self, descriptor: int, *, is_gzip: bool = False) -> None:
         """Take an open file; from any thread."""
         self._open.append(_Handle(descriptor, is_gzip))
-        self._has_any = True
+        self.added += 1
 
     @property
     def were_empty(self) -> bool:
         """Whether all that was found was open here, and nothing is in what is left of it."""
-        return self._has_any and not self.nameless_bytes
+        return self.added > 0 and not self.nameless_bytes
 
     @property
     def nameless_bytes(self) -> int:
@@ -57,7 +58,7 @@ class Handles:
         return [generation for generation in found if generation is not None]
 
     def settle(self, listed: Collection[int]) -> None:
-        """Close what has a name, among the identities *listed*: what becomes of it will be noticed."""
+        """Close what is among the identities *listed*: what becomes of it will be noticed, or does not matter."""
         for each in list(self._open):
             if each.identity in listed:
                 self._drop(each)

@@ -13,14 +13,15 @@ class Look:
     """
     How an instance's files are: what is to be read, and whether they are gone for good.
 
-    `held` are the bytes of a deleted file that is kept on disk only because it is open here. `size` counts everything
-    there ever was to read, as far as it was seen.
+    `held` are the bytes of a deleted file that is kept on disk only because it is open here. When `is_unknown`, the
+    files could not be looked at.
     """
 
     unread: int = 0
     is_due: bool = False
     is_gone: bool = False
     held: int = 0
+    is_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

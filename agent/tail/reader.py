@@ -84,7 +84,7 @@ class Reader:
         self._encoder: LineEncoder | None = None
         self._current: _Current | None = None
         self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
-        self._is_handed = False
+        self._handed = 0
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -108,7 +108,6 @@ class Reader:
     def hold(self, opened: Opened) -> None:
         """Take a file of the instance that was opened when it was found; from any thread."""
         self._chain.handles.add(opened.descriptor, is_gzip=opened.is_gzip)
-        self._is_handed = True
 
     def look(self) -> Look:
         """Return how the files are."""
@@ -120,7 +119,11 @@ class Reader:
         is_gone = live is None and self._chain.is_gone()
         if current is None:
             # Deleted since it was listed: what is open of it is read at the next look.
-            return Look(is_gone=is_gone and not self._chain.listing)
+            return Look(
+                is_gone=is_gone and not self._chain.listing,
+                is_unknown=bool(self._chain.listing)
+                or (self.has_ended and not is_gone and not self._chain.can_be_read()),
+            )
         held = self._chain.handles.held_bytes
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)
@@ -146,9 +149,11 @@ class Reader:
             changed_at = self._live_path.parent.stat().st_mtime_ns
         except OSError:
             changed_at = 0
-        is_handed, self._is_handed = self._is_handed, False
-        if (changed_at, live) == self._folder_seen and not is_handed:
+        # A number, not a flag: one that comes between looking at a flag and taking it down would be overlooked.
+        handed = self._chain.handles.added
+        if (changed_at, live) == self._folder_seen and handed == self._handed:
             return
+        self._handed = handed
         self._chain.look()
         # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
         is_settled = time.time_ns() - changed_at > _TICK_NS

@@ -14,6 +14,7 @@ from agent.tail.settings import TailSettings
 from agent.tail.store import Kept, Saved, TailStore
 from agent.tail.tail import Tail
 from agent.tail.tally import Parcel
+from agent.tail.witness import EarlierLife
 from kubescribe.labels.enriching import Enrichment
 
 _log = structlog.get_logger(__name__)
@@ -62,6 +63,10 @@ class States:
     def since(self) -> int:
         """From when on lines are wanted."""
         return self.store.since
+
+    def earlier(self) -> EarlierLife:
+        """Return what is known of the life before, right after `open`."""
+        return EarlierLife(saved_at=self.store.saved_at, uids=frozenset(it.uid for it in self.store.instances))
 
     def of(self, instance: Instance) -> Kept:
         """Return what is known of *instance*."""

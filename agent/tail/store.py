@@ -66,7 +66,8 @@ class TailStore:
     The state of the tailer in *path*.
 
     `since` is from when on lines are wanted of files that were there before the agent was, `source` what counts of
-    lines are known by; both are decided once. `tally` is what is to be told of lines.
+    lines are known by; both are decided once. `tally` is what is to be told of lines. `saved_at` is when the earlier
+    life wrote here last, 0 where there was none.
     """
 
     def __init__(self, path: Path, *, since: int) -> None:
@@ -74,6 +75,7 @@ class TailStore:
         self.since = since
         self.source = secrets.token_hex(8)
         self.tally = Tally()
+        self.saved_at = _written_at(path)
         self._file = LineFile(path)
         for line in self._file.read():
             try:
@@ -152,3 +154,10 @@ class TailStore:
             parcel = self.tally.parcel if self.tally.parcel.n else None
             lines.append(_ENCODER.encode(Saved(parcel=parcel, pending=pending)))
         return lines
+
+
+def _written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.paths import Instance
+from agent.tail.race import NODE_BYTES, Race
 from agent.tail.reader import Reader
-
-NODE_BYTES = 5 * 10 * 2**20
-"""What a kubelet keeps of one container: containerLogMaxFiles of containerLogMaxSize, by default."""
-
 
 FIRST_WINDOW_BYTES = 128 * 1024
 MAX_WINDOW_BYTES = 16 * 2**20
@@ -63,6 +60,8 @@ class Tail:
     acknowledged: int = 0
     rate: float = 0.0
     idle_since: float = 0.0
+    race: Race = field(default_factory=Race)
+    _written: int = 0
     _seen: int = -1
     _seen_at: float = 0.0
 
@@ -83,7 +82,12 @@ class Tail:
 
     @property
     def seconds_to_loss(self) -> float:
-        """When the kubelet deletes what Loki does not have, as fast as the container writes now."""
+        """When the kubelet deletes what Loki does not have, as fast as both go now; +Inf: not in sight."""
+        return self.race.seconds_to_loss(self.lag)
+
+    @property
+    def seconds_left(self) -> float:
+        """When it would, if nothing more were read: whose turn it is."""
         if not self.lag or self.rate < 1.0:
             return float("inf")
         return max(0.0, (NODE_BYTES - self.lag) / self.rate)
@@ -92,9 +96,12 @@ class Tail:
         """Take how the files are."""
         self.look = look
         if self._seen >= 0 and now > self._seen_at:
+            # What is there to read falls when something is deleted: that was written all the same.
+            self._written += max(0, self.seen - self._seen)
             grown = max(0, self.seen - self._seen) / (now - self._seen_at)
             self.rate = grown if not self.rate else 0.7 * self.rate + 0.3 * grown
         self._seen, self._seen_at = self.seen, now
+        self.race.note(self._written, self.acknowledged, now)
         self.is_due = look.is_due
         if look.is_due or look.unread or self.flights:
             self.idle_since = now

@@ -95,6 +95,7 @@ class Tailer:
             self.finder = finder = Finder(
                 self._settings,
                 since=self._states.since,
+                earlier=self._states.earlier(),
                 node=self._naming.node,
                 take_ended=self._take_ended,
                 now_ns=self._now_ns,
@@ -270,8 +271,8 @@ class Tailer:
         for tail in tails:
             if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
-            # What was found anew since it was looked at is looked at again.
-            if tail.instance in self._fresh:
+            # What was found anew since it was looked at is looked at again, and so is what could not be.
+            if tail.instance in self._fresh or tail.look.is_unknown:
                 continue
             if tail.look.is_gone or (tail.reader.has_ended and now - tail.idle_since >= self._settings.idle_seconds):
                 tail.is_gone = tail.look.is_gone
@@ -307,7 +308,7 @@ class Tailer:
         now = self._monotonic()
         ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
         if len(ready) > 1:
-            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_to_loss, tail.read))
+            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
         chosen, room = [], _AT_ONCE_BYTES
         for tail in ready:
             chosen.append(tail)
@@ -356,7 +357,7 @@ def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
             looks.append(reader.look())
         except OSError as error:
             _log.warning("tail.file_not_seen", folder=reader.instance.folder, error=str(error))
-            looks.append(Look())
+            looks.append(Look(is_unknown=True))
     return looks
 
 

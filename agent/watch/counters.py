@@ -3,15 +3,17 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from agent.watch.ending import CAUSES
+
 
 @dataclass(slots=True)
 class WatchCounters:
     """
     Shared by every watcher of a process.
 
-    `restarts` is by cause, a closed set (`streaming.END_CAUSES`). `blind_seconds` is by stream: time in which a
-    stream could not see; so is `lists`: those that came to their end. Bytes are those of watch streams and lists, as
-    decoded from the transfer.
+    `restarts` is by cause, a closed set (`ending.CAUSES`), each there from the start. `blind_seconds` is by stream: the
+    time in which it could not see; so is `lists`: those that came to their end, the first one included. Bytes are those
+    of watch streams and lists, as decoded from the transfer.
     """
 
     bytes: int = 0
@@ -23,10 +25,9 @@ class WatchCounters:
     undecodable: int = 0
     bodies_truncated: int = 0
     expired_events: int = 0
-    relists: int = 0
     inferred_deletes: int = 0
     verified_objects: int = 0
-    restarts: Counter[str] = field(default_factory=Counter)
+    restarts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(CAUSES, 0)))
     blind_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     lists: Counter[str] = field(default_factory=Counter)
 

@@ -66,9 +66,13 @@ class Relisting:
     _epoch: int = field(default=0, init=False)
     _before: Position = field(default_factory=Position, init=False)
 
-    async def run(self, cause: str | None) -> int:
+    async def run(self, cause: str | None, found_at: int = 0) -> int:
         """
         List, hand everything over, and return the list's version. Raises RequestFailed, Undecodable.
+
+        *found_at* is the version below the resume point at which a restored store was found. It goes ahead as the begin
+        of a Snapshot that is broken off: it proves the restore to the journal, also when the store has passed the
+        resume point again before the list is made.
 
         After an expiry the list may be of any state that is not older than the resume point, which is cheaper for the
         server; for everything else, and when that is refused, it is consistent (watching rule 14).
@@ -76,6 +80,8 @@ class Relisting:
         self.outflow.begin_list()
         before = self._before = self.outflow.position
         self._epoch = self.outflow.epoch
+        if found_at:
+            await self.outflow.take_listed([self._writer(found_at, is_consistent=True).begin()])
         least = before.version if cause == blindness.EXPIRED and before.version and not self.kind.is_events else None
         if self.kind.stream_resource in self.traits.large_resources:
             least = None  # a list that is not consistent comes whole, and would not fit either
@@ -229,7 +235,6 @@ class Relisting:
                     writer.keep([uid for uid, _ in known], [item.resource_version for _, item in known])
                 self.known.keep_only(writer.uids)
             closing.extend(writer.finish())
-        self.counters.relists += 1
         self.counters.lists[self.outflow.stream] += 1
         await self.outflow.end_list(closing, self._before, version, cause)
         return version

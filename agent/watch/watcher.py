@@ -219,12 +219,12 @@ class Watcher:
         position = self._outflow.position
         return self._relist_cause is not None or position.version == 0 or position.is_listing
 
-    async def _list(self, relisting: Relisting) -> None:
+    async def _list(self, relisting: Relisting, found_at: int = 0) -> None:
         cause = self._relist_cause or (blindness.INTERRUPTED if self._outflow.position.is_listing else None)
         self._relist_cause = None
         self._state, self._detail = "listing", cause or ""
         try:
-            version = await relisting.run(cause)
+            version = await relisting.run(cause, found_at)
         except (RequestFailed, Undecodable):
             # An order that came meanwhile goes first.
             self._order_kept(cause)
@@ -242,7 +242,7 @@ class Watcher:
         if version < resume_point:
             _LOG.warning("watch.store_restored", stream=self.stream, version=version, resume_point=resume_point)
             self._relist_cause = blindness.RESTORED
-            await self._list(relisting)
+            await self._list(relisting, found_at=version)
         self._must_check_store = False
 
     async def _watch(self, taker: Taker) -> End:

@@ -86,12 +86,12 @@ GAUGES: Mapping[str, Family] = {
     ),
     "node_allocatable": Family("What of a node pods may have.", ("node", "resource", "unit"), 20_000),
     "container_resource_requests": Family(
-        "What containers of pods that have not ended request.",
+        "What containers of pods that have not ended request, without init containers, which are over before.",
         ("namespace", "pod", "container", "node", "resource", "unit"),
         200_000,
     ),
     "container_resource_limits": Family(
-        "The limits of containers of pods that have not ended.",
+        "The limits of containers of pods that have not ended, without init containers.",
         ("namespace", "pod", "container", "node", "resource", "unit"),
         200_000,
     ),

@@ -34,13 +34,18 @@ MAX_RESTARTS = 2**31 - 1
 
 
 class Resource(NamedTuple):
-    """What one container asks for of one resource; None: nothing."""
+    """
+    What one container asks for of one resource; None: nothing.
+
+    `is_passing` is that of an init container, which is over before the others begin: a sum must not have both.
+    """
 
     container: str
     resource: str
     unit: str
     request: float | None
     limit: float | None
+    is_passing: bool = False
 
 
 class Instance(NamedTuple):
@@ -120,9 +125,10 @@ class _Resources(msgspec.Struct, gc=False):
     limits: dict[str, str | int | float] | None = None
 
 
-class _Container(msgspec.Struct, gc=False):
+class _Container(msgspec.Struct, gc=False, rename="camel"):
     name: str
     resources: _Resources | None = None
+    restart_policy: str = ""
 
 
 class _Spec(msgspec.Struct, gc=False, rename="camel"):
@@ -150,10 +156,15 @@ def pod_state(body: bytes, *, namespace: str, name: str, node: str) -> PodState 
     if status is None or not status.phase:
         return None
     spec = _SPEC.decode(body).spec or _Spec()
-    containers = (*(spec.init_containers or ()), *(spec.containers or ()))[:MAX_CONTAINERS]
+    first = (spec.init_containers or ())[:MAX_CONTAINERS]
+    containers = (*first, *(spec.containers or ()))[:MAX_CONTAINERS]
     others = (spec.ephemeral_containers or ())[:MAX_CONTAINERS]
     # By name: of nonsense that names a container twice the later counts, as two series must not be the same.
-    asked = {(row.container, row.resource): row for it in containers for row in _resources(it)}
+    asked = {
+        (row.container, row.resource): row
+        for index, it in enumerate(containers)
+        for row in _resources(it, is_passing=index < len(first) and it.restart_policy != "Always")
+    }
     return PodState(
         namespace=intern(namespace),
         name=name,
@@ -250,7 +261,7 @@ def _reason(terminated: _Terminated | None) -> str:
     return terminated.reason if terminated.reason in REASONS else "Other" if terminated.reason else "Unknown"
 
 
-def _resources(container: _Container) -> list[Resource]:
+def _resources(container: _Container, *, is_passing: bool) -> list[Resource]:
     asked = container.resources
     if asked is None:
         return []
@@ -258,7 +269,7 @@ def _resources(container: _Container) -> list[Resource]:
     for resource, unit in _RESOURCES.items():
         request, limit = _amount(asked.requests, resource), _amount(asked.limits, resource)
         if request is not None or limit is not None:
-            found.append(Resource(container.name, _NAMES.get(resource, resource), unit, request, limit))
+            found.append(Resource(container.name, _NAMES.get(resource, resource), unit, request, limit, is_passing))
     return found
 
 

@@ -5,7 +5,7 @@ The limit is kept here and not where they are shown, so that the same series are
 series that changed its place between `other` and its own name would make a wrong rate.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from aggregator.census.families import COUNTERS, MARKS, MAX_SERIES, OTHER
 from aggregator.records import CounterKey
@@ -22,6 +22,11 @@ class Series:
         self.known: dict[str, set[tuple[str, ...]]] = {}
         self.marks: dict[tuple[str, ...], int] = {}
         self.absorb(counters)
+
+    def forget(self, keys: Iterable[CounterKey]) -> None:
+        """Take that these are in the journal no more; before what the same transaction counted."""
+        for family, labels in keys:
+            self.known.get(family, set()).discard(labels)
 
     def absorb(self, counters: Mapping[CounterKey, int]) -> None:
         """Take what was committed."""

@@ -53,6 +53,7 @@ class Ledger:
     cluster_uid: str
     cluster: str
     epoch: int
+    epochs_since: dict[int, int]
     last_seq: int
     last_object_id: int
     last_committed_at: int
@@ -77,6 +78,7 @@ class Ledger:
             cluster_uid=state.cluster_uid,
             cluster=state.cluster,
             epoch=state.epoch,
+            epochs_since=dict(state.epochs_since),
             last_seq=state.last_seq,
             last_object_id=state.last_object_id,
             last_committed_at=state.last_committed_at,
@@ -171,11 +173,16 @@ class Draft:
             keep = {row.holder for row in self.ledger.streams.values()}.union(spools, forgotten)
             forgotten += list(islice((name for name in known if name not in keep), excess))
 
-    def raise_epoch(self) -> int:
-        """Begin a new epoch and return its number."""
+    def raise_epoch(self, since: int) -> int:
+        """Begin a new epoch and return its number; *since* is the last sign of the history before it."""
         self.epoch += 1
         self.plan.epoch = self.epoch
+        self.plan.epochs_since[self.epoch] = since
         return self.epoch
+
+    def epoch_since(self, epoch: int) -> int | None:
+        """Return the last sign of the history before *epoch*; None of one that an older release began."""
+        return self.plan.epochs_since.get(epoch) or self.ledger.epochs_since.get(epoch)
 
     def open_gap(self, gap_id: str) -> Gap | None:
         """Return the gap of that id if it is open in this draft."""
@@ -228,9 +235,11 @@ class Draft:
         """Move the draft into the ledger; call it only after the commit."""
         ledger, plan = self.ledger, self.plan
         ledger.epoch = self.epoch
+        ledger.epochs_since |= plan.epochs_since
         ledger.last_seq = self.last_seq
         ledger.last_object_id = self.last_object_id
         ledger.last_committed_at = self.committed_at
+        ledger.series.forget(plan.forgotten_counters)
         ledger.series.absorb(plan.counters)
         ledger.roll.take(self.states)
         ledger.streams.update(plan.streams)

@@ -62,6 +62,7 @@ class Committed:
 
     published: Sequence[Published]
     counters: dict[CounterKey, int]
+    forgotten_counters: Sequence[CounterKey]
     tally: Counter[str]
     seconds: float
     batches: int
@@ -256,6 +257,7 @@ class Pipeline:
             Committed(
                 published=draft.published,
                 counters=draft.plan.counters,
+                forgotten_counters=draft.plan.forgotten_counters,
                 tally=draft.tally,
                 seconds=asyncio.get_running_loop().time() - started,
                 batches=sum(isinstance(work, _Submission) for work in group),

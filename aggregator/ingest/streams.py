@@ -15,6 +15,9 @@ The rules:
   that the agent knew when it asked, or to that of what came before it; a consistent list below a resume point of that
   epoch proves a restore: it belongs to the journal's epoch where that is newer, else the journal's epoch is raised.
 * A Snapshot that cannot be used is owed: asked for at once, and by every grant until one ends whole.
+* The store was restored after the last sign that the stream which proved it had of the old history. A stream whose
+  point the restored store had passed before it looked cannot know; what it told since that moment may be of either
+  history, and not all of it. So its first whole Snapshot of the new epoch ends a Gap that begins there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -127,10 +130,11 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
         if isinstance(record, Gap | LineCounts):
             located.append(record if isinstance(record, LineCounts) else _of_what_is(draft, record))
         elif isinstance(record, Snapshot):
+            before = draft.stream(record.stream)
             absence = _follow(draft, spool_id, record)
-            if absence is not None:
+            if absence is not None and before is not None:
                 seeing.setdefault(record.stream, (record.observed_at, "lost"))
-                located.append(absence)
+                located += [absence, *_passed_unnoticed(draft, before, absence)]
         elif not isinstance(record, Presence):
             epoch = draft.term_epoch(record.stream, record.term)
             if _is_of_a_watch(record) and _advance(draft, spool_id, record, epoch):
@@ -222,7 +226,7 @@ def _begin(draft: Draft, row: StreamRow, snapshot: Snapshot) -> None:
     if snapshot.consistent and row.epoch == known and row.resource_version > snapshot.resource_version:
         epoch = draft.epoch
         if known == draft.epoch:
-            epoch = draft.raise_epoch()
+            epoch = draft.raise_epoch(since=row.complete_at)
             others = {name for name in (*draft.ledger.streams, *draft.plan.streams) if name != snapshot.stream}
             draft.relists.append(tuple(sorted(others)))
     draft.set_term_epoch(snapshot.stream, snapshot.term, epoch)
@@ -270,14 +274,31 @@ def _end(draft: Draft, row: StreamRow, stage: SnapshotStage, snapshot: Snapshot)
     draft.plan.streams[snapshot.stream] = replace(
         row, resource_version=listed_at, epoch=epoch, complete_at=max(row.complete_at, snapshot.observed_at)
     )
+    restored_after = draft.epoch_since(row.epoch + 1) if row.epoch < epoch else None
     return Absence(
         stream=snapshot.stream,
         kind=snapshot.kind,
         epoch=epoch,
         resource_version=listed_at,
         uids=uids,
-        after=row.complete_at,
+        after=row.complete_at if restored_after is None else min(row.complete_at, restored_after),
         before=snapshot.observed_at,
+    )
+
+
+def _passed_unnoticed(draft: Draft, row: StreamRow, absence: Absence) -> Iterator[Gap]:
+    """Yield the Gap of a stream, known as *row* before, whose first list of a new epoch does not show a restore."""
+    since = draft.epoch_since(row.epoch + 1) if row.epoch < absence.epoch else None
+    if since is None or not row.resource_version or row.resource_version > absence.resource_version:
+        return  # its agent noticed, and its own Gap begins where the stream stood
+    yield Gap(
+        id=f"restored/{absence.epoch}/{absence.stream}",
+        stream=absence.stream,
+        cause="store_restored",
+        start=since,
+        to=max(since, absence.before),
+        outcome="lost",
+        detail="the restored store had passed this stream's version before the stream connected again",
     )
 
 

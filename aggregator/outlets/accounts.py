@@ -12,8 +12,8 @@ from aggregator.census.families import Family
 from kubescribe.runtime.exposition import Row, TableFamily
 
 ZERO_NS = 20 * 10**9
-"""Two Prometheis scrape independently, each every 30 s at the most as a rule: within this after the first both did,
-and whoever scrapes more slowly loses the first increase and nothing else."""
+"""One Prometheus sees the 0 whatever its interval. Of two that scrape independently, the one that comes later than this
+after the other loses the first increase, and nothing else; longer, and what is new would be told that much later."""
 
 
 class Account:
@@ -35,6 +35,11 @@ class Account:
         if known is None:
             self._new[labels] = 0
         self._values[labels] = (known or 0) + by
+
+    def forget(self, labels: tuple[str, ...]) -> None:
+        """Tell of a series no more; counted again, it begins at 0."""
+        self._values.pop(labels, None)
+        self._new.pop(labels, None)
 
     def family(self, now: int) -> TableFamily:
         """Return the family as it stands at *now*, ns."""

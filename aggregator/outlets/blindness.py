@@ -44,6 +44,11 @@ class Blindness:
                 stream = self._series(labels[0])
                 self._closed[stream] = self._closed.get(stream, 0.0) + milliseconds / 1000
 
+    def forget(self, stream: str) -> None:
+        """Tell of a stream no more, but for a gap of it that is open."""
+        self._closed.pop(stream, None)
+        self._told.pop(stream, None)
+
     def take(self, json: bytes) -> None:
         """Take in a gap as it was published."""
         gap = _TOLD.decode(json)

@@ -13,7 +13,7 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from aggregator.census.families import COUNTERS
+from aggregator.census.families import BLIND, COUNTERS
 from aggregator.census.roll import Roll
 from aggregator.outlets.accounts import Account, accounts_of
 from aggregator.outlets.blindness import Blindness
@@ -99,6 +99,14 @@ class ClusterGauges(Collector):
         self._blindness.count(counters)
         if published:
             self._last_seq = published[-1].seq
+
+    def forget(self, keys: Iterable[CounterKey]) -> None:
+        """Tell of these series no more; call it after the commit, before `committed`."""
+        for family, labels in keys:
+            if family == BLIND:
+                self._blindness.forget(labels[0])
+            elif (account := self._account(family, labels)) is not None:
+                account.forget(labels)
 
     def set_facts(self, facts: Mapping[str, int]) -> None:
         """Take what the journal says of itself."""

@@ -20,6 +20,7 @@ from kubescribe.runtime.exposition import Row, TableFamily, escaped
 _ENDED = ("Succeeded", "Failed")
 
 _REQUEST, _LIMIT = Resource._fields.index("request"), Resource._fields.index("limit")
+_PASSING = Resource._fields.index("is_passing")
 _AMOUNTS = {"container_resource_requests": _REQUEST, "container_resource_limits": _LIMIT}
 
 
@@ -95,7 +96,7 @@ class Standing:
             namespace, pod_name, node = pod.namespace, pod.name, pod.node
             for it in pod.resources:
                 value: float | None = it[amount]  # type: ignore[assignment]
-                if value is None:
+                if value is None or it[_PASSING]:
                     continue
                 container, resource, unit = it[0], it[1], it[2]
                 if room:
@@ -131,7 +132,7 @@ def _count(wheres: _Wheres, amount: int) -> int:
     for _, resources in wheres:
         count = counts.get(id(resources))
         if count is None:
-            count = counts[id(resources)] = sum(it[amount] is not None for it in resources)
+            count = counts[id(resources)] = sum(it[amount] is not None and not it[_PASSING] for it in resources)
         total += count
     return total
 
@@ -154,7 +155,7 @@ def _resource_lines(name: str, wheres: _Wheres, amount: int) -> Iterator[str]:
                 f'kubescribe_{name}{{{_HERE},container="{escaped(it.container).replace(_HERE, "")}"'
                 f',resource="{it.resource}",unit="{it.unit}"}} {it[amount]!r}\n'
                 for it in resources
-                if it[amount] is not None
+                if it[amount] is not None and not it[_PASSING]
             )
         if template:
             yield template.replace(_HERE, where)

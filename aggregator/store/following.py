@@ -18,6 +18,8 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         if it.presence.state == "came":
             present[it.presence.agent] = it.presence
     counters = dict(state.counters)
+    for key in plan.forgotten_counters:
+        counters.pop(key, None)
     for key, value in plan.counters.items():
         counters[key] = counters.get(key, 0) + value
     return replace(
@@ -25,6 +27,7 @@ def following(state: JournalState, plan: Plan) -> JournalState:
         cluster_uid=state.cluster_uid if plan.cluster_uid is None else plan.cluster_uid,
         cluster=state.cluster if plan.cluster is None else plan.cluster,
         epoch=state.epoch if plan.epoch is None else plan.epoch,
+        epochs_since=state.epochs_since | plan.epochs_since,
         last_seq=max(state.last_seq, *(seq for seq, _ in committed(plan)), 0),
         last_committed_at=max(state.last_committed_at, *(at for _, at in committed(plan)), 0),
         last_object_id=max([state.last_object_id, *plan.heads]),

@@ -67,6 +67,7 @@ class MemoryJournal:
         state = self._state
         return replace(
             state,
+            epochs_since=dict(state.epochs_since),
             streams=dict(state.streams),
             terms=dict(state.terms),
             spools=dict(state.spools),

@@ -13,6 +13,7 @@ _FILES = {
     "feed.js": "text/javascript",
     "lines.js": "text/javascript",
     "linked.js": "text/javascript",
+    "past.js": "text/javascript",
     "rows.js": "text/javascript",
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
@@ -47,7 +48,8 @@ def _serve(body: bytes, content_type: str) -> Handler:
 
 
 def _redirect(to: str) -> Handler:
-    async def redirect(_: web.Request) -> web.Response:
-        raise web.HTTPFound(to)
+    async def redirect(request: web.Request) -> web.Response:
+        query = request.rel_url.raw_query_string
+        raise web.HTTPFound(f"{to}?{query}" if query else to)
 
     return redirect

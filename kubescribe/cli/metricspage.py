@@ -51,7 +51,8 @@ whoever asks for it, compressed with gzip. `kubescribe up` serves both on one ad
 - A new series is told as 0 for the first {zero} s in which it is scraped: `increase()` then sees its first step.
 - Label values come from closed sets or are names of what is in the cluster. A family has at most as many series as its
   limit says; the rest of a counter is counted under the label value `other` (`kubescribe_series_folded_total`), that of
-  a gauge as far as a sum makes sense (`kubescribe_series_beyond_limit`).
+  a gauge as far as a sum makes sense (`kubescribe_series_beyond_limit`). A counter's family that gets full forgets what
+  was counted of workloads that have been gone for an hour; who comes back begins at 0.
 - `log_lines_total` counts lines that node agents ship (profile `standalone`; without it the family is empty), not those
   that shippers push through the gateway.
 - `workload` and `workload_kind` are those of the labels in Loki: a pod of a ReplicaSet of a Deployment is the

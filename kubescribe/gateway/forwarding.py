@@ -9,7 +9,7 @@ as the same bytes. What Loki refuses for good is final as well: it is counted, a
 import asyncio
 import time
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,7 +20,8 @@ from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import MAX_PUSH_BYTES, Frame, pushes_of
 from kubescribe.gateway.numbers import GatewayNumbers
 from kubescribe.gateway.spool import Spool
-from kubescribe.gateway.ways import Flight, Tenant, Waiting, Way, Ways
+from kubescribe.gateway.waiting import PORTION_STREAMS, Flight, Tenant, Way, portions_of
+from kubescribe.gateway.ways import Ways
 from kubescribe.loki.pushes import Outcome, Push, Sender
 
 SETTLE_SECONDS = 0.25
@@ -34,10 +35,12 @@ LOOK_SECONDS = 1.0
 
 RETRY_SECONDS = 1.0
 _DRAIN_SECONDS = 3.0
-_INLINE_STREAMS = 500
-"""Of a frame whose entries are made: to wrap up so many costs the loop a millisecond or two."""
+_AT_ONCE = 100
+"""Pushes that are handed to the sender before others have their turn: two or three milliseconds."""
 
 _log = structlog.get_logger()
+
+_Take = Callable[[Tenant, int, Iterable[Push], float], list[Way]]
 
 
 class Forwarder:
@@ -56,6 +59,10 @@ class Forwarder:
         self._moved = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
+
+    def waits(self, tenant: str, streams: Collection[str]) -> bool:
+        """Tell, in any thread, whether a frame with *streams* of *tenant* would be passed over, for now."""
+        return self._ways.waits(tenant, streams)
 
     async def run(self) -> None:
         """Send until `stop`."""
@@ -110,14 +117,10 @@ class Forwarder:
                 self._routed = frame.n
                 continue
             tenant = self._ways.tenant(frame.head.tenant)
-            if not tenant.notes and self._ways.takes(tenant):
-                pushes = await self._made(frame)
-                # Asked for again: it may have been forgotten meanwhile.
-                tenant = self._ways.tenant(frame.head.tenant)
-                self._submit_all(self._ways.route(tenant, frame.n, pushes, time.monotonic()))
-                self._ways.forget(tenant)
-            else:
+            if tenant.notes or not self._ways.takes(tenant):
                 tenant.notes.add(frame.n)
+            elif not self._ways.pass_over(tenant, frame.n, [it.labels for it in frame.head.streams]):
+                await self._give_on(frame, await self._made(frame), self._ways.route)
             self._routed = frame.n
             self._step()
 
@@ -136,19 +139,27 @@ class Forwarder:
             except OSError as error:
                 await self._unreadable(error)
                 continue
-            self._again(waiting, n, await self._made(frame) if frame is not None else [])
+            portions = await self._made(frame) if frame is not None else []
+            if frame is None or not portions:
+                # Damaged since it was written, which the store counts.
+                self._ways.skip(waiting)
+            elif isinstance(waiting, Tenant):
+                await self._give_on(frame, portions, self._ways.route)
+                # Only now: as long as its streams are not all on their ways, they are nowhere else.
+                self._ways.skip(waiting)
+            else:
+                await self._give_on(frame, portions, self._ways.resume)
             self._step()
 
-    def _again(self, waiting: Waiting, n: int, pushes: list[Push]) -> None:
-        now = time.monotonic()
-        if not pushes:
-            # Damaged since it was written, which the store counts.
-            self._ways.skip(waiting)
-        elif isinstance(waiting, Tenant):
-            waiting.notes.drop_first()
-            self._submit_all(self._ways.route(waiting, n, pushes, now))
-        else:
-            self._submit_all(self._ways.resume(waiting.tenant, n, pushes, now))
+    async def _give_on(self, frame: Frame, portions: Iterable[Sequence[Push]], take: _Take) -> None:
+        """Let *take* have what *frame* says, not so much at once that the loop has to wait."""
+        for number, pushes in enumerate(portions):
+            if number:
+                await asyncio.sleep(0)
+            # Asked for each time: it may have been forgotten meanwhile.
+            tenant = self._ways.tenant(frame.head.tenant)
+            self._submit_all(take(tenant, frame.n, pushes, time.monotonic()))
+            self._ways.forget(tenant)
 
     async def _may_submit(self) -> None:
         while self._is_draining:
@@ -159,15 +170,15 @@ class Forwarder:
         _log.warning("gateway.spool_unreadable", error=str(error))
         await asyncio.sleep(RETRY_SECONDS)
 
-    async def _made(self, frame: Frame) -> list[Push]:
-        if frame.made and len(frame.made) <= _INLINE_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
+    async def _made(self, frame: Frame) -> list[Sequence[Push]]:
+        if frame.made and len(frame.made) <= PORTION_STREAMS and max(map(len, frame.made)) <= MAX_PUSH_BYTES:
             # Nothing is left to be done but to wrap it up.
             return self._pushes(frame)
         return await asyncio.to_thread(self._pushes, frame)
 
-    def _pushes(self, frame: Frame) -> list[Push]:
+    def _pushes(self, frame: Frame) -> list[Sequence[Push]]:
         try:
-            return list(pushes_of(frame))
+            return portions_of(list(pushes_of(frame)))
         except (GatewayError, ValueError) as error:
             # The checksum agreed, so it was written like this: an error of ours, which must not stop the rest.
             _log.error("gateway.frame_unsendable", frame=frame.n, lines=frame.head.lines, error=str(error)[:200])
@@ -185,11 +196,16 @@ class Forwarder:
             task.add_done_callback(self._submitted)
 
     async def _submit(self, ways: Sequence[Way]) -> None:
+        submitted = 0
         for way in ways:
             while way.outbox:
                 push, flight = way.outbox.popleft()
                 outcome = flight.outcome = await self._sender.submit(push)
                 outcome.add_done_callback(partial(self._done, way, flight))
+                submitted += 1
+                if submitted % _AT_ONCE == 0:
+                    # Where there is room nothing else waits.
+                    await asyncio.sleep(0)
             way.is_submitting = False
             self._ways.forget_way(way)
 
@@ -217,11 +233,21 @@ class Forwarder:
         """Make room, for those who wait, of what tenants have that Loki holds up."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            for tenant in self._ways.held_up(time.monotonic()):
+            now = time.monotonic()
+            for tenant in self._ways.held_up(now):
+                # Thousands of pushes of each of many tenants: others have their turn, and it may get on meanwhile.
+                await asyncio.sleep(0)
+                if tenant.moved_at > now:
+                    continue
                 self._ways.hold(tenant)
+                count = 0
                 for way in list(tenant.ways.values()):
                     if taken := self._taken_back(way):
                         self._ways.put_back(way, taken)
+                        count += len(taken)
+                    if count >= _AT_ONCE:
+                        await asyncio.sleep(0)
+                        count = 0
                 self._moved.set()
 
     def _taken_back(self, way: Way) -> list[Flight]:

@@ -66,8 +66,8 @@ class Frame:
 
     @property
     def memory_bytes(self) -> int:
-        """What the entries take."""
-        return sum(map(len, self.made))
+        """What the frame takes."""
+        return len(self.request) + sum(map(len, self.made))
 
 
 _ENCODE = msgspec.msgpack.Encoder().encode

@@ -198,7 +198,10 @@ async def open_gateway(
     async with open_spool(folder, limits, room=room) as spool:
         forwarder = Forwarder(spool, sender, GatewayNumbers())
         intake = Intake.of(
-            Naming(finder, pod_labels=pod_labels), lambda: spool.store.repeats, max_bytes=config.max_body_bytes
+            Naming(finder, pod_labels=pod_labels),
+            lambda: spool.store.repeats,
+            max_bytes=config.max_body_bytes,
+            waits=forwarder.waits,
         )
         tenants = Tenants(config.tenants, own=tenant)
         with ThreadPoolExecutor(1, thread_name_prefix="gateway-decode") as thread:

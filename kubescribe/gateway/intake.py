@@ -4,8 +4,9 @@ A request's body → what is spooled of it. Pure but for the finder that it asks
 Which bytes make which streams is the modules' of the formats; here lies only which format it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from kubescribe.gateway import lokijson, lokiproto, otlp, otlpjson
@@ -44,19 +45,38 @@ class Understood:
     found: Mapping[Found, int]
 
 
-class Intake:
-    """Understands bodies. For one thread."""
+def _nothing_waits(_tenant: str, _streams: Collection[str]) -> bool:
+    return False
 
-    def __init__(self, naming: Naming, knows: Callable[[bytes, int], bool], *, max_bytes: int) -> None:
+
+class Intake:
+    """Understands bodies. For one thread. *waits* tells whether streams of a tenant will wait on the disk, for now."""
+
+    def __init__(
+        self,
+        naming: Naming,
+        knows: Callable[[bytes, int], bool],
+        *,
+        max_bytes: int,
+        waits: Callable[[str, Collection[str]], bool] = _nothing_waits,
+    ) -> None:
         self._naming = naming
         self._knows = knows
+        self._waits = waits
         self._unpacked = bytearray(FRAME_BYTES)
         self.max_bytes = max_bytes
 
     @classmethod
-    def of(cls, naming: Naming, repeats: Callable[[], Repeats], *, max_bytes: int) -> "Intake":
+    def of(
+        cls,
+        naming: Naming,
+        repeats: Callable[[], Repeats],
+        *,
+        max_bytes: int,
+        waits: Callable[[str, Collection[str]], bool] = _nothing_waits,
+    ) -> "Intake":
         """Return an intake that leaves out what *repeats* knows."""
-        return cls(naming, lambda digest, now_ns: repeats().knows(digest, now_ns), max_bytes=max_bytes)
+        return cls(naming, lambda digest, now_ns: repeats().knows(digest, now_ns), max_bytes=max_bytes, waits=waits)
 
     def understand(self, received: Received) -> Understood:
         """Return what *received* says, and leave it without its body. Raises BadPush or TooLarge."""
@@ -91,21 +111,21 @@ class Intake:
 
     def _packed(self, received: Received, held: list[bytes]) -> Packed:
         """Return what the one body that is *held* says; it is taken out before what it says is put together."""
-        kind = media_type(received.content_type)
+        kind, waits = media_type(received.content_type), partial(self._waits, received.tenant)
         if received.api == "otlp":
             if kind not in (JSON, PROTOBUF):
                 raise BadPush(f"content type: {kind[:100]!r} is not supported")
             (check_otlp_json if kind == JSON else check_otlp)(held[0])
             logs = (otlpjson.parse if kind == JSON else otlp.parse)(held.pop())
-            return pack_anew(otlp.streams_of(logs, now_ns=received.at), self._naming)
+            return pack_anew(otlp.streams_of(logs, now_ns=received.at), self._naming, waits=waits)
         if kind == JSON:
             check_loki_json(held[0])
             push = lokijson.parse(held.pop())
-            return pack_anew(lokijson.streams_of(push), self._naming)
+            return pack_anew(lokijson.streams_of(push), self._naming, waits=waits)
         whole = unpacked(held[0], self.max_bytes, into=self._unpacked)
         if len(whole) > FRAME_BYTES:
             held.clear()
-            return pack_anew(lokiproto.streams_of_large(whole), self._naming)
+            return pack_anew(lokiproto.streams_of_large(whole), self._naming, waits=waits)
         request, streams = lokiproto.streams_of(whole)
         packed = held.pop() if request is whole else compress(bytes(request))
-        return pack(streams, self._naming, request=packed)
+        return pack(streams, self._naming, request=packed, waits=waits)

@@ -1,14 +1,19 @@
 """What a gateway counts about itself, and how Prometheus reads it. Plain numbers, read when it asks."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-_MAX_REASONS = 24
-"""Reasons are Loki's words; whatever stands in front of Loki could make up more."""
+from kubescribe.gateway.naming import Found
+from kubescribe.loki.answers import REASONS, UNKNOWN
+from kubescribe.loki.numbers import by_reason
+
+STATUSES = (204, 400, 401, 403, 413, 429, 500, 503)
+"""What pushes are answered with (errors.py): told as 0 before, or the first refusals would be in no rate."""
 
 
 @dataclass(slots=True)
@@ -24,8 +29,7 @@ class GatewayNumbers:
 
     def reject(self, reason: str, count: int) -> None:
         """Count *count* lines that Loki refused for *reason*."""
-        known = reason in self.rejected or len(self.rejected) < _MAX_REASONS
-        self.rejected[reason if known else "other"] += count
+        self.rejected[reason if reason in REASONS else UNKNOWN] += count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +52,15 @@ class GatewayCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
         numbers, spool = self._numbers, self._spool()
-        yield _by("requests", "Pushes, by the status that they were answered with.", "code", numbers.requests)
+        requests = {**dict.fromkeys(STATUSES, 0), **numbers.requests}
+        yield _by("requests", "Pushes, by the status that they were answered with.", "code", requests)
         yield _counter("repeats", "Pushes that had come before and were answered 204 again.", numbers.repeats)
-        yield _by("lines", "Lines that were taken, by whether their pod was found.", "pod", numbers.lines)
+        lines = {**dict.fromkeys(get_args(Found), 0), **numbers.lines}
+        yield _by("lines", "Lines that were taken, by whether their pod was found.", "pod", lines)
         yield _counter("accepted_lines", "Lines that are in Loki.", numbers.accepted)
-        yield _by("rejected_lines", "Lines that Loki refused for good, by its reason.", "reason", numbers.rejected)
+        yield by_reason(
+            "kubescribe_gateway_rejected_lines", "Lines that Loki refused for good, by its reason.", numbers.rejected
+        )
         yield _counter(
             "unsendable_lines", "Lines in the spool that could not be made a push of.", numbers.unsendable_lines
         )
@@ -72,8 +80,8 @@ def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(f"kubescribe_gateway_{name}", text, value=value)
 
 
-def _by(name: str, text: str, label: str, values: Counter[str] | Counter[int]) -> CounterMetricFamily:
+def _by(name: str, text: str, label: str, values: Mapping[str, int] | Mapping[int, int]) -> CounterMetricFamily:
     family = CounterMetricFamily(f"kubescribe_gateway_{name}", text, labels=(label,))
-    for value, count in dict(values).items():
+    for value, count in values.items():
         family.add_metric((str(value),), count)
     return family

@@ -7,7 +7,7 @@ a frame is meant to be, and what has metadata of the names that we add, is writt
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -49,12 +49,21 @@ class Packed:
     found: Mapping[Found, int]
 
 
-def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Packed:
+Waits = Callable[[Collection[str]], bool]
+"""Tells of streams, by how they go on, whether they will wait on the disk: their entries are made when they go."""
+
+
+def nothing_waits(_: Collection[str]) -> bool:
+    """Tell that all is sent at once."""
+    return False
+
+
+def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes, waits: Waits = nothing_waits) -> Packed:
     """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
     check_streams(len(streams))
     named = [naming.name(stream.labels, stream.clue, at=stream.first_at) for stream in streams]
     if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
-        return pack_anew(streams, naming)
+        return pack_anew(streams, naming, waits=waits)
     found: Counter[Found] = Counter()
     for stream, name in zip(streams, named, strict=True):
         found[name.found] += stream.count
@@ -62,15 +71,15 @@ def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes) -> Pack
         Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
         for stream, name in zip(streams, named, strict=True)
     )
-    made = _made(frozen, [stream.entries for stream in streams])
+    made = _made(frozen, [stream.entries for stream in streams], waits)
     return Packed((Draft(frozen, request, found.total(), made),) if streams else (), found)
 
 
-def pack_anew(streams: Iterable[Incoming], naming: Naming) -> Packed:
+def pack_anew(streams: Iterable[Incoming], naming: Naming, *, waits: Waits = nothing_waits) -> Packed:
     """Return *streams*, asked for one by one, as frames that hold them encoded anew. Raises BadPush, TooLarge."""
     found: Counter[Found] = Counter()
     drafts: list[Draft] = []
-    for draft in _drafts(_written(streams, naming, found)):
+    for draft in _drafts(_written(streams, naming, found), waits):
         if drafts:
             # A large body: it is not to be in memory twice, and is read back from the disk.
             drafts[0] = replace(drafts[0], made=())
@@ -91,32 +100,36 @@ def _written(streams: Iterable[Incoming], naming: Naming, found: Counter[Found])
             yield Frozen(name.labels, metadata, count, stream.first_at, stream.last_at), piece
 
 
-def _drafts(written: Iterable[tuple[Frozen, bytes]]) -> Iterator[Draft]:
+def _drafts(written: Iterable[tuple[Frozen, bytes]], waits: Waits) -> Iterator[Draft]:
     frozen: list[Frozen] = []
     regions: list[bytes] = []
-    size, is_first = 0, True
+    size, tells = 0, waits
     for stream, entries in written:
         if frozen and size + len(entries) > FRAME_BYTES:
-            yield _draft(frozen, regions, is_first=is_first)
-            frozen, regions, size, is_first = [], [], 0, False
+            yield _draft(frozen, regions, tells)
+            frozen, regions, size, tells = [], [], 0, _is_large
         frozen.append(stream)
         regions.append(entries)
         size += len(entries)
     if frozen:
-        yield _draft(frozen, regions, is_first=is_first)
+        yield _draft(frozen, regions, tells)
 
 
-def _draft(frozen: list[Frozen], regions: list[bytes], *, is_first: bool) -> Draft:
+def _is_large(_: Collection[str]) -> bool:
+    """Tell that what is behind the first frame of a body is read back, and made then."""
+    return True
+
+
+def _draft(frozen: list[Frozen], regions: list[bytes], waits: Waits) -> Draft:
     # The labels as they came are not needed any more: a frame holds how the streams go on.
     request = compress(b"".join(encode_stream("", entries) for entries in regions))
-    made = _made(frozen, regions) if is_first else ()
-    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), made)
+    return Draft(tuple(frozen), request, sum(stream.count for stream in frozen), _made(frozen, regions, waits))
 
 
-def _made(frozen: Sequence[Frozen], regions: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Return the entries as they go on, none where they would grow too large."""
+def _made(frozen: Sequence[Frozen], regions: Sequence[bytes], waits: Waits) -> tuple[bytes, ...]:
+    """Return the entries as they go on, none where they would grow too large, or go later."""
     added = sum(len(stream.metadata) * stream.count for stream in frozen)
-    if added + sum(map(len, regions)) > MADE_BYTES:
+    if added + sum(map(len, regions)) > MADE_BYTES or waits([stream.labels for stream in frozen]):
         return ()
     return tuple(append_metadata(entries, stream.metadata) for stream, entries in zip(frozen, regions, strict=True))
 

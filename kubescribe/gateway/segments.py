@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubescribe.gateway.frames import MAX_PAYLOAD_BYTES, MIN_PAYLOAD_BYTES, Frame, decode_payload
-from kubescribe.gateway.ways import tenant_key
+from kubescribe.gateway.waiting import tenant_key
 from kubescribe.runtime.framing import frames_from
 
 _PARTS_AT_ONCE = 512

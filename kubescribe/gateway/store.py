@@ -28,7 +28,7 @@ from kubescribe.gateway.finals import Finals, read_finals
 from kubescribe.gateway.frames import Frame, Head, encode_payload
 from kubescribe.gateway.repeats import Repeats, read_repeats
 from kubescribe.gateway.segments import Segment, scan, write_all
-from kubescribe.gateway.ways import tenant_key
+from kubescribe.gateway.waiting import tenant_key
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.framing import framed
 from kubescribe.runtime.room import RoomOf, room_of

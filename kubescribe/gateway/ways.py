@@ -10,14 +10,20 @@ quarters, as long as nothing of it has arrived). What many
 tenants that are held up would fill between them is taken back from the sender, and noted again.
 """
 
-import asyncio
-import zlib
-from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 
-from kubescribe.loki.pushes import Outcome, Push
+from kubescribe.gateway.waiting import (
+    FIRST_WINDOW_BYTES,
+    Flight,
+    Tenant,
+    Waiting,
+    Way,
+    all_wait,
+    by_way,
+    tenant_key,
+)
+from kubescribe.loki.pushes import Push
 
 WINDOW_BYTES = 8 * 2**20
 """Of pushes that are submitted and not final: half of what the sender holds; the rest is for the node's own lines."""
@@ -25,9 +31,9 @@ WINDOW_BYTES = 8 * 2**20
 PUSH_BYTES = 2048
 """What a push takes besides its entries, as the sender counts."""
 
-FIRST_WINDOW_BYTES = 128 * 1024
 MAX_WINDOW_BYTES = 2 * 2**20
-"""Of one way: doubled with each push that arrives, so what Loki holds up from the start keeps little."""
+"""Of one way: doubled from FIRST_WINDOW_BYTES with each push that arrives, so what Loki holds up from the start keeps
+little."""
 
 STALL_SECONDS = 10.0
 """A push that took longer was held up: its way begins with the first window again."""
@@ -41,116 +47,7 @@ _HELD_PART = 4
 MAX_NOTES = 100_000
 """Numbers of frames that wait for a way; whose tenant takes half of what is left of them waits as a whole."""
 
-TENANTS = 1024
-WAYS = 4096
-"""Of each tenant. Names are mapped to so many by their hash: whoever pushes may make up a new one each time."""
-
 _TENANT_TIMES = 3
-_COMPACT = 1024
-
-
-class Notes:
-    """Numbers of frames, ascending, each once."""
-
-    def __init__(self) -> None:
-        self._numbers = array("Q")
-        self._start = 0
-
-    def __len__(self) -> int:
-        return len(self._numbers) - self._start
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._numbers[self._start :])
-
-    @property
-    def first(self) -> int:
-        """The smallest; there has to be one."""
-        return self._numbers[self._start]
-
-    def add(self, n: int) -> None:
-        """Note *n*, which is larger than the others."""
-        self._numbers.append(n)
-
-    def put_back(self, numbers: Iterable[int]) -> None:
-        """Note *numbers*, which come before the others."""
-        self._numbers, self._start = array("Q", sorted({*numbers, *self})), 0
-
-    def drop_first(self) -> None:
-        """Forget the smallest."""
-        self._start += 1
-        if self._start >= _COMPACT and 2 * self._start >= len(self._numbers):
-            del self._numbers[: self._start]
-            self._start = 0
-
-
-@dataclass(slots=True, eq=False)
-class Flight:
-    """A push of frame `n` that was given to the sender, `since` then."""
-
-    n: int
-    size: int
-    since: float
-    is_final: bool = False
-    index: int = 0
-    """Which it is of the pushes of its frame that go this way."""
-    outcome: "asyncio.Future[Outcome] | None" = None
-    """What the sender promised, None before it was given to it."""
-
-
-@dataclass(slots=True, eq=False)
-class Way:
-    """
-    Some streams of one tenant, nearly always one.
-
-    `notes` are the frames that wait; of the first of them `sent` pushes are on their way already.
-    """
-
-    tenant: "Tenant"
-    key: int
-    flights: deque[Flight] = field(default_factory=deque)
-    outbox: deque[tuple[Push, Flight]] = field(default_factory=deque)
-    notes: Notes = field(default_factory=Notes)
-    sent: int = 0
-    flying: int = 0
-    window: int = FIRST_WINDOW_BYTES
-    is_submitting: bool = False
-
-    @property
-    def oldest(self) -> int | None:
-        """The first frame that is not final."""
-        found = [self.flights[0].n] if self.flights else []
-        return min([*found, self.notes.first] if self.notes else found, default=None)
-
-
-@dataclass(slots=True, eq=False)
-class Tenant:
-    """One tenant: `notes` are frames that wait as a whole, `ready` are ways that would have room for their notes."""
-
-    key: int
-    ways: dict[int, Way] = field(default_factory=dict)
-    notes: Notes = field(default_factory=Notes)
-    ready: dict[Way, None] = field(default_factory=dict)
-    noted: int = 0
-    flying: int = 0
-    moved_at: float = 0.0
-    """When the last of its pushes became final, or the first one left."""
-    is_held: bool = False
-    """Whether Loki held it up when others waited: until something of it arrives, it tries with one push at a time."""
-
-    def way(self, key: int) -> Way:
-        """Return the way of that hash, made if there is none."""
-        found = self.ways.get(key)
-        if found is None:
-            found = self.ways[key] = Way(self, key)
-        return found
-
-
-Waiting = Tenant | Way
-
-
-def tenant_key(name: str) -> int:
-    """Return which of TENANTS *name* is."""
-    return zlib.crc32(name.encode()) % TENANTS
 
 
 class Ways:
@@ -187,6 +84,20 @@ class Ways:
         """Tell whether the next frame of *tenant* may be opened."""
         return self.has_room(tenant) and tenant.noted < MAX_NOTES - self._noted
 
+    def waits(self, name: str, streams: Collection[str]) -> bool:
+        """Tell, in any thread, whether a frame with *streams*, labels, of the tenant *name* would have to wait."""
+        tenant = self._tenants.get(tenant_key(name))
+        return tenant is not None and (
+            bool(tenant.notes) or not self.has_room(tenant) or all_wait(tenant, streams) is not None
+        )
+
+    def pass_over(self, tenant: Tenant, n: int, streams: Collection[str]) -> bool:
+        """Note frame *n* when all of its *streams* wait for older ones; tell whether they do: it need not be opened."""
+        waiting = all_wait(tenant, streams)
+        for way in waiting or ():
+            self._note(way, n)
+        return waiting is not None
+
     def next_waiting(self) -> Waiting | None:
         """Return whose first note is to be read, None when nobody's; in turn, those first that are well."""
         for key, tenant in sorted(self._tenants.items(), key=lambda it: it[0] not in self._well):
@@ -201,13 +112,17 @@ class Ways:
         return None
 
     def route(self, tenant: Tenant, n: int, pushes: Iterable[Push], now: float) -> list[Way]:
-        """Take the pushes of frame *n*, to the ways that have room and no older notes; return those with an outbox."""
-        return [way for way, of_way in _by_way(tenant, pushes).items() if self._onto(way, n, of_way, now)]
+        """
+        Take the pushes of frame *n*, to the ways that have room and no older notes; return those with an outbox.
+
+        All that there are for a way, or none.
+        """
+        return [way for way, of_way in by_way(tenant, pushes).items() if self._onto(way, n, of_way, now)]
 
     def resume(self, tenant: Tenant, n: int, pushes: Iterable[Push], now: float) -> list[Way]:
         """Take the pushes of frame *n* again, for the ways that wait for it."""
         moved: list[Way] = []
-        for way, of_way in _by_way(tenant, pushes).items():
+        for way, of_way in by_way(tenant, pushes).items():
             if not way.notes or way.notes.first != n:
                 self.forget_way(way)
                 continue
@@ -274,9 +189,9 @@ class Ways:
 
     def put_back(self, way: Way, taken: Sequence[Flight]) -> None:
         """Note the frames of *taken*, the last flights of *way*, which the sender has no more."""
-        for flight in taken:
-            way.flights.remove(flight)
-            self._count(way, -flight.size)
+        gone = set(taken)
+        way.flights = deque(flight for flight in way.flights if flight not in gone)
+        self._count(way, -sum(flight.size for flight in taken))
         while way.flights and way.flights[0].is_final:
             way.flights.popleft()
         first = min(taken, key=lambda it: (it.n, it.index))
@@ -328,12 +243,15 @@ class Ways:
 
     def _onto(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
         if way.notes or not self._send(way, n, pushes, now):
-            way.notes.add(n)
-            way.tenant.noted += 1
-            self._noted += 1
-            if way.flying < way.window:
-                way.tenant.ready[way] = None
+            self._note(way, n)
         return bool(way.outbox)
+
+    def _note(self, way: Way, n: int) -> None:
+        way.notes.add(n)
+        way.tenant.noted += 1
+        self._noted += 1
+        if way.flying < way.window:
+            way.tenant.ready[way] = None
 
     def _send(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
         """Put those of *pushes* that were not yet sent into the outbox, tell whether all are."""
@@ -366,10 +284,3 @@ class Ways:
         self._noted -= 1
         if not way.notes or way.flying >= way.window:
             way.tenant.ready.pop(way, None)
-
-
-def _by_way(tenant: Tenant, pushes: Iterable[Push]) -> dict[Way, list[Push]]:
-    found: dict[Way, list[Push]] = {}
-    for push in pushes:
-        found.setdefault(tenant.way(zlib.crc32(push.labels.encode()) % WAYS), []).append(push)
-    return found

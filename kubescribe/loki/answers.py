@@ -93,6 +93,13 @@ _OF_REQUESTS = (
 )
 """Reasons that drop a whole request."""
 
+REQUEST_TOO_LARGE = "request_body_too_large"
+
+_KNOWN = dict.fromkeys(reason for table in (_OF_ENTRIES, _OF_STREAMS, _OF_REQUESTS) for reason, _ in table)
+
+REASONS = (*_KNOWN, REQUEST_TOO_LARGE, UNKNOWN)
+"""The closed set of reasons for which something is refused for good."""
+
 _OF_TENANTS = re.compile(r"^(?:multiple org IDs present|tenant ID (?:is|'))")
 """What dskit says of a tenant that is none (tenant/tenant.go), with 400."""
 
@@ -182,6 +189,6 @@ _BY_TEXT: Mapping[int, Callable[[str], Meaning]] = {
     200: lambda _: Meaning(verdict=Verdict.STORED),
     204: lambda _: Meaning(verdict=Verdict.STORED),
     400: _rejected,
-    413: lambda _: Meaning(verdict=Verdict.TOO_LARGE, reason="request_body_too_large"),
+    413: lambda _: Meaning(verdict=Verdict.TOO_LARGE, reason=REQUEST_TOO_LARGE),
     429: _throttled,
 }

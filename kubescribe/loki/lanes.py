@@ -96,9 +96,9 @@ class Lane:
         self._news.set()
 
     def withdraw(self, ticket: Ticket) -> bool:
-        """Forget all of *ticket* that is undecided; False, and nothing, where some of it is not waiting here."""
+        """Forget all of *ticket*; False, and nothing, where some of it is not waiting here, or was decided."""
         paced = [parcel for parcel in self._paced if parcel.ticket is ticket]
-        if self._queue.count_of(ticket) + sum(parcel.count for parcel in paced) != ticket.undecided:
+        if self._queue.count_of(ticket) + sum(parcel.count for parcel in paced) != ticket.push.count:
             return False
         self._queue.drop(ticket)
         if paced:

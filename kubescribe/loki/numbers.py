@@ -7,8 +7,13 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from kubescribe.loki.answers import REASONS
+
 NO_ANSWER = "none"
 """The code of a push that got no answer."""
+
+USUAL_CODES = ("204", "400", "401", "429", "500", "503", NO_ANSWER)
+"""Told as 0 before they come, or the first refusals would be in no rate; others are there once they came."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,15 +55,12 @@ class LokiCollector(Collector):
             "Pushes to Loki, by the status of the answer; none: there was none.",
             labels=("code",),
         )
-        for code in sorted({"204", *numbers.pushes}):
+        for code in sorted({*USUAL_CODES, *numbers.pushes}):
             pushes.add_metric((code,), numbers.pushes[code])
         yield pushes
-        rejected = CounterMetricFamily(
-            "kubescribe_loki_rejected_entries", "Entries that Loki will never take, by its reason.", labels=("reason",)
+        yield by_reason(
+            "kubescribe_loki_rejected_entries", "Entries that Loki will never take, by its reason.", numbers.rejected
         )
-        for reason, count in sorted(numbers.rejected.items()):
-            rejected.add_metric((reason,), count)
-        yield rejected
         yield CounterMetricFamily(
             "kubescribe_loki_sent_bytes", "Bytes sent to Loki, compressed.", value=numbers.sent_bytes
         )
@@ -70,6 +72,15 @@ class LokiCollector(Collector):
             "kubescribe_loki_waiting_bytes", "What waits for Loki in memory.", value=numbers.waiting_bytes
         )
         yield GaugeMetricFamily("kubescribe_loki_up", "1 while Loki answers.", value=int(not numbers.is_away))
+
+
+def by_reason(name: str, text: str, rejected: Counter[str]) -> CounterMetricFamily:
+    """Return what was refused for good, every reason from the start: an alert sees a series that is new only later."""
+    family = CounterMetricFamily(name, text, labels=("reason",))
+    counted = {**dict.fromkeys(REASONS, 0), **rejected}
+    for reason, count in counted.items():
+        family.add_metric((reason,), count)
+    return family
 
 
 def _together(senders: Sequence[LokiNumbers]) -> LokiNumbers:

@@ -115,10 +115,24 @@ class StreamQueue:
         self.waiting_bytes -= parcel.size
         return parcel, since
 
+    def count_of(self, ticket: Ticket) -> int:
+        """Return how many entries of *ticket* wait. They lie together; the later it came, the sooner it is found."""
+        count = 0
+        for parcel, _ in reversed(self.parcels):
+            if parcel.ticket is ticket:
+                count += parcel.count
+            elif count:
+                break
+        return count
+
     def drop(self, ticket: Ticket) -> None:
         """Take out what there is of *ticket*."""
-        self.waiting_bytes -= sum(parcel.size for parcel, _ in self.parcels if parcel.ticket is ticket)
-        self.parcels = deque(it for it in self.parcels if it[0].ticket is not ticket)
+        later: deque[tuple[Parcel, float]] = deque()
+        while self.parcels and self.parcels[-1][0].ticket is not ticket:
+            later.appendleft(self.parcels.pop())
+        while self.parcels and self.parcels[-1][0].ticket is ticket:
+            self.waiting_bytes -= self.parcels.pop()[0].size
+        self.parcels += later
 
     def forgettable(self, now: float) -> bool:
         """Tell whether nothing is lost when this queue is dropped."""
@@ -148,7 +162,7 @@ class LaneQueue:
     def count_of(self, ticket: Ticket) -> int:
         """Return how many entries of *ticket* wait under the labels of its push."""
         queue = self._streams.get(ticket.push.labels)
-        return sum(it.count for it, _ in queue.parcels if it.ticket is ticket) if queue is not None else 0
+        return queue.count_of(ticket) if queue is not None else 0
 
     def drop(self, ticket: Ticket) -> None:
         """Take out what waits of *ticket*."""

@@ -70,11 +70,12 @@ def _own_uid(metadata: Mapping[str, Any]) -> str:
 
 def _running(pod: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], float]]:
     """Return the containers that run, and since when: the kubelet tells of no other."""
-    states = {status["name"]: status.get("state", {}) for status in pod.get("status", {}).get("containerStatuses", ())}
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    states = {status.get("name"): status.get("state") or {} for status in statuses}
     found = []
     for spec in pod["spec"].get("containers", ()):
-        running = states.get(spec["name"], {}).get("running")
-        if running:
+        running = states.get(spec["name"], {}).get("running") or {}
+        if "startedAt" in running:
             found.append((spec, datetime.fromisoformat(running["startedAt"]).timestamp()))
     return found
 

@@ -13,6 +13,7 @@ from simulator.world.naming import hexadecimal
 from simulator.world.pods import Pods
 from simulator.world.podstatus import Container, pod_status, running, terminated, waiting
 from simulator.world.registry import PodRecord
+from simulator.world.reported import first_container_of
 
 Stage = Callable[[PodRecord], None]
 
@@ -129,19 +130,18 @@ class Kubelet:
             )
 
     def container(self, record: PodRecord) -> Container | None:
-        """Return the container as last reported."""
+        """Return the container as last reported, whoever did: a client may have left out whatever it likes."""
         pod = self.get(record)
-        statuses = pod.get("status", {}).get("containerStatuses", []) if pod is not None else []
-        if not statuses:
+        status = first_container_of(pod.get("status") or {}) if pod is not None else None
+        if status is None:
             return None
-        status = statuses[0]
         return Container(
-            state=status["state"],
-            last_state=status["lastState"],
-            is_ready=status["ready"],
-            is_started=status["started"],
-            restarts=status["restartCount"],
-            container_id=status.get("containerID", ""),
+            state=status.get("state") or waiting("ContainerCreating"),
+            last_state=status.get("lastState") or {},
+            is_ready=bool(status.get("ready")),
+            is_started=bool(status.get("started")),
+            restarts=status.get("restartCount") or 0,
+            container_id=status.get("containerID") or "",
         )
 
     def stop(self, record: PodRecord) -> None:
@@ -153,7 +153,7 @@ class Kubelet:
         return terminated(
             exit_code=exit_code,
             reason=reason,
-            started_at=container.state.get("running", {}).get("startedAt", self.cluster.stamp),
+            started_at=(container.state.get("running") or {}).get("startedAt", self.cluster.stamp),
             finished_at=self.cluster.stamp,
             container_id=container.container_id,
         )

@@ -188,8 +188,8 @@ class NodeLife:
             return
 
         def mark(pod: Object) -> None:
-            for item in pod["status"]["conditions"]:
-                if item["type"] == "Ready":
+            for item in pod["status"].get("conditions") or ():
+                if item.get("type") == "Ready":
                     item |= {"status": "False", "lastTransitionTime": self._cluster.stamp}
 
         pod = self._cluster.edit("pods", *record.key, mark, manager=_MANAGER, subresource="status")

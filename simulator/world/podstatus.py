@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.world.cluster import Object
+from simulator.world.reported import conditions_of
 
 _ORDER = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
@@ -52,7 +53,7 @@ def image_id(image: str) -> str:
 
 def pod_status(pod: Object, container: Container, *, phase: str, now: str, host_ip: str, pod_ip: str) -> Object:
     """Return the whole status of *pod*; conditions that did not change keep their transition time."""
-    old = pod.get("status", {})
+    old = pod.get("status") or {}
     generation = pod["metadata"].get("generation", 1)
     status: Object = {
         "observedGeneration": generation,
@@ -88,7 +89,7 @@ def _container_status(spec: Object, container: Container) -> Object:
 def _conditions(
     old: Object, container: Container, *, phase: str, now: str, generation: int, has_ip: bool
 ) -> list[Object]:
-    before = {condition["type"]: condition for condition in old.get("conditions", ())}
+    before = conditions_of(old)
     has_ended = phase in {"Succeeded", "Failed"}
     truths = {
         "PodReadyToStartContainers": has_ip and not has_ended,
@@ -107,8 +108,8 @@ def _conditions(
             "lastProbeTime": None,
             "lastTransitionTime": now,
         }
-        if kind in before and before[kind]["status"] == value:
-            condition["lastTransitionTime"] = before[kind]["lastTransitionTime"]
+        if kind in before and before[kind].get("status") == value:
+            condition["lastTransitionTime"] = before[kind].get("lastTransitionTime") or now
         if kind in {"Ready", "ContainersReady"} and not container.is_ready:
             condition["reason"] = "PodCompleted" if phase == "Succeeded" else "ContainersNotReady"
             if phase == "Failed":

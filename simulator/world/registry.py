@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from simulator.world.reported import conditions_of, first_container_of
+
 _Key = TypeVar("_Key")
 
 
@@ -121,11 +123,10 @@ class Registry:
 
 def record_of(pod: Mapping[str, Any]) -> PodRecord:
     """Return the record of a pod object."""
-    metadata, status = pod["metadata"], pod.get("status", {})
+    metadata, status = pod["metadata"], pod.get("status") or {}
     owners: Iterable[Mapping[str, Any]] = metadata.get("ownerReferences", ())
     owner: Mapping[str, Any] = next(iter(owners), {})
-    statuses = status.get("containerStatuses", ())
-    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", ())}
+    container, ready = first_container_of(status), conditions_of(status).get("Ready")
     return PodRecord(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -138,9 +139,9 @@ def record_of(pod: Mapping[str, Any]) -> PodRecord:
         address=status.get("podIP", ""),
         phase=status.get("phase", "Pending"),
         pinned=_pinned_node(pod),
-        is_ready=conditions.get("Ready") == "True",
+        is_ready=ready is not None and ready.get("status") == "True",
         is_terminating="deletionTimestamp" in metadata,
-        restarts=statuses[0]["restartCount"] if statuses else 0,
+        restarts=(container or {}).get("restartCount") or 0,
     )
 
 

@@ -1,6 +1,9 @@
 """What the agent tells of its streams."""
 
-from agent.metrics import unseen_seconds
+from prometheus_client import CollectorRegistry, generate_latest
+
+from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
+from agent.watch.counters import WatchCounters
 from kubescribe.wire.records import StreamHealth
 
 SECOND = 10**9
@@ -22,3 +25,33 @@ def test_a_stream_that_waits_for_somebody_to_grant_or_install_something_is_not_t
     streams = [StreamHealth(name=state, state=state) for state in ("forbidden", "notServed")]
 
     assert unseen_seconds(streams, 0, 100 * SECOND) == {}
+
+
+def numbers_of(counters: WatchCounters) -> AgentNumbers:
+    return AgentNumbers(
+        counts={},
+        requests={},
+        failures={"418": 1},
+        restarts=dict(counters.restarts),
+        blind_seconds={},
+        lists={"pods": counters.lists["pods"]},
+        unseen_seconds={},
+        streams={},
+        spool_bytes=0,
+        spool_limit_bytes=0,
+        spool_records=0,
+        link_connected=True,
+    )
+
+
+def test_what_may_go_wrong_is_told_as_zero_before_it_does() -> None:
+    registry = CollectorRegistry()
+    registry.register(AgentCollector(lambda: numbers_of(WatchCounters())))
+    text = generate_latest(registry).decode()
+
+    for code in ("0", "403", "429", "500"):
+        assert f'kubescribe_api_failures_total{{code="{code}"}} 0.0' in text
+    for cause in ("expired", "silent", "throttled"):
+        assert f'kubescribe_watch_restarts_total{{cause="{cause}"}} 0.0' in text
+    assert 'kubescribe_api_failures_total{code="418"} 1.0' in text
+    assert 'kubescribe_watch_lists_total{stream="pods"} 0.0' in text

@@ -18,7 +18,7 @@ from simulator import process
 from simulator.control import Control
 from simulator.process import SimulatorProcess, simulator_process
 from tests import nursery
-from tests.chaos.oracle import Finding, judge
+from tests.chaos.oracle import Finding, Lost, judge
 
 BOOKMARK_SECONDS = 0.5
 
@@ -47,14 +47,22 @@ class Rig:
     def resume_points(self) -> dict[str, tuple[int, int]]:
         return {name: (epoch, rv) for name, epoch, rv in self.ask("SELECT name, epoch, resource_version FROM streams")}
 
-    def recorded(self) -> int:
-        """Return how many versions the journal holds."""
-        return int(self.ask("SELECT count(*) FROM changes")[0][0])
+    def recorded(self, epoch: int = 0) -> int:
+        """Return how many versions the journal holds, of one epoch if it is given."""
+        of_epoch = f" WHERE epoch = {int(epoch)}" if epoch else ""
+        return int(self.ask(f"SELECT count(*) FROM changes{of_epoch}")[0][0])
 
     async def until_recorded(self, more: int, seconds: float = 60.0) -> None:
         """Wait until the journal holds so many versions more than now: the load goes through everything."""
         wanted = self.recorded() + more
         await eventually(lambda: self.recorded() >= wanted, seconds, lambda: f"{self.recorded()} of {wanted} versions")
+
+    async def until_written(self, more: int, seconds: float = 60.0) -> None:
+        """Wait until the cluster has written so many versions more than now, whoever sees them."""
+        wanted = (await self.control.state())["revision"] + more
+        async with asyncio.timeout(seconds):
+            while (await self.control.state())["revision"] < wanted:
+                await asyncio.sleep(0.05)
 
     def has(self, resource_version: int) -> bool:
         """Tell whether a change with this version is in the journal."""
@@ -75,10 +83,10 @@ class Rig:
         with urllib.request.urlopen(self.aggregator.said["http"] + path) as answer:
             return json.load(answer)
 
-    def lost(self) -> list[tuple[int, int]]:
-        """Return the intervals of the gaps that are lost or open."""
+    def lost(self) -> list[Lost]:
+        """Return the gaps that are lost or open."""
         return [
-            (from_rfc3339(gap["from"]), from_rfc3339(gap["to"]) if gap["to"] else 2**63)
+            Lost(gap["stream"], from_rfc3339(gap["from"]), from_rfc3339(gap["to"]) if gap["to"] else 2**63)
             for gap in self.gaps()
             if gap["outcome"] != "recovered"
         ]
@@ -115,6 +123,13 @@ class Rig:
         return await asyncio.to_thread(
             judge, history, self.journal, since=self.since, until=until, gaps=gaps, era=epoch - 1
         )
+
+
+def metric(daemon: daemons.Daemon, name: str) -> float:
+    """Return a daemon's number without labels."""
+    with urllib.request.urlopen(daemon.said["metrics"] + "/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(f"{name} "))
 
 
 async def eventually(condition: Callable[[], bool], seconds: float, tell: Callable[[], str]) -> None:
@@ -155,7 +170,7 @@ def rig(tmp_path):
                 it = Rig(cluster, control, aggregator, agent)
                 await eventually(
                     lambda: len(points := it.resume_points()) >= 30 and all(rv for _, rv in points.values()),
-                    30,
+                    60,
                     lambda: f"{it.resume_points()}",
                 )
                 it.since = await it.until_synced()

@@ -7,12 +7,14 @@ through its API for bodies; what is churn is decided here from the whole objects
 
 import sqlite3
 import uuid
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from simulator.history import Record
+from simulator.history import RESTORED, Record
 
 REDUCED = {"replicasets": "metadata only", "endpointslices": "ready counts only"}
 """Resources of which the product keeps less than the whole: which of their versions are churn is not judged here."""
@@ -31,6 +33,20 @@ class Version:
     epoch: int
     resource_version: int
     gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A Gap that is lost or open: the stream, and from when to when, ns."""
+
+    stream: str
+    start: int
+    end: int
+
+    def is_of(self, resource: str) -> bool:
+        """Tell whether versions of *resource* may be missing because of it: its stream's, or a whole agent's."""
+        name = self.stream.partition("/")[0]
+        return name == "agent" or name.partition(".")[0] == resource
 
 
 @dataclass(slots=True)
@@ -76,20 +92,43 @@ def essence(value: Any, path: tuple[str, ...] = ()) -> Any:
 
 @dataclass(slots=True)
 class Life:
-    """An object as the cluster wrote it: every version, and which of them are news."""
+    """
+    An object as the cluster wrote it: every version, and which of them are news.
+
+    `node` is the one that it is on, if it is on any. `standing` is what no restore has undone.
+    """
 
     resource: str
     name: str
     versions: list[Version] = field(default_factory=list)
     news: set[Version] = field(default_factory=set)
-    last: Any = None
+    node: str = ""
+    standing: list[Record] = field(default_factory=list)
     last_essence: Any = None
+
+    @property
+    def kept_as(self) -> str:
+        """The resource without its group, as streams are called."""
+        return self.resource.partition(".")[0]
+
+    @property
+    def stream(self) -> tuple[str, str]:
+        """What tells the streams apart in which its versions came."""
+        return self.kept_as, self.node
+
+    def restore(self, revision: int) -> None:
+        """Stand where it stood at *revision*: what comes then is news if it differs from that."""
+        self.standing = [record for record in self.standing if record.revision <= revision]
+        self.last_essence = essence(self.standing[-1].body()) if self.standing else None
 
 
 def lives_of(history: list[Record]) -> dict[str, Life]:
     """Return each object's life by uid, Events and what is not watched left out. An era is an epoch from 1."""
     lives: dict[str, Life] = {}
     for record in history:
+        if record.type == RESTORED:
+            for life in lives.values():
+                life.restore(record.revision)
         if record.resource.partition(".")[0] in NOT_WATCHED or not record.uid or record.resource.startswith("events"):
             continue
         if record.type not in {"ADDED", "MODIFIED", "DELETED"}:
@@ -101,7 +140,9 @@ def lives_of(history: list[Record]) -> dict[str, Life]:
         life.versions.append(version)
         if version.gone or record.type == "ADDED" or now != life.last_essence:
             life.news.add(version)
-        life.last, life.last_essence = body, now
+        life.last_essence = now
+        life.standing.append(record)
+        life.node = body.get("spec", {}).get("nodeName", "") or life.node
     return lives
 
 
@@ -131,20 +172,20 @@ def judge(
     *,
     since: int,
     until: int,
-    gaps: list[tuple[int, int]] | None = None,
+    gaps: list[Lost] | None = None,
     era: int = 0,
 ) -> Finding:
     """
     Hold the journal against the cluster's *history* of revisions above *since* up to *until* of the last *era*.
 
     Each version that is news must be there once, none that the cluster did not write may be, and the heads must be the
-    cluster's state. A missing version is forgiven when it was written within one of *gaps* (ns), as the journal's own
-    versions around it tell, or in an era before the last.
+    cluster's state. A missing version is forgiven when it was written within one of *gaps* of its own stream, as the
+    journal's versions around it in that stream tell, or in an era before the last.
     """
     finding = Finding()
     # The cluster lives on: what was written after its history was asked for cannot be judged.
     lives, rows = lives_of(history), rows_of(journal, (era + 1, history[-1].revision))
-    clock = _clock(rows)
+    clocks = _clocks(lives, rows)
     for uid, life in lives.items():
         kept = rows.get(uid, [])
         _judge_rows(finding, life, kept, era)
@@ -153,9 +194,9 @@ def judge(
             if version.epoch != era + 1 or not since < version.resource_version <= until:
                 continue
             finding.judged += 1
-            if version in there or version not in life.news or life.resource.partition(".")[0] in REDUCED:
+            if version in there or version not in life.news or life.kept_as in REDUCED:
                 continue
-            if _forgiven(version, clock, gaps or []):
+            if _forgiven(version, clocks[life.stream], [gap for gap in gaps or () if gap.is_of(life.kept_as)]):
                 finding.missing_in_gaps += 1
             else:
                 finding.add(f"missing: {life.resource} {life.name} {version}")
@@ -210,19 +251,33 @@ def _before(version: Version, until: int, era: int) -> bool:
     return version.epoch < era + 1 or version.resource_version <= until
 
 
-def _clock(rows: dict[str, list[Row]]) -> list[tuple[int, int]]:
-    """Return (resourceVersion, observedAt) of what was watched, ascending: one store has one growing revision."""
-    return sorted(
-        (row.version.resource_version, row.observed_at)
-        for kept in rows.values()
-        for row in kept
-        if not row.listed and row.verb != INFERRED
-    )
+class _Clock:
+    """When the versions of one stream were observed; others come sooner or later."""
+
+    def __init__(self, seen: list[tuple[Version, int]]) -> None:
+        self._versions = [version for version, _ in sorted(seen)]
+        times = [at for _, at in sorted(seen)]
+        self._latest = list(accumulate(times, max))
+        self._earliest = list(accumulate(reversed(times), min))[::-1]
+
+    def around(self, version: Version) -> tuple[int, int]:
+        """Return when the last one below and the first one above *version* were observed."""
+        below, above = bisect_left(self._versions, version), bisect_right(self._versions, version)
+        before = self._latest[below - 1] if below else 0
+        return before, self._earliest[above] if above < len(self._earliest) else 2**63
 
 
-def _forgiven(version: Version, clock: list[tuple[int, int]], gaps: list[tuple[int, int]]) -> bool:
-    if not gaps:
-        return False
-    before = max((at for rv, at in clock if rv < version.resource_version), default=0)
-    after = min((at for rv, at in clock if rv > version.resource_version), default=2**63)
-    return any(start <= after and before <= end for start, end in gaps)
+def _clocks(lives: dict[str, Life], rows: dict[str, list[Row]]) -> defaultdict[tuple[str, str], _Clock]:
+    """Return the clock of each stream by what was watched: what was listed came in no order."""
+    seen: defaultdict[tuple[str, str], list[tuple[Version, int]]] = defaultdict(list)
+    for uid, kept in rows.items():
+        if uid in lives:
+            seen[lives[uid].stream] += [
+                (row.version, row.observed_at) for row in kept if not row.listed and row.verb != INFERRED
+            ]
+    return defaultdict(lambda: _Clock([]), {stream: _Clock(it) for stream, it in seen.items()})
+
+
+def _forgiven(version: Version, clock: _Clock, gaps: list[Lost]) -> bool:
+    before, after = clock.around(version)
+    return any(gap.start <= after and before <= gap.end for gap in gaps)

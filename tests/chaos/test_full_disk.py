@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.daemons import Daemon, DaemonFailed
-from tests.chaos.conftest import eventually
+from tests.chaos.conftest import eventually, metric
 from tests.e2e.processes import small_disk
 
 RATE = 300
@@ -46,9 +46,7 @@ def unready(aggregator: Daemon) -> str:
 
 def spooled(agent: Daemon) -> float:
     """Return how many records the agent keeps, since nobody acknowledged them."""
-    with urllib.request.urlopen(agent.said["metrics"] + "/metrics") as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("kubescribe_spool_records "))
+    return metric(agent, "kubescribe_spool_records")
 
 
 @pytest.mark.timeout(120)

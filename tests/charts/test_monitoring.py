@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from helm_python.errors import HelmValuesError
 
-from scripts.rendering import CHART
-from tests.charts.conftest import Rendering, example, refusal, render, values_at
+from scripts.rendering import CHART, NOTES
+from tests.charts.conftest import COMPONENTS, LOADER, Rendering, example, refusal, render, values_at
 
 API = "monitoring.coreos.com/v1"
 KINDS = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "GrafanaDashboard"}
@@ -42,7 +44,7 @@ def labelled(endpoint: dict[str, Any]) -> dict[str, str]:
     return {
         each["targetLabel"]: each.get("replacement") or f"<{each['sourceLabels'][0]}>"
         for each in endpoint["relabelings"]
-        if "action" not in each
+        if each["action"] == "replace"
     }
 
 
@@ -179,6 +181,17 @@ def test_what_an_operator_says_of_a_scrape_arrives_there(component: str) -> None
     assert metadata["annotations"] == {"for": "all", "note": "own"}
 
 
+def test_what_the_api_server_would_fill_in_is_said_or_argo_cd_syncs_for_ever() -> None:
+    """As in cilium/cilium, issue 38051."""
+    own = {"relabelings": [{"targetLabel": "zone"}], "metricRelabelings": [{"regex": "x", "action": "labeldrop"}]}
+    made = render(monitoring(scrape=dict.fromkeys(KEYS.values(), own)))
+
+    for component in MONITORS:
+        found = endpoint(made, component)
+        assert {each["action"] for each in found["relabelings"]} == {"replace"}
+        assert [each["action"] for each in found["metricRelabelings"]] == ["labeldrop"]
+
+
 def test_a_scrape_that_says_nothing_is_prometheus_own() -> None:
     for component in MONITORS:
         assert not {"interval", "scrapeTimeout", "metricRelabelings"} & endpoint(render(monitoring()), component).keys()
@@ -199,6 +212,69 @@ def test_a_prometheus_without_an_operator_finds_pods_by_annotations(plain: Rende
             "prometheus.io/port": str(port["containerPort"]),
             "prometheus.io/path": "/metrics",
         }
+
+    assert "NO PROMETHEUS OPERATOR" not in made.notes
+    assert "have it load charts/kubescribe/files/rules" in made.notes
+
+
+def test_what_is_scraped_by_monitors_is_not_scraped_by_annotations_too() -> None:
+    told = refusal(monitoring(podAnnotations=True))
+    made = render(monitoring(podAnnotations=True, scrape={key: {"enabled": False} for key in KEYS.values()}))
+
+    assert "counted twice" in told
+    assert "monitoring.scrape.nodeAgent.enabled=false" in told
+    assert monitors(made) == set()
+
+
+class Once(LOADER):  # type: ignore[misc, valid-type]
+    """Takes no key twice, as Flux, kustomize and a strict API server do not."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"twice: {keys}"
+        return super().construct_mapping(node, deep=deep)
+
+
+def test_what_is_said_in_two_places_is_there_once() -> None:
+    twice = {"release": "kps", "team": "sre"}
+    pods = {"podLabels": twice, "podAnnotations": {"prometheus.io/scrape": "false"}}
+    said = {"commonLabels": twice, **dict.fromkeys(KEYS.values(), pods)}
+    scrape = {key: {"labels": twice} for key in KEYS.values()}
+    operator = monitoring(labels=twice, alerts={"labels": twice}, dashboards={"labels": twice}, scrape=scrape)
+    for values in (operator, {"monitoring": {"enabled": True, "podAnnotations": True}}):
+        made = render({**values, **said})
+
+        for path, text in made.files.items():
+            if path != NOTES:
+                list(yaml.load_all(text, Once))
+        for component, kind in COMPONENTS.items():
+            metadata = made.one(kind, component)["spec"]["template"]["metadata"]
+            assert metadata["labels"].items() >= twice.items()
+            assert metadata["annotations"]["prometheus.io/scrape"] == "false", "the operator's word is the last"
+
+
+def test_links_that_lead_nowhere_yet_are_told() -> None:
+    everywhere = {
+        "alerts": {"runbookUrl": "https://git.example.org/main", "dashboardUrl": "https://grafana.example.org"},
+        "dashboards": {"pageUrl": "https://www.example.org/seen"},
+    }
+    nowhere, somewhere = render(monitoring()).notes, render(monitoring(**everywhere)).notes
+
+    for key in ("dashboards.pageUrl", "alerts.runbookUrl", "alerts.dashboardUrl"):
+        assert f"monitoring.{key}" in nowhere
+        assert key not in somewhere
+
+
+def test_an_address_that_would_break_a_dashboard_is_refused() -> None:
+    for wrong in ('https://www.example.org/"', "https://www.example.org/?a=b", "www.example.org"):
+        with pytest.raises(HelmValuesError, match="/monitoring/dashboards/pageUrl"):
+            render(values_at("monitoring.dashboards.pageUrl", wrong))
+
+
+def test_values_of_an_older_chart_are_told_by_the_name_of_what_they_lack() -> None:
+    """As `helm upgrade --reuse-values` has them; --reset-then-reuse-values is what works."""
+    with pytest.raises(HelmValuesError, match="missing property 'monitoring'"):
+        render({"monitoring": None})
 
 
 def test_both_ways_into_kube_prometheus_stack_are_told() -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from promql_parser import parse
 
-from aggregator.web.routes import ROUTES
 from tests.dashboards.conftest import Board
 
 TALL = 24
 COUNTER = re.compile(r"kubescribe_\w+_(?:total|bucket)\{")
-OURS = re.compile(r"\$\{kubescribe_url\}/(?:api/v1(?P<path>/[^?]*))?(?:\?(?P<query>.*))?")
+OURS = re.compile(r"\$\{kubescribe_url\}/(?:\?(?P<query>.*))?")
+"""The page, and not the API: a browser that follows a link has no token."""
 Panels = list[tuple[str, Board]]
 
 
@@ -109,16 +109,29 @@ def test_a_query_of_loki_has_a_matcher_that_refuses_the_empty_value(panels: Pane
 
 
 def test_what_leads_to_our_pages_carries_the_time_and_only_what_they_understand(panels: Panels) -> None:
-    page = {"from", "to", "namespace", "kind", "q", "workload", "pod"}
-    answers = {route.path: set(route.parameters.by_name) for route in ROUTES}
+    page = {"from", "to", "namespace", "kind", "q", "workload", "pod", "show"}
     for where, url in links(panels):
         if match := OURS.fullmatch(url):
-            understood = answers[match["path"]] if match["path"] else page
             names = [pair.partition("=")[0] for pair in (match["query"] or "").split("&") if pair]
-            assert {"from", "to"} & understood <= set(names) <= understood, where
+            assert not names or {"from", "to"} <= set(names) <= page, where
             assert len(names) == len(set(names)), where
         else:
             assert "${__url_time_range}" in url, where
+
+
+def test_links_of_a_dashboard_of_namespaces_keep_the_chosen_ones(panels: Panels) -> None:
+    for where, url in links(panels):
+        if where.startswith(("kubescribe-incident", "kubescribe-workload")) and (match := OURS.fullmatch(url)):
+            words = match["query"] or "show="
+            assert "namespace=" in words or "kind=Node" in words or "show=" in words, where
+
+
+def test_the_way_to_the_other_dashboards_stands_above_the_panels(boards: list[Board]) -> None:
+    for board in boards:
+        (others,) = board["links"]
+        assert "placement" not in others, "inControlsMenu hides it"
+        assert others["keepTime"] is True
+        assert others["includeVars"] is True
 
 
 def test_every_panel_leads_on(panels: Panels) -> None:

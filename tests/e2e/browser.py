@@ -53,6 +53,11 @@ class Page:
         expression = f"document.querySelector({json.dumps(selector)}).value"
         return str((await self.call("Runtime.evaluate", expression=expression))["result"]["value"])
 
+    async def run(self, script: str) -> Any:
+        """Return what *script* says, an expression of JavaScript."""
+        answer = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        return answer["result"].get("value")
+
     async def click(self, selector: str) -> None:
         """Click on the first element that fits."""
         await self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)}).click()")

@@ -38,33 +38,3 @@ async def test_the_page_shows_what_happens_and_who_does_not_report(tmp_path: Pat
 
             assert "no agent since" in shown
             assert page.errors == []
-
-
-async def test_a_link_sets_the_filters_the_range_and_whose_lines(tmp_path: Path) -> None:
-    with (
-        pretend_cluster(tmp_path / "cluster", "--quiet") as cluster,
-        running("aggregator", tmp_path, "--data", str(tmp_path / "journal"), *ANYWHERE) as serving,
-        running(
-            "agent",
-            tmp_path,
-            *("--data", str(tmp_path / "agent"), "--kubeconfig", str(cluster.kubeconfig), "--metrics", "127.0.0.1:0"),
-            *("--aggregator", serving.said["ingest"], "--scope", "cluster", "--election-identity", "pod-1"),
-        ),
-    ):
-        async with cluster.control() as control:
-            for name in ("wanted", "other"):
-                await control.create("configmaps", {"metadata": {"name": name, "namespace": "shop"}, "data": {}})
-        asked = "namespace=shop&kind=.*&q=wanted&workload=web&from=2026-01-02T03:04:05.000Z"
-        async with opened_page(tmp_path / "chromium", f"{serving.said['http']}?{asked}") as page:
-            shown = await page.until("#rows", "wanted")
-            pinned = await page.until("#pinned", "from")
-
-            assert "other" not in shown
-            assert pinned.startswith("Only from")
-            assert await page.value("#namespace") == "shop"
-            assert await page.value("#kind") == "", "`.*` is how a dashboard says all"
-            assert await page.value("#lines-form [name=name]") == "web"
-
-            await page.click("#pinned")
-            assert await page.text("#pinned") == ""
-            assert page.errors == []

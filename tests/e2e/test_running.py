@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from tests.chaos.oracle import judge
-from tests.e2e.processes import ANYWHERE, Process, Rig, eventually, pretend_cluster, rigged, running, small_disk
+from tests.e2e.processes import ANYWHERE, Process, Rig, ask, eventually, pretend_cluster, rigged, running, small_disk
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -107,6 +107,29 @@ async def hears_the_feed(rig: Rig) -> None:
         heard = b""
         while b'"type":"change"' not in heard:
             heard += await feed.content.readany()
+
+
+def families(process: Process) -> set[str]:
+    answer = ask(process.said["metrics"] + "/metrics")
+    assert answer.status == 200
+    return {line.split()[2] for line in answer.body.decode().splitlines() if line.startswith("# TYPE ")}
+
+
+async def test_an_agent_that_cannot_write_is_scraped_as_ever_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    with rigged(tmp_path, *SMALL) as rig:
+        told = families(rig.agent)
+        async with rig.cluster.control() as control:
+            await control.load(200)
+            rig.agent.limit_files(0)
+            eventually(lambda: rig.agent.metric("kubescribe_spool_write_failures_total") >= 2)
+
+            assert families(rig.agent) == told
+            assert rig.agent.metric("kubescribe_spool_bytes") > 0
+            failed = rig.agent.metric("kubescribe_spool_write_failures_total")
+            eventually(lambda: rig.agent.metric("kubescribe_spool_write_failures_total") > failed)
+            rig.agent.limit_files(-1)
+        await nothing_was_lost(rig)
+        assert rig.agent.metric("kubescribe_spool_dropped_records_total") == 0
 
 
 async def test_an_aggregator_that_hangs_loses_nothing(tmp_path: Path) -> None:

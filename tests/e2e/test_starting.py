@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -107,11 +108,16 @@ class Babble(socketserver.BaseRequestHandler):
 
 
 class Silence(socketserver.BaseRequestHandler):
-    """Takes what is said and says nothing."""
+    """Takes what is said and says nothing; notes for how many seconds each caller waited."""
+
+    waits: ClassVar[list[float]] = []
 
     def handle(self) -> None:
-        while self.request.recv(1024):
-            pass
+        began = time.monotonic()
+        with suppress(ConnectionError):
+            while self.request.recv(1024):
+                pass
+        self.waits.append(time.monotonic() - began)
 
 
 @contextmanager
@@ -146,22 +152,23 @@ def test_a_port_that_speaks_something_else(tmp_path: Path) -> None:
 
 def test_a_server_that_takes_the_connection_and_says_nothing(tmp_path: Path) -> None:
     """Before TLS or behind it: whoever waits for the command is told within some ten seconds."""
-    with babbling(Silence) as port, ThreadPoolExecutor(2) as pool:
-        started = time.monotonic()
+    noting = type("Noting", (Silence,), {"waits": []})
+    with babbling(noting) as port, ThreadPoolExecutor(2) as pool:
         plain, encrypted = pool.map(
             lambda scheme: both_refused(
                 tmp_path / scheme, kubeconfig(tmp_path / f"kubeconfig-{scheme}", f"{scheme}://127.0.0.1:{port}")
             ),
             ("http", "https"),
         )
-        seconds = time.monotonic() - started
 
     for scheme, line in (("http", plain), ("https", encrypted)):
         assert (
             f"{scheme}://127.0.0.1:{port} does not answer: get namespaces: no answer within 10.0 s; is the cluster"
             in line
         )
-    assert seconds < 30
+    # As the server saw it: how long a process takes to start is the machine's. TLS alone would wait for 60 s.
+    assert len(noting.waits) == 4
+    assert max(noting.waits) < 40
 
 
 def test_an_agent_that_knows_its_cluster_does_not_wait_for_a_silent_server(tmp_path: Path, used: Path) -> None:

@@ -20,7 +20,8 @@ def metrics(*, events: int, lists: int) -> str:
     return (
         "# TYPE kubescribe_watch_events counter\n"
         f"kubescribe_watch_events_total {events:.1f}\n"
-        f"kubescribe_watch_relists_total {lists:.1f}\n"
+        f'kubescribe_watch_lists_total{{stream="pods/node=n1"}} {lists - 1:.1f}\n'
+        'kubescribe_watch_lists_total{stream="nodes"} 1.0\n'
     )
 
 

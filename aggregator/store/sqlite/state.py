@@ -6,6 +6,7 @@ import msgspec
 
 from aggregator.records import CounterKey, DoubtRow, JournalState, ObjectKey, SnapshotStage, StreamRow, Version
 from aggregator.store.bodies import Unpacker
+from aggregator.store.sqlite.statements import EPOCH_SINCE
 from kubescribe.wire.records import Gap, Presence
 
 _GAP = msgspec.json.Decoder(Gap)
@@ -31,6 +32,9 @@ def read_state(connection: sqlite3.Connection, unpacker: Unpacker) -> JournalSta
         cluster_uid=meta.get("cluster_uid", ""),
         cluster=meta.get("cluster", ""),
         epoch=meta.get("epoch", 1),
+        epochs_since={
+            int(name.removeprefix(EPOCH_SINCE)): at for name, at in meta.items() if name.startswith(EPOCH_SINCE)
+        },
         last_seq=last_seq,
         last_object_id=last_object,
         streams={row.name: row for row in _streams(connection)},

@@ -58,7 +58,10 @@ _DOUBT = "INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SETTLED = "DELETE FROM doubts WHERE kind = ? AND uid = ?"
 _COUNTER = """INSERT INTO counters VALUES (?, ?, ?)
     ON CONFLICT (family, labels) DO UPDATE SET value = value + excluded.value"""
+_FORGET_COUNTER = "DELETE FROM counters WHERE family = ? AND labels = ?"
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+EPOCH_SINCE = "epoch_since/"
+"""How the names in `meta` begin under which the last sign of what was before an epoch stands."""
 TOTALS = "UPDATE totals SET last_seq = max(last_seq, ?), last_object = max(last_object, ?), changes = changes + ?"
 
 
@@ -111,9 +114,11 @@ def _small(plan: Plan) -> Iterator[Step]:
     yield _TERM, [(stream, term, epoch) for (stream, term), epoch in plan.terms.items()]
     yield _FORGET_SPOOL, [(spool,) for spool in plan.forgotten_spools]
     yield _SPOOL, list(plan.spools.items())
+    yield _FORGET_COUNTER, [(key.family, _encode(key.labels).decode()) for key in plan.forgotten_counters]
     yield _COUNTER, [(key.family, _encode(key.labels).decode(), value) for key, value in plan.counters.items()]
     given = (("epoch", plan.epoch), ("cluster_uid", plan.cluster_uid), ("cluster", plan.cluster))
     yield _META, [(name, value) for name, value in given if value is not None]
+    yield _META, [(f"{EPOCH_SINCE}{epoch}", at) for epoch, at in plan.epochs_since.items()]
 
 
 def _stage(plan: Plan) -> Iterator[Step]:

@@ -2,7 +2,8 @@
 
 import { Feed } from "./feed.js";
 import { Lines } from "./lines.js";
-import { linked } from "./linked.js";
+import { address, linked } from "./linked.js";
+import { readPast } from "./past.js";
 import { Rows, clock, element } from "./rows.js";
 
 const STATUS_MS = 10_000;
@@ -15,12 +16,14 @@ const names = { namespaces: new Set(), kinds: new Set() };
 let state = "connecting";
 let round = 0;
 let statusTimer = 0;
-let pinned = {}; // what a link asked for and no field shows: the range, one object
+let pinned = {}; // what a link asked for and no field shows: the range, one object, only gaps
+let unheeded = []; // what a link asked for and cannot be shown, in words
 
 const rows = new Rows($("rows"), ({ waiting, skipped, count }) => {
   $("waiting").hidden = !rows.paused || !waiting;
   $("waiting").textContent = `${waiting} new${skipped ? `, ${skipped} older of them not kept` : ""}: p to go on`;
   $("empty").hidden = count > 0;
+  $("empty").textContent = $("filters").dataset.narrow ? "Nothing that fits." : "Nothing yet.";
 });
 
 const feed = new Feed(base, (kind, detail) => {
@@ -40,6 +43,7 @@ const feed = new Feed(base, (kind, detail) => {
   } else if (kind === "gap") {
     notice(`The stream has a hole (${detail.cause}): records ${detail.fromSeq ?? "…"} to ${detail.toSeq} are not in this list.`);
   } else if (kind === "error" && !detail.retryable) {
+    if (detail.code === "badFilter" && Object.keys(pinned).length) return; // told by what reads for the link
     notice(detail.code === "unauthorized" ? "" : `${detail.code}: ${detail.message}`);
   } else if (kind === "foreign") {
     listen(); // another journal: what is listed is not of it
@@ -50,7 +54,7 @@ const feed = new Feed(base, (kind, detail) => {
   }
 });
 
-const lines = new Lines(feed, base);
+const lines = new Lines(feed, base, () => remember());
 
 function show(tick) {
   const stale = tick ? tick.silentMs > tick.staleMs : document.body.dataset.stale === "true";
@@ -83,21 +87,56 @@ function listen() {
   round += 1;
   for (const [id, { topic }] of [...feed.subscriptions]) if (topic !== "logs") feed.unsubscribe(id);
   rows.clear();
-  const filter = { ...pinned };
-  for (const name of ["namespace", "kind", "q"]) if ($(name).value.trim()) filter[name] = $(name).value.trim();
-  for (const topic of ["changes", "occurrences", "gaps", "presence"]) {
-    feed.subscribe(`${topic}-${round}`, topic, topic === "changes" || topic === "occurrences" ? filter : {}, true);
+  const filter = { ...fields(), ...pinned };
+  $("filters").dataset.narrow = Object.keys(filter).length ? "1" : "";
+  const isLinked = Object.keys(pinned).length > 0;
+  const { show, ...wanted } = filter;
+  const topics = pinned.to ? [] : show ? ["gaps"] : ["changes", "occurrences", "gaps", "presence"];
+  for (const topic of topics) {
+    feed.subscribe(`${topic}-${round}`, topic, topic === "changes" || topic === "occurrences" ? wanted : {}, !isLinked);
+  }
+  past("");
+  if (isLinked) look(filter, round);
+  remember();
+}
+
+function fields() {
+  const said = ["namespace", "kind", "q"].map((name) => [name, $(name).value.trim()]);
+  return Object.fromEntries(said.filter(([, value]) => value));
+}
+
+async function look(filter, asked) {
+  past("Reading …");
+  try {
+    const found = await readPast(base, feed.token, filter);
+    if (asked !== round) return;
+    if (found) rows.add(found.items);
+    past(found?.words ?? "", found?.whole ? "" : "warn");
+  } catch (error) {
+    if (asked === round) past(error.message, "bad");
   }
 }
 
+function past(text, level = "") {
+  $("past").textContent = text;
+  $("past").dataset.level = level;
+  $("link").hidden = !text && $("pinned").hidden;
+}
+
+function remember() {
+  history.replaceState(null, "", address({ fields: fields(), pinned, lines: lines.shown() }));
+}
+
 function showPinned() {
-  const short = (time) => new Date(time).toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+  const short = (time) => (Number.isNaN(Date.parse(time)) ? time : new Date(time).toLocaleString([], { dateStyle: "short", timeStyle: "medium" }));
   const words = [];
+  if (pinned.show) words.push("gaps");
   if (pinned.uid) words.push("one object");
   if (pinned.from) words.push(`from ${short(pinned.from)}`);
   if (pinned.to) words.push(`to ${short(pinned.to)}`);
-  $("pinned").hidden = !words.length;
-  $("pinned").textContent = words.length ? `Only ${words.join(" ")} ✕` : "";
+  const said = [...(words.length ? [`Only ${words.join(" ")}`] : []), ...unheeded];
+  $("pinned").hidden = !said.length;
+  $("pinned").textContent = said.length ? `${said.join("; ")} ✕` : "";
 }
 
 function refreshSoon(delay) {
@@ -189,7 +228,7 @@ $("filters").addEventListener("input", () => {
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 $("rows").addEventListener("click", (event) => {
   const asked = event.target.closest("[data-lines]")?.dataset;
-  if (asked) lines.show(asked.lines, asked.namespace, asked.name);
+  if (asked) lines.show(asked.lines, asked.namespace, asked.name, pinned);
 });
 $("show-lines").addEventListener("click", () => lines.show("workload", $("namespace").value.trim()));
 $("pause").addEventListener("click", () => pause(!rows.paused));
@@ -199,9 +238,12 @@ $("theme").addEventListener("click", () => {
 });
 $("login").addEventListener("submit", (event) => {
   event.preventDefault();
-  feed.token = sessionStorage.token = $("token").value.trim();
+  const keep = $("keep").checked ? localStorage : sessionStorage;
+  feed.token = keep.token = $("token").value.trim();
   feed.failures = 0;
   feed.connect();
+  if (Object.keys(pinned).length) listen();
+  lines.again();
 });
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") event.target.matches?.("input") ? event.target.blur() : lines.close();
@@ -216,16 +258,18 @@ addEventListener("keydown", (event) => {
 });
 
 $("pinned").addEventListener("click", () => {
-  pinned = {};
-  history.replaceState(null, "", location.pathname);
+  [pinned, unheeded] = [{}, []];
   showPinned();
   listen();
+  lines.again({});
 });
 
 if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme;
-feed.token = sessionStorage.token ?? null;
+feed.token = sessionStorage.token ?? localStorage.token ?? null;
 const asked = linked(location.search);
 pinned = asked.pinned;
+if (asked.several.length) unheeded.push(`several named (${asked.several.join(", ")}): all are shown`);
+if (asked.isWithoutLines) unheeded.push("lines are of one namespace and one workload");
 for (const [name, value] of Object.entries(asked.fields)) $(name).value = value;
 showPinned();
 if (asked.lines) lines.show(asked.lines.what, asked.lines.namespace, asked.lines.name, pinned);

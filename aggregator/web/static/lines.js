@@ -6,9 +6,11 @@ const MAX_LINES = 2_000;
 const LIMIT = "500";
 
 export class Lines {
-  constructor(feed, base) {
+  // `onAsk` is called when other lines are asked for, or none any more.
+  constructor(feed, base, onAsk) {
     this.feed = feed;
     this.base = base;
+    this.onAsk = onAsk;
     this.panel = document.getElementById("lines");
     this.form = document.getElementById("lines-form");
     this.list = document.getElementById("lines-list");
@@ -45,6 +47,19 @@ export class Lines {
     this.round += 1;
     this.panel.hidden = true;
     this.clear();
+    this.onAsk();
+  }
+
+  // Whose lines are shown, null for nobody's.
+  shown() {
+    const { namespace, what, name } = this.form.elements;
+    return this.panel.hidden || !name.value.trim() ? null : { what: what.value, namespace: namespace.value.trim(), name: name.value.trim() };
+  }
+
+  // What is shown is asked for again: there is a token now, or another range.
+  again(range = this.range) {
+    this.range = range;
+    if (!this.panel.hidden) this.ask();
   }
 
   ask() {
@@ -54,6 +69,7 @@ export class Lines {
     const filter = { namespace: fields.namespace.value.trim(), [fields.what.value]: fields.name.value.trim(), limit: LIMIT };
     for (const name of ["container", "grep", "level"]) if (fields[name].value.trim()) filter[name] = fields[name].value.trim();
     this.clear();
+    this.onAsk();
     if (this.range.since) filter.since = this.range.since;
     if (!filter.namespace || !filter[fields.what.value]) return this.say("Name a namespace, and a pod or a workload.");
     // What ended cannot be followed.

@@ -23,6 +23,13 @@ export function element(tag, className, ...children) {
   return made;
 }
 
+// The time of day, behind the date where it is not today's.
+export function moment(time) {
+  const [at, now] = [new Date(time), new Date()];
+  if (at.toDateString() === now.toDateString()) return clock(time);
+  return `${at.toLocaleDateString([], { month: "2-digit", day: "2-digit" })} ${at.toLocaleTimeString([], { hour12: false })}`;
+}
+
 export function clock(time) {
   return time ? new Date(time).toLocaleTimeString([], { hour12: false }) + "." + time.slice(20, 23) : "";
 }
@@ -159,7 +166,7 @@ export class Rows {
 
   place(record) {
     const [className, what, thing, who, how, when] = RENDER[record.type](record);
-    const time = element("time", "when", clock(when));
+    const time = element("time", "when", moment(when));
     time.dateTime = when;
     time.title = `${when}, seq ${record.seq}`;
     const row = element("li", `row ${className}`, time, element("span", "what", what), thing, who, how);
@@ -174,6 +181,7 @@ export class Rows {
     }
     let next = this.list.firstElementChild;
     while (next && Number(next.dataset.seq) > record.seq) next = next.nextElementSibling;
+    if (Number(next?.dataset.seq) === record.seq) return; // it came twice: read, and in the feed
     this.list.insertBefore(row, next);
   }
 }

@@ -7,15 +7,16 @@
 {{- end -}}
 {{- end }}
 
-{{/* `list $ "component" part`: labels and annotations of an object of that part of the values. */}}
+{{/*
+`list $ "component" part`: labels and annotations of an object of that part of the values. Merged, so that a key that is
+said twice (commonLabels, and what Prometheus selects by) is there once: Flux and kustomize refuse it twice.
+*/}}
 {{- define "kubescribe.monitoring.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $part := index . 2 -}}
 labels:
-  {{- include "kubescribe.labels" (list $root (index . 1)) | nindent 2 }}
-  {{- with merge (dict) $part.labels $root.Values.monitoring.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- $own := include "kubescribe.labels" (list $root (index . 1)) | fromYaml }}
+  {{- merge (dict) $part.labels $root.Values.monitoring.labels $own | toYaml | nindent 2 }}
 {{- with merge (dict) $part.annotations $root.Values.monitoring.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -38,11 +39,18 @@ interval: {{ . }}
 scrapeTimeout: {{ . }}
 {{- end }}
 relabelings:
-  {{- toYaml (concat (index . 1) $scrape.relabelings) | nindent 2 }}
+  {{- include "kubescribe.monitoring.relabelings" (concat (index . 1) $scrape.relabelings) | nindent 2 }}
 {{- with $scrape.metricRelabelings }}
 metricRelabelings:
-  {{- toYaml . | nindent 2 }}
+  {{- include "kubescribe.monitoring.relabelings" . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Each with its action: the API server fills in the default, which Argo CD takes for a difference that never ends. */}}
+{{- define "kubescribe.monitoring.relabelings" -}}
+{{- $whole := list -}}
+{{- range . -}}{{- $whole = append $whole (merge (dict) . (dict "action" "replace")) -}}{{- end -}}
+{{- toYaml $whole -}}
 {{- end }}
 
 {{/* `list $ "component" "key of values"`: how the agents of a component are scraped. */}}

@@ -5,18 +5,14 @@
 {{- $root := index . 0 -}}
 {{- $values := index . 2 -}}
 labels:
-  {{- include "kubescribe.podLabels" (list $root (index . 1)) | nindent 2 }}
-  {{- with $values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict) $values.podLabels (include "kubescribe.podLabels" (list $root (index . 1)) | fromYaml) | toYaml | nindent 2 }}
+{{- $annotations := dict "checksum/config" (sha256sum (index . 3)) -}}
+{{- if and $root.Values.monitoring.enabled $root.Values.monitoring.podAnnotations -}}
+{{- $port := ternary "9090" "9091" (eq (index . 1) "aggregator") -}}
+{{- $annotations = merge $annotations (include "kubescribe.monitoring.podAnnotations" $port | fromYaml) -}}
+{{- end }}
 annotations:
-  checksum/config: {{ sha256sum (index . 3) }}
-  {{- if and $root.Values.monitoring.enabled $root.Values.monitoring.podAnnotations }}
-  {{- include "kubescribe.monitoring.podAnnotations" (ternary "9090" "9091" (eq (index . 1) "aggregator")) | nindent 2 }}
-  {{- end }}
-  {{- with $values.podAnnotations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict) $values.podAnnotations $annotations | toYaml | nindent 2 }}
 {{- end }}
 
 {{/* `list $ values`: where a pod may run, and from where its image comes. */}}

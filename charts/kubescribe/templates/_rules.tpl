@@ -48,7 +48,7 @@
 {{- toJson (merge (dict) (omit $override "severity" "labels" "annotations") $rule) -}}
 {{- end }}
 
-{{/* Names that nothing has would be forgotten switches: a typo, or an alert of another version. */}}
+{{/* Names that nothing has would be forgotten switches: a typo, or an alert of another version. And two scrapes of one pod. */}}
 {{- define "kubescribe.monitoring.validate" -}}
 {{- $alerts := .Values.monitoring.alerts -}}
 {{- $known := include "kubescribe.alertNames" . | fromJsonArray -}}
@@ -58,6 +58,13 @@
 {{- fail (printf "monitoring.alerts.%s.%s: there is no alert of that name. There are: %s." $key $name (join ", " $known)) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- $scrapes := list -}}
+{{- range $key, $scrape := .Values.monitoring.scrape -}}
+{{- if $scrape.enabled -}}{{- $scrapes = append $scrapes (printf "monitoring.scrape.%s.enabled=false" $key) -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.monitoring.podAnnotations $scrapes (include "kubescribe.hasOperator" .) -}}
+{{- fail (printf "monitoring.podAnnotations: the Prometheus operator is there (or monitoring.operator=always), and what is scraped by monitors and by annotations is counted twice. Leave podAnnotations away; or, where Prometheus takes no monitors, set %s." (join ", " $scrapes)) -}}
 {{- end -}}
 {{- $dashboards := list -}}
 {{- range $path, $_ := .Files.Glob "files/dashboards/*.json" -}}

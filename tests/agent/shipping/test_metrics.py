@@ -36,6 +36,7 @@ async def test_every_family_is_there_from_the_beginning(tmp_path: Path) -> None:
 
     assert 'kubescribe_log_gap_bytes_total{cause="logRotated"} 0.0' in text
     assert 'kubescribe_log_rejected_lines_total{reason="line_too_long"} 3.0' in text
+    assert 'kubescribe_log_rejected_lines_total{reason="too_far_behind"} 0.0' in text
     assert "kubescribe_log_unlabelled_lines_total 0.0" in text
     assert "kubescribe_log_lag_bytes 0.0" in text
     assert "kubescribe_log_seconds_to_loss +Inf" in text

@@ -29,7 +29,7 @@ class Life:
             self.scope.watchers.list_first("pods", unless=self.book.whole.__contains__)
 
     async def __aenter__(self):
-        self.listed_before = self.house.tools.counters.relists
+        self.listed_before = self.house.tools.counters.lists.total()
         await self.house.run(self.scope)
         await until(lambda: [it.state for it in self.scope.watchers.health()] == ["live"])
         return self
@@ -40,7 +40,7 @@ class Life:
 
     @property
     def lists(self):
-        return self.house.tools.counters.relists - self.listed_before
+        return self.house.tools.counters.lists.total() - self.listed_before
 
 
 def let_the_journal_catch_up(house):

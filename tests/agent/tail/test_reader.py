@@ -360,3 +360,44 @@ def test_a_deleted_file_that_is_held_too_long_is_let_go_and_told(bench: Bench) -
 
     assert [(lost.cause, lost.size) for lost in bench.lost] == [("logRotated", size)]
     assert bench.lines == []
+
+
+def test_a_deleted_file_that_was_read_before_is_not_kept_on_disk(bench: Bench) -> None:
+    bench.write(3)
+    bench.log.rotate()
+    bench.write(3)
+    bench.read()
+    bench.crash(len(bench.places) - 1)
+    opened = open_files(bench.log.path.parent, {0}, 1024).opened
+    for each in opened:
+        bench.reader.hold(each)
+    (rotated,) = bench.log.path.parent.glob("0.log.*")
+    rotated.unlink()
+
+    bench.look()
+    bench.look()
+
+    assert bench.reader.look().held == 0
+    bench.end()
+    assert (bench.lost, len(bench.lines)) == ([], 6)
+
+
+def test_however_many_files_were_rotated_away_unread_they_are_one_loss(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_files=2)
+    bench.write(1)
+    bench.read()
+    sizes = []
+    for _ in range(150):
+        bench.log.rotate()
+        bench.write(1)
+        bench.look()
+        sizes.append(bench.log.size)
+    assert len(bench.reader._chain._known) <= 64
+
+    bench.end()
+
+    (lost,) = bench.lost
+    missing = [at for line, at in bench.written.items() if line not in bench.lines]
+    assert (lost.cause, lost.size) == ("logRotated", sum(sizes[: len(missing)]))
+    assert lost.start - 1_000_003 == missing[0]
+    assert missing[-1] < lost.end

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from agent.pods.ending import Ended
-from agent.tail.witness import Seen, unseen
+from agent.tail.witness import EarlierLife, Seen, unseen
 from kubescribe.labels.pods import PodFacts
 
 SECOND = 10**9
@@ -17,7 +17,7 @@ def told(pod: PodFacts, *seen_uids: str) -> list[str]:
     for uid in seen_uids:
         seen.add(uid)
     ended = Ended(pod=pod, containers=("init", "app"), told_at=BEGUN + 70 * SECOND)
-    return [missed.container for missed in unseen([ended], seen, node="n1", begun=BEGUN)]
+    return [missed.container for missed in unseen([ended], seen, node="n1", after=BEGUN)]
 
 
 def test_each_container_that_ran_here_unseen_is_missed() -> None:
@@ -31,6 +31,14 @@ def test_a_pod_whose_folder_was_seen_is_not_missed() -> None:
 @pytest.mark.parametrize("changes", [{"node": "n2"}, {"created_at": BEGUN - SECOND}, {"created_at": 0}])
 def test_a_pod_of_another_node_or_of_an_earlier_life_is_left_alone(changes: dict[str, object]) -> None:
     assert told(replace(POD, **changes)) == []
+
+
+def test_a_first_life_leaves_alone_what_ran_before_it_and_another_what_the_one_before_may_have_read() -> None:
+    first = EarlierLife(saved_at=0, uids=frozenset())
+    another = EarlierLife(saved_at=BEGUN - 600 * SECOND, uids=frozenset())
+
+    assert first.unwatched_since(BEGUN) == BEGUN + 10 * SECOND
+    assert another.unwatched_since(BEGUN) == BEGUN - 610 * SECOND
 
 
 def test_a_static_pod_is_seen_under_the_uid_of_its_files() -> None:

@@ -401,6 +401,27 @@ async def test_a_restored_store_is_noticed_and_sends_a_snapshot(world, wait):
     await wait(lambda: world.sink.names()[-1] == "after")
 
 
+async def test_a_restore_is_proved_although_the_store_passes_the_point_again_before_the_list_is_made(world, wait):
+    at = await revision(world)
+    await world.live(initial_silence_seconds=1.0)
+    for number in range(5):
+        await world.add_pod(f"new-{number}")
+    await wait(lambda: len(world.sink.changes) == 5)
+    point = world.sink.changes[-1].resource_version
+    asked = world.session.requests["watch pods"]
+    await world.control.hang("pods", verb="watch", count=1)
+
+    await world.control.restore(at)
+    await wait(lambda: world.session.requests["watch pods"] > asked)
+    for _ in range(10):
+        world.simulator.etcd.touch()
+
+    await wait(lambda: len(world.sink.ends) == 2)
+    proof, begin = [it for it in world.sink.of(Snapshot) if it.phase == "begin"][1:]
+    assert proof.consistent
+    assert proof.resource_version < point < begin.resource_version == world.sink.ends[1].resource_version
+
+
 async def test_a_store_that_was_restored_while_the_agent_was_away_is_noticed(world, wait):
     watcher = world.watcher(own=StreamMark(stream="pods", resource_version=10_000, epoch=1, seen_at=3))
     watcher.granted(grant(9_000))

@@ -46,6 +46,15 @@ def test_what_containers_ask_for_is_in_base_units_and_init_containers_are_told_t
     assert state.resources == (Resource("app", "cpu", "core", 0.25, None), Resource("app", "memory", "byte", 2**30, 5))
 
 
+def test_what_is_over_before_the_others_begin_is_marked_and_a_sidecar_is_not() -> None:
+    asked = {"resources": {"requests": {"cpu": "1"}}}
+    first = [{"name": "migrate", **asked}, {"name": "mesh", "restartPolicy": "Always", **asked}]
+    state = of({"phase": "Running"}, {"containers": [{"name": "app", **asked}], "initContainers": first})
+
+    assert state is not None
+    assert {it.container: it.is_passing for it in state.resources} == {"migrate": True, "mesh": False, "app": False}
+
+
 def test_a_container_that_is_named_twice_is_told_once() -> None:
     twice = [{"name": "app", "resources": {"requests": {"cpu": cpu}}} for cpu in ("1", "2")]
     state = of({"phase": "Running"}, {"containers": twice})

@@ -3,7 +3,7 @@
 from aggregator.ingest.ledger import Draft
 from aggregator.ingest.streams import Absence, LocatedChange, grant, locate
 from kubescribe.wire.link import Grant, StreamClaim
-from kubescribe.wire.records import Change, Progress, Snapshot
+from kubescribe.wire.records import Change, Gap, Progress, Snapshot
 from tests.aggregator.ingest.conftest import a_ledger
 
 STREAM = "pods"
@@ -233,6 +233,43 @@ def test_the_second_stream_to_notice_a_restore_joins_the_epoch_and_raises_none()
     assert writer.ledger.epoch == 2
     assert epochs(located) == [2]
     assert writer.resume("nodes") == (2, 50)
+
+
+def test_a_stream_whose_point_a_restored_store_had_passed_has_a_gap_since_the_last_sign_of_the_old_history():
+    writer = Writer()
+    two_streams(writer)
+    writer.send("a", a_change(120))
+    writer.send("a", a_change(130, stream="nodes"))  # of the restored store, which stood above 100 when nodes came back
+    writer.send("a", *a_snapshot(110, ["u"], snapshot_id="t"))
+
+    located = writer.send("a", *a_snapshot(140, ["n"], snapshot_id="t", stream="nodes", epoch=2))
+
+    (gap,) = [item for item in located if isinstance(item, Gap)]
+    assert (gap.stream, gap.cause, gap.outcome) == ("nodes", "store_restored", "lost")
+    assert (gap.start, gap.to) == (120, 140)
+    assert [absence.after for absence in absences(located)] == [120]
+
+
+def test_a_stream_that_noticed_the_restore_by_itself_has_no_second_gap():
+    writer = Writer()
+    two_streams(writer)
+
+    first = writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+    second = writer.send("a", *a_snapshot(52, ["n"], snapshot_id="t", stream="nodes"))
+
+    assert [item for item in (*first, *second) if isinstance(item, Gap)] == []
+
+
+def test_a_snapshot_that_was_broken_off_below_the_resume_point_proves_a_restore_once():
+    writer = Writer()
+    two_streams(writer)
+    begin, *_ = a_snapshot(50, snapshot_id="look")
+
+    located = writer.send("a", begin, *a_snapshot(105, ["u"], snapshot_id="t"), a_change(106))
+
+    assert epochs(located) == [2, 2]
+    assert writer.relists == [("nodes",)]
+    assert writer.resume() == (2, 106)
 
 
 def test_a_list_made_before_the_restore_but_read_after_it_stays_in_the_old_epoch():

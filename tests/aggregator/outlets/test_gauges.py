@@ -85,6 +85,19 @@ def test_a_new_series_is_told_as_0_first_and_then_with_all_that_was_counted():
     assert f"{series} 3.0" in scrape()
 
 
+def test_a_series_that_is_forgotten_is_told_no_more_and_begins_at_0_when_it_is_back():
+    key = CounterKey("container_restarts_total", ("pull-request-7", "Deployment", "web", "app"))
+    gauges, scrape = gauges_of(counters={key: 40})
+    assert 'namespace="pull-request-7"' in scrape()
+
+    gauges.forget([key])
+    assert 'namespace="pull-request-7"' not in scrape()
+
+    gauges.committed([], {key: 1})
+    (line,) = [line for line in scrape().splitlines() if 'namespace="pull-request-7"' in line]
+    assert line.endswith(" 0.0")
+
+
 def test_lag_is_from_observed_to_committed():
     gauges, scrape = gauges_of()
 
@@ -129,6 +142,16 @@ def test_blind_time_goes_on_from_what_the_journal_held():
     _, scrape = gauges_of(counters={CounterKey("watch_blind_milliseconds", ("pods",)): 1500})
 
     assert 'kubescribe_watch_blind_seconds_total{stream="pods"} 1.5' in scrape()
+
+
+def test_blind_time_of_a_node_that_is_forgotten_is_told_no_more():
+    key = CounterKey("watch_blind_milliseconds", ("pods/node=n7",))
+    gauges, scrape = gauges_of(counters={key: 1500})
+    assert 'stream="pods/node=n7"' in scrape()
+
+    gauges.forget([key])
+
+    assert 'stream="pods/node=n7"' not in scrape()
 
 
 def test_agents_and_facts_are_told():

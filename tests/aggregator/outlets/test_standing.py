@@ -77,6 +77,25 @@ def test_what_containers_ask_for_is_told_of_pods_that_have_not_ended() -> None:
     assert families["container_resource_limits"] == {(*where, "memory", "byte"): 256.0}
 
 
+def test_a_sum_over_containers_has_no_init_container_which_is_over_before_they_begin() -> None:
+    """The scheduler takes the larger of both, and what is requested of a node must not be above what it can have."""
+    first = Resource("migrate", "memory", "byte", 128.0, 256.0, is_passing=True)
+    roll = a_roll(a_pod("a", resources=(first, *RESOURCES)), a_pod("b", resources=(first,)))
+
+    for limit in (1_000, 1):  # as text, and row by row
+        families = told(roll, lambda _, limit=limit: limit)
+        assert {values[2] for values in families["container_resource_limits"]} == {"app"}
+        assert sum(families["container_resource_limits"].values()) == 256.0
+    text = b"".join(
+        part
+        for family in Standing(roll).families()
+        if isinstance(family, TableFamily)
+        for part in table_text(family, is_openmetrics=False)
+    )
+    assert b'container="app"' in text
+    assert b"migrate" not in text
+
+
 def test_a_pod_that_was_made_anew_is_told_once() -> None:
     again = (Resource("app", "cpu", "core", 0.5, None),)
     families = told(a_roll(a_pod("a"), a_pod("a", resources=again)))

@@ -433,18 +433,23 @@ async def test_the_state_of_ingest_is_there_when_it_is_opened_again(store):
     await store.commit(
         Plan(counters={CounterKey("changes_total", ("Pod", "added")): 3}, staged=[("pods", ("u3",))], epoch=2)
     )
+    await store.commit(Plan(epochs_since={2: 77}))
     await store.commit(Plan(spools={"t": 1, "u": 1}))
     await store.commit(Plan(spools={"u": 2}, forgotten_spools=["t", "u"]))
+    gone, anew = CounterKey("changes_total", ("Pod", "gone")), CounterKey("changes_total", ("Node", "added"))
+    await store.commit(Plan(counters={gone: 7, anew: 8}))
+    await store.commit(Plan(counters={anew: 1}, forgotten_counters=[gone, anew]))
     await store.close()
 
     state = await store.open()
 
     assert (state.last_seq, state.epoch, state.cluster, state.cluster_uid) == (6, 2, "test", "c1")
     assert (state.streams, state.terms, state.spools) == (plan.streams, plan.terms, {"s": 9, "u": 2})
-    assert state.counters == {CounterKey("changes_total", ("Pod", "added")): 5}
+    assert state.counters == {CounterKey("changes_total", ("Pod", "added")): 5, anew: 1}
     assert state.stages == {"pods": replace(stage, uids=frozenset({"u1", "u2", "u3"}))}
     assert (list(state.open_gaps), list(state.present), list(state.went)) == (["open"], ["a"], ["b"])
     assert len(state.redaction_key) == 32
+    assert state.epochs_since == {2: 77}
 
 
 async def test_a_stage_ends_with_its_uids_and_another_takes_its_place(store):

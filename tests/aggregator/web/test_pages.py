@@ -8,6 +8,7 @@ from importlib import resources
 import pytest
 
 STATIC = resources.files("aggregator.web") / "static"
+SCRIPTS = sorted(each.name for each in STATIC.iterdir() if each.name.endswith(".js"))
 
 
 @pytest.mark.parametrize("base_path", ["", "/cluster-info"])
@@ -15,11 +16,11 @@ async def test_the_page_and_all_it_names_are_served_below_the_base_path(site_of,
     site = await site_of(base_path=base_path)
     page = await site.get("/")
     names = re.findall(r'(?:src|href)="([^"]+)"', page.body.decode())
-    for script in ("app.js", "feed.js", "rows.js"):
+    for script in SCRIPTS:
         names += re.findall(r'from "\./([^"]+)"', (STATIC / script).read_text())
 
     assert page.content_type == "text/html"
-    assert {"app.js", "feed.js", "rows.js", "style.css", "icon.svg"} <= set(names)
+    assert {*SCRIPTS, "style.css", "icon.svg"} <= set(names)
     for name in names:
         assert not name.startswith(("/", "http"))
         assert (await site.get(f"/{name}")).status == 200, name
@@ -30,6 +31,8 @@ async def test_the_root_leads_to_the_base_path(site_of):
     for path in ("/", "/cluster-info"):
         async with site.session.get(site.root + path, allow_redirects=False) as response:
             assert (response.status, response.headers["Location"]) == (302, "/cluster-info/")
+        async with site.session.get(f"{site.root}{path}?namespace=shop&q=a%26b", allow_redirects=False) as response:
+            assert response.headers["Location"] == "/cluster-info/?namespace=shop&q=a%26b", "a link keeps what it asks"
 
 
 async def test_an_unchanged_file_is_not_sent_again(site):
@@ -39,7 +42,7 @@ async def test_an_unchanged_file_is_not_sent_again(site):
     assert (again.status, again.body) == (304, b"")
 
 
-@pytest.mark.parametrize("name", ["app.js", "feed.js", "rows.js"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_the_scripts_are_javascript(name, tmp_path):
     node = shutil.which("node")
     if node is None:
@@ -54,7 +57,7 @@ def test_the_scripts_are_javascript(name, tmp_path):
 
 def test_nothing_in_the_page_needs_more_than_the_policy_allows():
     html = (STATIC / "index.html").read_text()
-    scripts = "".join((STATIC / name).read_text() for name in ("app.js", "feed.js", "rows.js"))
+    scripts = "".join((STATIC / name).read_text() for name in SCRIPTS)
 
     assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", html)
     assert not re.search(

@@ -1,5 +1,6 @@
 """Whoever Loki holds up waits alone, and what it has is not sent again."""
 
+import asyncio
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -142,3 +143,24 @@ async def test_tenants_that_loki_holds_up_keep_no_other_waiting_however_many_and
 
     taken = [it.headers["X-Scope-OrgID"] for it in loki.requests if it.labels == ['{app="a"}']]
     assert set(taken) == {f"a{number}" for number in range(60)}
+
+
+async def test_a_frame_of_thousands_of_streams_leaves_the_loop_to_others_meanwhile(tmp_path):
+    most = before = 0
+    body = snappy(*(stream(f'{{app="a{number}"}}', b"x") for number in range(2000)))
+    async with fake_loki(lambda _: RATE) as loki, flowing(tmp_path, loki.url) as (gateway, to):
+
+        async def turns():
+            nonlocal most, before
+            while True:
+                flying = gateway.forwarder._ways.flying // ways.PUSH_BYTES
+                most, before = max(most, flying - before), flying
+                await asyncio.sleep(0)
+
+        turning = asyncio.create_task(turns())
+        assert await to(body) == 204
+        await until(lambda: gateway.forwarder._routed == 1)
+        turning.cancel()
+
+    assert before > 1000
+    assert most < 700

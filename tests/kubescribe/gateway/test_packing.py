@@ -71,3 +71,18 @@ def test_a_large_body_is_read_back_from_the_disk(intake):
 
     assert len(kept) > 1
     assert not any(each.made for each in kept)
+
+
+def test_nothing_is_made_beforehand_of_what_will_wait_on_the_disk():
+    asked = []
+
+    def waits(tenant, streams):
+        asked.append((tenant, streams))
+        return True
+
+    kept = frame(
+        Intake(Naming(Book()), lambda *_: False, max_bytes=2**24, waits=waits), snappy(stream('{a="b"}', b"x"))
+    )
+
+    assert not kept.made
+    assert asked == [("", ['{a="b"}'])]

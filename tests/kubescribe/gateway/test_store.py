@@ -11,6 +11,7 @@ from kubescribe.gateway.cursor import Cursor
 from kubescribe.gateway.errors import Busy, DiskFailed, TooLarge
 from kubescribe.gateway.frames import Frozen, Head
 from kubescribe.gateway.repeats import KEPT_NS, MAX_KEPT, Repeats, digest_of
+from kubescribe.gateway.spool import FRESH_BYTES, open_spool
 from kubescribe.gateway.store import Body, NewFrame, SpoolLimits, open_store
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.room import Room
@@ -262,3 +263,11 @@ def test_a_tenant_that_fills_the_spool_leaves_room_to_the_others_also_after_a_st
             each.admit(20_000, "a")
     again.acknowledge(again.last_n)
     again.admit(20_000, "a")
+
+
+async def test_frames_that_are_sent_next_take_no_more_memory_than_is_meant_though_nothing_of_them_is_made(tmp_path):
+    async with open_spool(tmp_path, SpoolLimits(), room=ENOUGH) as spool:
+        for number in range(8):
+            await spool.put(body(b"%d" % number + bytes(2**20)))
+
+        assert sum(len(frame.request) for frame in spool._fresh.values()) <= FRESH_BYTES

@@ -5,7 +5,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubescribe.gateway.ways import HELD_SECONDS, Tenant, Ways
+from kubescribe.gateway.waiting import PORTION_STREAMS, Tenant, portions_of, way_key
+from kubescribe.gateway.ways import HELD_SECONDS, Ways
 from kubescribe.loki.pushes import Push
 
 
@@ -53,10 +54,10 @@ def test_each_push_goes_out_once_in_the_order_of_its_stream(seed, window):
 
     for n, (name, pushes) in frames.items():
         tenant = ways.tenant(name)
-        if not tenant.notes and ways.takes(tenant):
-            take(ways.route(tenant, n, pushes, clock))
-        else:
+        if tenant.notes or not ways.takes(tenant):
             tenant.notes.add(n)
+        elif not ways.pass_over(tenant, n, [each.labels for each in pushes]):
+            take(ways.route(tenant, n, pushes, clock))
         clock += rng.choice([0.0, 20.0])
         while flights and rng.random() < 0.4:
             land()
@@ -76,6 +77,28 @@ def test_each_push_goes_out_once_in_the_order_of_its_stream(seed, window):
         for each in pushes:
             expected.setdefault((each.tenant, each.labels), []).append(each)
     assert by_stream == expected
+
+
+@given(seed=st.integers(0, 2**32), count=st.sampled_from([0, 1, 500, 501, 1000, 1700]))
+@settings(max_examples=12, deadline=None)
+def test_portions_of_a_frame_keep_what_goes_one_way_together_and_in_order(seed, count):
+    rng = random.Random(seed)
+    pushes = [
+        Push(labels=f"s{rng.randrange(900)}", entries=b"%d" % n, count=1, content_bytes=1, first_at=1, last_at=1)
+        for n in range(count)
+    ]
+
+    portions = portions_of(pushes)
+
+    assert sorted((push for portion in portions for push in portion), key=lambda it: int(it.entries)) == pushes
+    assert all(len(portion) >= PORTION_STREAMS for portion in portions[:-1])
+    ways = [{way_key(push) for push in portion} for portion in portions]
+    assert sum(map(len, ways)) == len(set().union(*ways))
+    for portion in portions:
+        by_way = {}
+        for push in portion:
+            by_way.setdefault(way_key(push), []).append(int(push.entries))
+        assert all(sorted(each) == each for each in by_way.values())
 
 
 def test_who_comes_last_finds_room_however_many_tenants_are_held_up():
@@ -218,3 +241,16 @@ def test_a_tenant_that_is_well_has_room_beside_any_number_of_which_nothing_is_kn
 
     assert ways.takes(ways.tenant("b"))
     assert ways.next_waiting() is ways.tenant("b")
+
+
+def test_a_frame_of_streams_that_all_wait_is_passed_over_and_one_of_others_is_not():
+    ways = Ways(300_000)
+    for n in range(1, 5):
+        ways.route(ways.tenant("a"), n, [push("a", "s", n, part) for part in range(2)], 0.0)
+
+    assert ways.waits("a", ["s"])
+    assert not ways.waits("a", ["s", "t"])
+    assert not ways.waits("b", ["s"])
+    assert ways.pass_over(ways.tenant("a"), 5, ["s", "s"])
+    assert not ways.pass_over(ways.tenant("a"), 6, ["s", "t"])
+    assert ways.open()[-1] == 5

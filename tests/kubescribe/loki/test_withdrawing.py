@@ -55,3 +55,35 @@ async def test_a_lane_that_is_paced_for_days_lets_go_at_once():
 
         await until(lambda: not any(lane._paced for lane in sender._lanes.values()))
         assert not any(lane._queue for lane in sender._lanes.values())
+
+
+async def test_a_push_of_which_loki_has_a_part_stays():
+    is_held = True
+
+    def decide(request):
+        if len(request.lines) > 1:
+            return 413, "too large"
+        return RATE if is_held and request.lines == ["two"] else None
+
+    async with fake_loki(decide) as loki, sending(loki.url) as sender:
+        outcome = await sender.submit(push_of("web", "one", "two"))
+        await until(lambda: loki.lines('{app="web"}') == ["one"])
+        await until(lambda: any(lane._paced or lane._queue for lane in sender._lanes.values()))
+
+        assert not sender.withdraw(outcome)
+
+        is_held = False
+        assert await outcome == Outcome(accepted=2)
+    assert loki.lines('{app="web"}') == ["one", "two"]
+
+
+async def test_pushes_of_a_stream_are_taken_back_in_any_order_and_the_others_go_on_in_theirs():
+    is_held = True
+    async with fake_loki(lambda _: (403, "no") if is_held else None) as loki, sending(loki.url) as sender:
+        outcomes = [await sender.submit(push_of("web", str(number), at=NOW + number)) for number in range(6)]
+        for number in (5, 2, 0):
+            await until(lambda number=number: sender.withdraw(outcomes[number]))
+        is_held = False
+        await asyncio.gather(*(outcomes[number] for number in (1, 3, 4)))
+
+    assert loki.lines('{app="web"}') == ["1", "3", "4"]
