@@ -127,7 +127,9 @@ def uncovered(node: Node) -> list[str]:
         for number in numbers:
             before = max((known[n] for n in known if n < number), default=0)
             after = min((known[n] for n in known if n > number), default=2**63)
-            if not any(gap["from"] < after and before < gap["to"] for gap in of_it):
+            # The clock of the machine may have been set back between the two.
+            begin, end = sorted((before, after))
+            if not any(gap["from"] < end and begin < gap["to"] for gap in of_it):
                 found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
                 break
     return found

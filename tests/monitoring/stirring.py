@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.e2e.processes import ask
+from tests.e2e.processes import ask, eventually
 from tests.monitoring.product import Product
 
 GRINDER = "grinder"
@@ -92,13 +92,16 @@ async def _stir(product: Product) -> None:
 
 
 def _ship(product: Product, node: str) -> None:
-    """Push a line through the gateway of a node, as a shipper there would."""
+    """Push a line through the gateway of a node, as a shipper there would: again, until the node's pods are known."""
     url = product.agents[node].events("gateway.listening")[0]["url"]
     labels = {"namespace": "default", "container": "shipper", "stream": "stdout"}
     stream = {"stream": labels, "values": [[str(time.time_ns()), "INFO shipped"]]}
     body = json.dumps({"streams": [stream]}).encode()
-    answer = ask(f"{url}/loki/api/v1/push", method="POST", body=body, Content_Type="application/json")
-    assert answer.status == 204, answer
+
+    def push() -> int:
+        return ask(f"{url}/loki/api/v1/push", method="POST", body=body, Content_Type="application/json").status
+
+    eventually(lambda: push() == 204, push, seconds=90)
 
 
 def _now() -> str:
