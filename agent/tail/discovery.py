@@ -137,12 +137,20 @@ class Discovery:
             self._known[pod.name] = now
             if not now and (is_new or bare_at):
                 self._bare[pod.name, ""] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
-        elif is_new and pod.name in news.new_pods:
+        if self._is_missed(pod, news, is_new=is_new, is_there=listed is not None):
             finds.missed.append(Missed(*pod, since=news.since))
-        elif self._is_moment(bare_at) and not news.new_containers[pod.name]:
+        elif listed is None and self._is_moment(bare_at) and not news.new_containers[pod.name]:
             # It was seen when its containers' folders were deleted already, and it not yet.
             finds.missed.append(Missed(*pod, since=bare_since))
         finds.missed += self._missed(pod, before, now, news)
+
+    def _is_missed(self, pod: PodFolder, news: News, *, is_new: bool, is_there: bool) -> bool:
+        """Tell whether a folder of the pod came and went since the last look, in which nothing of it was opened."""
+        if is_new and not is_there:
+            return pod.name in news.new_pods
+        # What the look before opened may be told of only now; but not when it was another folder of the name.
+        was_opened = any(name == pod.name for (name, _), _ in self._opened_before)
+        return pod.name in news.brief_pods and (pod.name in news.replaced_pods or not was_opened)
 
     def _missed(
         self, pod: PodFolder, before: Collection[str], now: dict[str, frozenset[int]], news: News

@@ -28,7 +28,8 @@ class Changed(NamedTuple):
     What changed: (folder, name in it); `is_overflown` when some changes were not told.
 
     `made` are those of `names` that came into being, whether or not they are there still, `folders` those of them that
-    are folders; `unmade` those that were deleted afterwards.
+    are folders; `unmade` those that were deleted afterwards, and of folders also those that were made once more;
+    `deleted` what was deleted that had been there before.
     """
 
     names: frozenset[tuple[Path, str]]
@@ -36,6 +37,7 @@ class Changed(NamedTuple):
     made: frozenset[tuple[Path, str]] = frozenset()
     folders: frozenset[tuple[Path, str]] = frozenset()
     unmade: frozenset[tuple[Path, str]] = frozenset()
+    deleted: frozenset[tuple[Path, str]] = frozenset()
 
 
 class Inotify:
@@ -72,12 +74,13 @@ class Inotify:
         made: set[tuple[Path, str]] = set()
         folders: set[tuple[Path, str]] = set()
         unmade: set[tuple[Path, str]] = set()
+        deleted: set[tuple[Path, str]] = set()
         is_overflown = False
         while True:
             try:
                 data = os.read(self.descriptor, 65_536)
             except BlockingIOError:
-                told = map(frozenset, (made, folders, unmade))
+                told = map(frozenset, (made, folders, unmade, deleted))
                 return Changed(frozenset(names), is_overflown, *told)
             at = 0
             while at < len(data):
@@ -95,11 +98,12 @@ class Inotify:
                     names.add((folder, name))
                     if mask & _MADE:
                         made.add((folder, name))
-                        unmade.discard((folder, name))
                         if mask & _ISDIR:
                             folders.add((folder, name))
-                    elif mask & _DELETE and (folder, name) in made:
-                        unmade.add((folder, name))
+                        else:
+                            unmade.discard((folder, name))
+                    elif mask & _DELETE:
+                        (unmade if (folder, name) in made else deleted).add((folder, name))
 
     def close(self) -> None:
         """End all watches."""

@@ -17,13 +17,17 @@ class News:
     What changed since `since`, nanoseconds.
 
     `pods` are the folders where anything did, `files` the restarts of the instances whose file that is written was
-    made, `gone_files` those of them whose file was deleted again, not renamed.
+    made, `gone_files` those of them whose file was deleted again, not renamed. `brief_pods` were made and deleted again,
+    whether or not they are there once more: a static pod keeps its uid, and so its folder's name. `replaced_pods` had
+    been there before that.
     """
 
     since: int
     is_overflown: bool = False
     pods: set[str] = field(default_factory=set)
     new_pods: set[str] = field(default_factory=set)
+    brief_pods: set[str] = field(default_factory=set)
+    replaced_pods: set[str] = field(default_factory=set)
     new_containers: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     files: defaultdict[Container, set[int]] = field(default_factory=lambda: defaultdict(set))
     gone_files: defaultdict[Container, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -38,6 +42,10 @@ class News:
                 news.pods.add(name)
                 if is_folder:
                     news.new_pods.add(name)
+                    if (folder, name) in changed.unmade:
+                        news.brief_pods.add(name)
+                    if (folder, name) in changed.deleted:
+                        news.replaced_pods.add(name)
             elif folder.parent == root:
                 news.pods.add(folder.name)
                 if is_folder:
