@@ -17,7 +17,7 @@ class News:
     What changed since `since`, nanoseconds.
 
     `pods` are the folders where anything did, `files` the restarts of the instances whose file that is written was
-    made, `gone_files` those of them whose file was deleted again, not renamed. `brief_pods` were made and deleted again,
+    made, `gone_files` those of them whose file was deleted again, not renamed. `brief_pods` were made and deleted,
     whether or not they are there once more: a static pod keeps its uid, and so its folder's name. `replaced_pods` had
     been there before that.
     """
