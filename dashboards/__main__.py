@@ -1,8 +1,10 @@
 """`python -m dashboards [FOLDER]`: render the dashboards, into the chart if no folder is named."""
 
-import sys
+import argparse
 from pathlib import Path
 
 from dashboards.rendering import FOLDER, write
 
-write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+parser = argparse.ArgumentParser(description="Render the dashboards.")
+parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+write(parser.parse_args().folder)

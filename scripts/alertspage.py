@@ -1,7 +1,7 @@
 """The page docs/alerts.md, made of the chart's alerts: `make docs` writes it, a test compares it."""
 
+import argparse
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -58,4 +58,6 @@ def _row(rule: Mapping[str, Any], *, is_on: bool) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Write docs/alerts.md.")
+    parser.add_argument("path", type=Path)
+    parser.parse_args().path.write_text(page(), encoding="utf-8")

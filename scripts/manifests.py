@@ -4,8 +4,8 @@ manifests/ for `kubectl apply -k`: the chart with its default values, as plain Y
 What only Helm needs to find its objects again is left out; the namespace, which a chart does not make, is added.
 """
 
+import argparse
 import re
-import sys
 from pathlib import Path
 
 from scripts.rendering import NOTES, rendered
@@ -61,4 +61,6 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Write the plain manifests into a folder.")
+    parser.add_argument("folder", type=Path)
+    write(parser.parse_args().folder)

@@ -1,6 +1,6 @@
 """The page docs/configuration.md, made from the table of settings: `make docs` writes it, a test compares it."""
 
-import sys
+import argparse
 from pathlib import Path
 
 from kubescribe.cli.roles import ROLES
@@ -44,4 +44,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Write docs/configuration.md.")
+    parser.add_argument("path", type=Path)
+    parser.parse_args().path.write_text(page(), encoding="utf-8")

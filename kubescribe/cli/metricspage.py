@@ -4,8 +4,8 @@ The page docs/metrics.md, made from the families that the daemons register: `mak
 The aggregator is put together as it runs, over a journal in memory, so that no part's families can be forgotten.
 """
 
+import argparse
 import asyncio
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -172,4 +172,6 @@ def _labels(metric: Metric) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    parser = argparse.ArgumentParser(description="Write docs/metrics.md.")
+    parser.add_argument("path", type=Path)
+    parser.parse_args().path.write_text(page(), encoding="utf-8")
