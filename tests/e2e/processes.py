@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -110,6 +111,27 @@ class Process:
         """Let no file of the process grow over *size* bytes: writes fail as they do on a full disk."""
         _, hard = resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+class Done(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ended(*words: str) -> Done:
+    """Run the command until it ends by itself. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        popen = fork([*nursery.COMMAND, *words], output=out, errors=err, env=environment())
+        try:
+            code = popen.wait(START_SECONDS)
+        finally:
+            popen.kill()
+        out.seek(0)
+        err.seek(0)
+        return Done(code, out.read().decode(), err.read().decode())
 
 
 READY = {"aggregator": "aggregator.listening", "agent": "agent.watching", "up": "up.listening"}
