@@ -3,8 +3,7 @@ Where the tests' processes of the product come from: forked from one that has im
 
 A start is half a second of imports otherwise, several hundred times a run. What is forked is a process as any other:
 its own pid, descriptors and memory, to be stopped, killed and asked for its exit code. That the installed command and
-`python -m` start, and end, as well is shown by tests/kubescribe/cli, tests/e2e/test_accounts.py and
-tests/simulator/test_process.py.
+`python -m` start, and end, as well is shown by tests/kubescribe/cli and tests/simulator/test_process.py.
 
 Run as a module it is the process that forks; the rest of it is what tests use.
 """

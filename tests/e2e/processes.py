@@ -11,7 +11,6 @@ import re
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -28,7 +27,6 @@ from simulator.control import Control
 from tests import nursery
 from tests.nursery import Child, fork
 
-COMMAND = Path(sys.executable).with_name("kubescribe")
 TOKEN = "simulator-token"
 ANYWHERE = ("--http", "127.0.0.1:0", "--ingest", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 START_SECONDS = 60.0
@@ -113,25 +111,17 @@ class Process:
         resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
-class Done(NamedTuple):
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
-
-
-def ended(*words: str) -> Done:
+def ended(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command until it ends by itself. Raises subprocess.TimeoutExpired."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        popen = fork([*nursery.COMMAND, *words], output=out, errors=err, env=environment())
+        popen = fork([*nursery.COMMAND, *words], output=out, errors=err, env=environment(**variables))
         try:
             code = popen.wait(START_SECONDS)
         finally:
             popen.kill()
         out.seek(0)
         err.seek(0)
-        return Done(code, out.read().decode(), err.read().decode())
+        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
 
 
 READY = {"aggregator": "aggregator.listening", "agent": "agent.watching", "up": "up.listening"}

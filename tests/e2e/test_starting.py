@@ -21,8 +21,8 @@ from tests.e2e.processes import ANYWHERE, Cluster, ended, pretend_cluster, remou
 def refused(*words: str) -> str:
     """Run the command; return its one line."""
     done = ended(*words)
-    assert (done.code, done.out) == (2, ""), done.err
-    (line,) = done.err.splitlines()
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    (line,) = done.stderr.splitlines()
     prefix = f"kubescribe {words[0]}: "
     assert line.startswith(prefix)
     assert len(line) < 500
