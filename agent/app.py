@@ -8,7 +8,6 @@ The composition of an agent: builds every part, connects them, owns their start 
 import asyncio
 import secrets
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -27,9 +26,10 @@ from agent.lines.answering import LineReader
 from agent.lines.choosing import FilesOrServer, open_lines
 from agent.link.link import Link, LinkConfig
 from agent.link.requests import Handler
-from agent.metrics import AgentCollector, AgentNumbers, unseen_seconds
+from agent.metrics import AgentCollector
 from agent.pods.latezones import late_zones
 from agent.probes import probes_app
+from agent.reporting import Readiness, numbers, presence
 from agent.shipping.opening import LineParts, open_line_parts
 from agent.spool.counts import CountsIntoSpool
 from agent.spool.limits import SpoolLimits
@@ -39,7 +39,6 @@ from agent.supervision.node import NodeScope
 from agent.supervision.scope import Scope
 from agent.supervision.whole import WholeScope
 from agent.usage.opening import open_kubelet, scraper_of
-from agent.usage.scraping import Scraper
 from agent.usage.sources import Source
 from agent.watch.counters import WatchCounters
 from agent.watch.keyring import Keyring
@@ -54,7 +53,6 @@ from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
 from kubescribe.wire.link import LINES, ZONES
-from kubescribe.wire.records import Presence
 
 _log = structlog.get_logger()
 
@@ -69,23 +67,8 @@ class RunningAgent:
 
     parts: Sequence[Part]
     cluster_uid: str
-    unready: "Readiness"
+    unready: Readiness
     collectors: Sequence[Collector]
-
-
-@dataclass(slots=True, kw_only=True)
-class Readiness:
-    """Why the agent does not do its work, "" when it does; one that waits to be elected does its work."""
-
-    scope: Scope
-    link: Link
-
-    def __call__(self) -> str:
-        """Return the reason."""
-        reason = self.scope.unready()
-        if not reason and self.link.status.state != "connected":
-            return f"not connected to the aggregator: {self.link.status.detail or self.link.status.state}"
-        return reason
 
 
 async def run(config: AgentConfig, stop: asyncio.Event, *, access: Access | None = None) -> None:
@@ -219,7 +202,7 @@ def _connect(
 
     async def report() -> None:
         while True:
-            link.report(_presence(identity, session, spool, scope))
+            link.report(presence(identity, session, spool, scope))
             await asyncio.sleep(_REPORT_SECONDS)
 
     parts = [
@@ -238,7 +221,7 @@ def _connect(
         unready=Readiness(scope=scope, link=link),
         collectors=[
             AgentCollector(
-                lambda: _numbers(
+                lambda: numbers(
                     session,
                     spool,
                     scope,
@@ -293,69 +276,3 @@ async def _emptied(link: Link, spool: Spool) -> None:
     """Wait until everything spooled is acknowledged, or the link is down."""
     while link.status.state == "connected" and spool.stats().records:  # noqa: ASYNC110 - once, at the stop
         await asyncio.sleep(0.02)
-
-
-def _presence(identity: LinkConfig, session: ApiSession, spool: Spool, scope: Scope) -> Presence:
-    stats = spool.stats()
-    return Presence(
-        agent=identity.agent,
-        state="report",
-        observed_at=time.time_ns(),
-        node=identity.node,
-        scope=identity.scope,
-        version=identity.version,
-        instance=identity.instance,
-        profile=identity.profile,
-        spool_bytes=stats.bytes,
-        spool_records=stats.records,
-        oldest_unsent_at=stats.oldest_unsent_at,
-        dropped_records=stats.dropped_records,
-        api_requests=dict(session.requests),
-        streams=scope.health(),
-    )
-
-
-def _numbers(
-    session: ApiSession,
-    spool: Spool,
-    scope: Scope,
-    link: Link,
-    counters: WatchCounters,
-    *,
-    started_at: int,
-    spool_limit_bytes: int,
-    election: Election | None,
-    scraper: Scraper | None,
-) -> AgentNumbers:
-    stats, streams = spool.stats(), scope.watchers.health()
-    return AgentNumbers(
-        counts={
-            "watch_events": counters.events,
-            "watch_bookmarks": counters.bookmarks,
-            "watch_bytes": counters.bytes,
-            "watch_listed": counters.listed,
-            "watch_churn_dropped": counters.churn_dropped,
-            "watch_oversized": counters.oversized,
-            "watch_undecodable": counters.undecodable,
-            "watch_bodies_truncated": counters.bodies_truncated,
-            "watch_inferred_deletes": counters.inferred_deletes,
-            "watch_verified_objects": counters.verified_objects,
-            "spool_dropped_records": stats.dropped_records,
-            "spool_write_failures": stats.write_failures,
-        },
-        requests=dict(session.requests),
-        failures={str(code): count for code, count in dict(session.failures).items()},
-        restarts=dict(counters.restarts),
-        blind_seconds=dict(counters.blind_seconds),
-        lists={stream.name: counters.lists[stream.name] for stream in streams},
-        unseen_seconds=unseen_seconds(streams, started_at, time.time_ns()),
-        streams=Counter(stream.state for stream in streams),
-        spool_bytes=stats.bytes,
-        spool_limit_bytes=spool_limit_bytes,
-        spool_records=stats.records,
-        link_connected=link.status.state == "connected",
-        leader=election.is_leading if election is not None else None,
-        leader_changes=election.changes if election is not None else 0,
-        usage_rounds=dict(scraper.outcomes) if scraper is not None else None,
-        usage_undecodable=scraper.undecodable if scraper is not None else 0,
-    )

@@ -3,14 +3,14 @@ Where the tests' processes of the product come from: forked from one that has im
 
 A start is half a second of imports otherwise, several hundred times a run. What is forked is a process as any other:
 its own pid, descriptors and memory, to be stopped, killed and asked for its exit code. That the installed command and
-`python -m` start as well is shown where starting is what a test is about (tests/e2e/test_starting.py, test_running.py,
-tests/kubescribe/cli).
+`python -m` start, and end, as well is shown by tests/kubescribe/cli and tests/simulator/test_process.py.
 
 Run as a module it is the process that forks; the rest of it is what tests use.
 """
 
 import asyncio
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -43,6 +43,7 @@ _PRELOADED = (
 """What the programs import, and not the programs, which run as `__main__`."""
 
 _START_SECONDS = 60.0
+_starting = threading.Lock()
 
 
 class Child:
@@ -112,8 +113,18 @@ class AsyncChild:
         return code
 
 
-def fork(words: Sequence[str | Path], *, output: IO[bytes], env: Mapping[str, str] | None = None) -> Child:
-    """Start what `python` with *words* would, with stdout and stderr in *output*; *env* is ours when it is None."""
+def fork(
+    words: Sequence[str | Path],
+    *,
+    output: IO[bytes],
+    errors: IO[bytes] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Child:
+    """
+    Start what `python` with *words* would; any thread may.
+
+    Its stdout goes to *output*, its stderr to *errors*, or there too; *env* is ours when it is None.
+    """
     assert words[0] == "-m", words
     theirs, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     order = {
@@ -121,8 +132,11 @@ def fork(words: Sequence[str | Path], *, output: IO[bytes], env: Mapping[str, st
         "env": dict(os.environ if env is None else env),
         "cwd": str(Path.cwd()),
     }
+    streams = [output.fileno(), (errors or output).fileno()]
     with theirs:
-        socket.send_fds(_nursery()[0], [json.dumps(order).encode()], [output.fileno(), theirs.fileno()])
+        with _starting:
+            orders, _ = _nursery()
+        socket.send_fds(orders, [json.dumps(order).encode()], [*streams, theirs.fileno()])
     pid = ours.recv(16)
     assert pid, "the process that forks is gone"
     return Child(int(pid), ours)
@@ -177,9 +191,10 @@ def _serve(orders: socket.socket) -> tuple[list[str], str] | None:
             _tell_fates(fates)
         if orders not in ready:
             continue
-        message, (output, fate), _, _ = _received(orders)
+        message, descriptors, _, _ = socket.recv_fds(orders, 1 << 16, 3)
         if not message:
             return None
+        *streams, fate = descriptors
         order = json.loads(message)
         pid = os.fork()
         if pid == 0:
@@ -188,16 +203,12 @@ def _serve(orders: socket.socket) -> tuple[list[str], str] | None:
             # Closed by number below; nothing may close these numbers again, when others have them.
             for held in (orders, *fates.values()):
                 held.detach()
-            _become(output, order["env"])
+            _become(streams, order["env"])
             return order["words"], order["cwd"]
-        os.close(output)
+        for stream in streams:
+            os.close(stream)
         fates[pid] = socket.socket(fileno=fate)
         fates[pid].send(str(pid).encode())
-
-
-def _received(orders: socket.socket) -> tuple[bytes, list[int], int, object]:
-    message, descriptors, flags, address = socket.recv_fds(orders, 1 << 16, 2)
-    return message, descriptors or [-1, -1], flags, address
 
 
 def _tell_fates(fates: dict[int, socket.socket]) -> None:
@@ -210,13 +221,12 @@ def _tell_fates(fates: dict[int, socket.socket]) -> None:
                 fate.send(str(status).encode())
 
 
-def _become(output: int, env: Mapping[str, str]) -> None:
+def _become(streams: Sequence[int], env: Mapping[str, str]) -> None:
     """Make this process what a started one is: its own environment, and no descriptor but the three."""
     os.environ.clear()
     os.environ.update(env)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number in (1, 2):
-        os.dup2(output, number)
+    for number, stream in enumerate((os.open(os.devnull, os.O_RDONLY), *streams)):
+        os.dup2(stream, number)
     os.closerange(3, 4096)
 
 
@@ -224,6 +234,9 @@ def _main() -> NoReturn:
     for name in _PRELOADED:
         __import__(name)
     assert threading.active_count() == 1, "a thread would be missing in each child"
+    # Each child collects garbage as it starts, and would walk, and so copy, all that was imported here.
+    gc.collect()
+    gc.freeze()
     orders = socket.socket(fileno=int(sys.argv[1]))
     served = _serve(orders)
     if served is None:

@@ -10,11 +10,9 @@ import contextlib
 import errno
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -27,6 +25,7 @@ from agent.spool.frames import Frame
 from agent.spool.intake import Draft, Intake
 from agent.spool.limits import SpoolLimits
 from agent.spool.marks import StreamMark
+from agent.spool.recent import Recent
 from kubescribe.runtime.room import RoomOf, room_of
 from kubescribe.wire.records import AnyRecord
 
@@ -36,7 +35,6 @@ _T = TypeVar("_T")
 _READ_BYTES = 2**20
 _LIVE_SECONDS = 1.0
 """How long after it last waited for a frame a reader still counts as live."""
-_RECENT_FRAMES = 256
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _RECORD_OVERHEAD = 512
 """What a waiting record costs in memory beside its encoded bytes, roughly."""
@@ -73,9 +71,7 @@ class Spool:
         self._limits = limits
         self._executor = executor
         self._intake = Intake()
-        self._recent: deque[Frame] = deque()
-        self._recent_bytes = 0
-        self._last_n = disk.store.last_n
+        self._recent = Recent(disk.store.last_n, limits.recent_bytes)
         self._caught_up_at = -_LIVE_SECONDS
         self._hurry = asyncio.Event()
         self._pending = asyncio.Event()
@@ -156,7 +152,7 @@ class Spool:
     @property
     def last_n(self) -> int:
         """The newest frame written."""
-        return self._last_n
+        return self._recent.last_n
 
     @property
     def has_drops(self) -> bool:
@@ -176,15 +172,13 @@ class Spool:
         """Return how the spool does."""
         store = self._disk.store
         # Exact while the link keeps up, from what is in memory; near enough behind a backlog.
-        first = store.acknowledged + 1
-        is_recent = bool(self._recent) and self._recent[0].n <= first
-        unsent = [frame for frame in self._recent if frame.n >= first] if is_recent else []
-        seen = min((span.first_at for frame in unsent for span in frame.head.spans), default=None)
+        unsent = self._recent.from_on(store.acknowledged + 1)
+        seen = min((span.first_at for frame in unsent or () for span in frame.head.spans), default=None)
         return SpoolStats(
             bytes=store.size,
-            records=sum(frame.count for frame in unsent) if is_recent else store.records,
+            records=store.records if unsent is None else sum(frame.count for frame in unsent),
             waiting_bytes=self._intake.size,
-            oldest_unsent_at=seen if is_recent else store.oldest_at,
+            oldest_unsent_at=store.oldest_at if unsent is None else seen,
             dropped_records=store.state.dropped,
             oversized_records=self._intake.oversized,
             write_failures=self._failures,
@@ -229,9 +223,9 @@ class Spool:
         The first may be farther than n + 1: what lay between was dropped.
         """
         while True:
-            if frames := self._recent_after(n):
+            if frames := self._recent_behind(n):
                 return frames
-            if self._last_n > n:
+            if self._recent.last_n > n:
                 frames = await self._read_disk(n)
                 if frames:
                     return frames
@@ -268,7 +262,7 @@ class Spool:
         """Write what was dropped as Gaps; return the streams that must list again. Raises OSError: nothing changed."""
         frames, relist = await self._run(self._disk.settle)
         for frame in frames:
-            self._note_written(frame)
+            self._recent.add(frame)
         if frames:
             async with self._changed:
                 self._changed.notify_all()
@@ -342,7 +336,7 @@ class Spool:
             if self._trouble:
                 _LOG.info("spool.write_recovered")
                 self._trouble = ""
-            self._note_written(frame)
+            self._recent.add(frame)
             return
 
     def _note_trouble(self, error: OSError) -> None:
@@ -350,29 +344,10 @@ class Spool:
             _LOG.error("spool.write_failed", error=str(error))
         self._trouble = str(error)[:256]
 
-    def _note_written(self, frame: Frame) -> None:
-        if self._recent and frame.n != self._recent[-1].n + 1:
-            self._recent.clear()
-            self._recent_bytes = 0
-        self._recent.append(frame)
-        self._recent_bytes += len(frame.batch)
-        while self._recent and (self._recent_bytes > self._limits.recent_bytes or len(self._recent) > _RECENT_FRAMES):
-            self._recent_bytes -= len(self._recent.popleft().batch)
-        self._last_n = max(self._last_n, frame.n)
-
-    def _recent_after(self, n: int) -> list[Frame]:
-        if not self._recent or not self._recent[0].n <= n + 1 <= self._recent[-1].n:
-            return []
+    def _recent_behind(self, n: int) -> list[Frame]:
         if n < self._disk.store.state.deleted_through:
             return []  # dropped meanwhile: a Gap will say so, and must not be wrong
-        taken: list[Frame] = []
-        size = 0
-        for frame in islice(self._recent, n + 1 - self._recent[0].n, None):
-            taken.append(frame)
-            size += len(frame.batch)
-            if size >= _READ_BYTES:
-                break
-        return taken
+        return self._recent.behind(n, _READ_BYTES)
 
     async def _read_disk(self, n: int) -> list[Frame]:
         try:
@@ -387,7 +362,7 @@ class Spool:
         if self._intake and not self._is_live():
             self._hurry.set()
         async with self._changed:
-            while self._last_n <= n:
+            while self._recent.last_n <= n:
                 self._check()
                 self._caught_up_at = math.inf
                 try:

@@ -11,7 +11,7 @@ import re
 import resource
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -27,7 +27,6 @@ from simulator.control import Control
 from tests import nursery
 from tests.nursery import Child, fork
 
-COMMAND = Path(sys.executable).with_name("kubescribe")
 TOKEN = "simulator-token"
 ANYWHERE = ("--http", "127.0.0.1:0", "--ingest", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 START_SECONDS = 60.0
@@ -110,6 +109,19 @@ class Process:
         """Let no file of the process grow over *size* bytes: writes fail as they do on a full disk."""
         _, hard = resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(self.popen.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def ended(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command until it ends by itself. Raises subprocess.TimeoutExpired."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        popen = fork([*nursery.COMMAND, *words], output=out, errors=err, env=environment(**variables))
+        try:
+            code = popen.wait(START_SECONDS)
+        finally:
+            popen.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(words, code, out.read().decode(), err.read().decode())
 
 
 READY = {"aggregator": "aggregator.listening", "agent": "agent.watching", "up": "up.listening"}

@@ -12,7 +12,7 @@ import pytest
 from kubescribe.wire.codec import decode_from_aggregator, encode_message, encode_records
 from kubescribe.wire.link import PROTOCOL_VERSION, Batch, Hello, Refused, Welcome
 from kubescribe.wire.records import Change
-from tests.e2e.processes import ANYWHERE, COMMAND, Cluster, Process, ask, environment, pretend_cluster, running
+from tests.e2e.processes import ANYWHERE, Cluster, Process, ask, ended, pretend_cluster, running
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -158,16 +158,8 @@ async def test_a_real_agent_connects_with_its_projected_token(
 
 
 def test_what_does_not_fit_together_is_told_at_the_start(tmp_path: Path) -> None:
-    import subprocess
-
     def complaint(*options: str) -> str:
-        done = subprocess.run(
-            [COMMAND, "aggregator", "--check-config", "--data", str(tmp_path), *options],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            check=False,
-        )
+        done = ended("aggregator", "--check-config", "--data", str(tmp_path), *options)
         assert done.returncode == 2, done
         return done.stderr
 

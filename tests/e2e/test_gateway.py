@@ -2,10 +2,7 @@
 
 import base64
 import json
-import socket
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +11,9 @@ from typing import Any
 import pytest
 
 from kubescribe.loki.encoding import compress, encode_entry, encode_stream
+from tests.e2e.checkout import deploy, entries
 from tests.e2e.processes import ANYWHERE, Answer, Cluster, Process, Rig, ask, eventually, pretend_cluster, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -54,18 +53,13 @@ class Stage:
         )
 
     def stored(self, query: str) -> list[tuple[dict[str, str], str]]:
-        asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
-        with urllib.request.urlopen(f"{self.loki}/loki/api/v1/query_range?{asked}", timeout=5) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        return [(stream["stream"], value[1]) for stream in found for value in stream["values"]]
+        return entries(self.loki, query)
 
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("gateway")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     loki = f"http://127.0.0.1:{port}"
     with ExitStack() as stack:
         cluster = stack.enter_context(pretend_cluster(folder / "cluster", "--quiet", "--loki-port", str(port)))
@@ -73,22 +67,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             running("aggregator", folder, "--data", str(folder / "journal"), "--loki", loki, *ANYWHERE)
         )
         yield Stage(folder, cluster, serving, loki)
-
-
-async def deploy(stage: Stage, suffix: str) -> str:
-    name = f"checkout-5d8f7c9b6-{suffix}"
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": "checkout-5d8f7c9b6",
-        "uid": "r",
-        "controller": True,
-    }
-    meta = {"name": name, "namespace": "default", "labels": {"pod-template-hash": "5d8f7c9b6"}}
-    spec = {"nodeName": "node-a", "containers": [{"name": "app", "image": "app:1"}]}
-    async with stage.cluster.control() as control:
-        await control.create("pods", {"metadata": {**meta, "ownerReferences": [owner]}, "spec": spec})
-    return name
 
 
 def snappy(pod: str, *lines: str) -> bytes:
@@ -130,7 +108,7 @@ def check_credentials(process: Process) -> None:
 async def test_a_shipper_on_the_node_pushes_through_its_agent_that_is_killed(stage: Stage) -> None:
     async with stage.cluster.control() as control:
         await control.create("nodes", {"metadata": {"name": "node-a"}, "spec": {}, "status": {}})
-    pod = await deploy(stage, "aaaaa")
+    pod = (await deploy(stage.cluster, "aaaaa"))["name"]
     with stage.agent() as process:
         url = gateway_of(process)
         eventually(lambda: ask(f"{url}/ready", **bearer()).status == 200, lambda: process.log[-2000:])
@@ -152,7 +130,7 @@ async def test_a_shipper_on_the_node_pushes_through_its_agent_that_is_killed(sta
 
 
 async def test_a_shipper_anywhere_pushes_through_the_aggregator_also_for_a_pod_that_is_gone(stage: Stage) -> None:
-    pod = await deploy(stage, "bbbbb")
+    pod = (await deploy(stage.cluster, "bbbbb"))["name"]
     with stage.agent():
         eventually(lambda: stage.rig.objects(f"kind=Pod&name={pod}"))
         async with stage.cluster.control() as control:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from simulator.logs.writer import ContainerLog, LogOf
+from simulator.logs.writer import ContainerLog
 from tests.e2e.browser import opened_page
+from tests.e2e.checkout import deploy, log_of
 from tests.e2e.processes import ANYWHERE, Process, Rig, eventually, pretend_cluster, running
 
 pytestmark = pytest.mark.timeout(120)
@@ -58,27 +59,10 @@ class Shop:
         )
 
 
-async def deploy(shop: Shop, number: int, node: str) -> ContainerLog:
-    name = f"checkout-5d8f7c9b6-{'abcd'[number] * 5}"
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": "checkout-5d8f7c9b6",
-        "uid": "r",
-        "controller": True,
-    }
-    meta = {
-        "name": name,
-        "namespace": "default",
-        "labels": {"pod-template-hash": "5d8f7c9b6"},
-        "ownerReferences": [owner],
-    }
-    spec = {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]}
-    async with shop.rig.cluster.control() as control:
-        made = (await control.create("pods", {"metadata": meta, "spec": spec}))["metadata"]
+async def logging_pod(shop: Shop, number: int, node: str) -> ContainerLog:
+    made = await deploy(shop.rig.cluster, "abcd"[number] * 5, node)
     shop.rig.arrived(made["uid"], made["resourceVersion"])
-    of = LogOf(namespace="default", pod=name, uid=made["uid"], container="app")
-    return ContainerLog(shop.rig.folder / node / "pods", of)
+    return log_of(made, shop.rig.folder / node / "pods")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +84,7 @@ async def shop(stage: Shop) -> Shop:
             for node in NODES:
                 await control.create("nodes", {"metadata": {"name": node}, "spec": {}, "status": {}})
         for number, node in enumerate(NODES):
-            stage.logs[node] = await deploy(stage, number, node)
+            stage.logs[node] = await logging_pod(stage, number, node)
         for round_ in range(3):
             for node in NODES:
                 stage.logs[node].write([f"INFO {node} round {round_}"])
@@ -156,7 +140,7 @@ async def test_lines_are_followed_over_nodes_and_new_pods_join(shop: Shop) -> No
         until("one")
         shop.logs["node-b"].write(["two"])
         until("two")
-        young = await deploy(shop, 2, "node-b")
+        young = await logging_pod(shop, 2, "node-b")
         young.write(["of a new pod"])
         assert until("of a new pod")[-1] == "of a new pod"
 

@@ -1,9 +1,5 @@
 """A node agent of the profile standalone ships the lines of its pods to Loki, under the names of their workloads."""
 
-import json
-import socket
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from simulator.logs.writer import ContainerLog, LogOf
+from simulator.logs.writer import ContainerLog
+from tests.e2e.checkout import deploy, entries, log_of
 from tests.e2e.processes import ANYWHERE, Cluster, Process, Rig, ask, eventually, pretend_cluster, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -60,10 +58,7 @@ class Stage:
         )
 
     def entries(self, query: str) -> list[tuple[dict[str, str], str]]:
-        asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
-        with urllib.request.urlopen(f"{self.loki}/loki/api/v1/query_range?{asked}", timeout=5) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        return [(stream["stream"], value[1]) for stream in found for value in stream["values"]]
+        return entries(self.loki, query)
 
     def lines(self, query: str = '{namespace="default"}') -> list[str]:
         return sorted(line for _, line in self.entries(query))
@@ -76,34 +71,16 @@ class Stage:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("shipping")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with ExitStack() as stack:
         cluster = stack.enter_context(pretend_cluster(folder / "cluster", "--quiet", "--loki-port", str(port)))
         serving = stack.enter_context(running("aggregator", folder, "--data", str(folder / "journal"), *ANYWHERE))
         yield Stage(folder, cluster, serving, f"http://127.0.0.1:{port}")
 
 
-async def deploy(stage: Stage, suffix: str, node: str = "node-a") -> ContainerLog:
-    name = f"checkout-5d8f7c9b6-{suffix}"
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": "checkout-5d8f7c9b6",
-        "uid": "r",
-        "controller": True,
-    }
-    meta = {
-        "name": name,
-        "namespace": "default",
-        "labels": {"pod-template-hash": "5d8f7c9b6", "app.kubernetes.io/part-of": "shop"},
-        "ownerReferences": [owner],
-    }
-    spec = {"nodeName": node, "containers": [{"name": "app", "image": "app:1"}]}
-    async with stage.cluster.control() as control:
-        made = (await control.create("pods", {"metadata": meta, "spec": spec}))["metadata"]
-    return ContainerLog(stage.folder / "pods", LogOf(namespace="default", pod=name, uid=made["uid"], container="app"))
+async def logging_pod(stage: Stage, suffix: str, node: str = "node-a") -> ContainerLog:
+    made = await deploy(stage.cluster, suffix, node, {"app.kubernetes.io/part-of": "shop"})
+    return log_of(made, stage.folder / "pods")
 
 
 async def test_lines_come_to_loki_through_kill_restart_and_rotation(stage: Stage) -> None:
@@ -111,7 +88,7 @@ async def test_lines_come_to_loki_through_kill_restart_and_rotation(stage: Stage
         labels = {"topology.kubernetes.io/zone": "z-1"}
         await control.create("nodes", {"metadata": {"name": "node-a", "labels": labels}, "spec": {}, "status": {}})
     with stage.agent("--profile", "standalone") as process:
-        log = await deploy(stage, "aaaaa")
+        log = await logging_pod(stage, "aaaaa")
         log.write([f"INFO first {number}" for number in range(10)])
         eventually(lambda: len(stage.lines()) == 10, lambda: (stage.lines(), process.log[-2000:]))
         assert process.metric("kubescribe_log_unlabelled_lines_total") == 0
@@ -133,7 +110,7 @@ async def test_lines_come_to_loki_through_kill_restart_and_rotation(stage: Stage
 
 
 async def test_what_was_lost_is_told_and_makes_no_list_of_changes_incomplete(stage: Stage) -> None:
-    log = await deploy(stage, "bbbbb")
+    log = await logging_pod(stage, "bbbbb")
     with stage.agent("--profile", "standalone") as process:
         log.write(["INFO before"])
         eventually(lambda: "INFO before" in stage.lines(), lambda: process.log[-2000:])
@@ -150,7 +127,7 @@ async def test_what_was_lost_is_told_and_makes_no_list_of_changes_incomplete(sta
 
 
 async def test_beside_other_shippers_nothing_is_read(stage: Stage) -> None:
-    log = await deploy(stage, "ccccc")
+    log = await logging_pod(stage, "ccccc")
     log.write(["INFO unseen"])
     with stage.agent("--profile", "beside") as process:
         eventually(lambda: process.metric("kubescribe_link_connected") == 1, lambda: process.log[-2000:])
@@ -160,7 +137,7 @@ async def test_beside_other_shippers_nothing_is_read(stage: Stage) -> None:
 
 
 async def test_a_node_that_is_younger_than_its_agent_gives_its_zone_to_every_line(stage: Stage) -> None:
-    log = await deploy(stage, "zzzzz", "node-late")
+    log = await logging_pod(stage, "zzzzz", "node-late")
     log.write(["INFO from the beginning"])
     options = ("--profile", "standalone", "--node", "node-late", "--logs-first-hold", "10m")
     with stage.agent(*options, "--data", str(stage.folder / "late")) as process:

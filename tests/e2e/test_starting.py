@@ -15,15 +15,14 @@ from typing import ClassVar
 import pytest
 import yaml
 
-from tests.e2e import warm
-from tests.e2e.processes import ANYWHERE, Cluster, pretend_cluster, remount, running, small_disk
+from tests.e2e.processes import ANYWHERE, Cluster, ended, pretend_cluster, remount, running, small_disk
 
 
 def refused(*words: str) -> str:
     """Run the command; return its one line."""
-    done = warm.command(*words)
-    assert (done.code, done.out) == (2, ""), done.err
-    (line,) = done.err.splitlines()
+    done = ended(*words)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    (line,) = done.stderr.splitlines()
     prefix = f"kubescribe {words[0]}: "
     assert line.startswith(prefix)
     assert len(line) < 500

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from simulator.world import staticpods
 from tests.e2e.processes import Rig, ask, eventually, rigged, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -121,9 +121,7 @@ def scraping(url: str) -> Iterator[list[int]]:
 
 
 def test_a_scrape_of_an_agent_is_answered_whole_from_its_start_to_its_stop(rig: Rig, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     node = items(rig, "kind=Node")[0]["name"]
     with (
         scraping(f"http://127.0.0.1:{port}/metrics") as statuses,

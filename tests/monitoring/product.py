@@ -6,7 +6,6 @@ for Loki; each a process of its own.
 """
 
 import signal
-import socket
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,15 +15,9 @@ from pathlib import Path
 from simulator.control import Control
 from tests.e2e.processes import START_SECONDS, TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
 from tests.monitoring.prometheus import Target, agent_target, aggregator_target
+from tests.ports import free_port
 
 NODES = 2
-
-
-def free_port() -> int:
-    """Return a port that was free just now: for what must come back where it was."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """A node's gateway finds the pods that the agent has seen, by whatever a shipper tells of them."""
 
 import json
-import socket
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -15,6 +14,7 @@ from kubescribe.labels.enriching import NodeFacts
 from kubescribe.runtime.values import HostPort
 from kubescribe.wire.records import Change
 from tests.kubescribe.loki.house import fake_loki, sending
+from tests.ports import free_port
 
 ID = "0123456789abcdef" * 4
 SECOND = 10**9
@@ -144,9 +144,7 @@ async def knock(tmp_path):
         sender = await stack.enter_async_context(sending(loki.url))
 
         async def opened(book):
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                port = free.getsockname()[1]
+            port = free_port()
             settings = NodeGatewaySettings(
                 gateway=GatewayConfig(),
                 listen=HostPort("127.0.0.1", port),

@@ -11,8 +11,7 @@ from aggregator.ingest.pipeline import Committed, Pipeline
 from aggregator.records import JournalState, RecordQuery
 from aggregator.store.opening import open_journal
 from kubescribe.wire.link import Claim, StreamClaim
-
-SECOND = 1_000_000_000
+from tests.aggregator.ingest.house import Clock
 
 
 def a_ledger(**state) -> Ledger:
@@ -39,17 +38,6 @@ class Scribe:
 
     def other(self, spool: str) -> "Scribe":
         return Scribe(self.pipeline, spool)
-
-
-class Clock:
-    """Wall time that moves by a second at each look."""
-
-    def __init__(self) -> None:
-        self.now = 1_000 * SECOND
-
-    def __call__(self) -> int:
-        self.now += SECOND
-        return self.now
 
 
 @asynccontextmanager

@@ -189,6 +189,28 @@ def a_pod(name: str, rv: int, *, node: str = "", gone: bool = False, listed: boo
     )
 
 
+def a_pod_of_shop(rv: int, name: str, *, uid: str = "", phase: str = "Running", gone: bool = False) -> Change:
+    """Return one whose body says as much as the roll asks."""
+    body = {
+        "metadata": {"name": name, "namespace": "shop", "uid": uid or name},
+        "spec": {"containers": [{"name": "app"}]},
+        "status": {"phase": phase},
+    }
+    return Change(
+        stream="pods",
+        term=1,
+        kind="Pod",
+        namespace="shop",
+        name=name,
+        uid=uid or name,
+        node="n1",
+        resource_version=rv,
+        observed_at=rv * SECOND,
+        gone=gone,
+        body=msgspec.json.encode(body),
+    )
+
+
 async def until(condition) -> None:
     async with asyncio.timeout(20):
         while not await condition():

@@ -1,7 +1,5 @@
 """Counters of workloads that are no more make room for what is new, and nothing else is ever forgotten."""
 
-import msgspec
-
 from aggregator.census.nodes import NodeState
 from aggregator.census.pods import PodState
 from aggregator.census.roll import Roll
@@ -9,32 +7,11 @@ from aggregator.ingest.departed import AFTER_SECONDS, Departed, Sweeping
 from aggregator.ingest.enrolling import Enrolling
 from aggregator.records import CounterKey, ObjectKey
 from aggregator.store.opening import open_journal
-from kubescribe.wire.records import Change
+from tests.aggregator.ingest.house import a_pod_of_shop
 
 SECOND = 10**9
 HOUR = AFTER_SECONDS * SECOND
 RESTARTS = "container_restarts_total"
-
-
-def a_pod(rv: int, name: str, *, uid: str = "", gone: bool = False) -> Change:
-    body = {
-        "metadata": {"name": name, "namespace": "shop", "uid": uid or name},
-        "spec": {"containers": [{"name": "app"}]},
-        "status": {"phase": "Running"},
-    }
-    return Change(
-        stream="pods",
-        term=1,
-        kind="Pod",
-        namespace="shop",
-        name=name,
-        uid=uid or name,
-        node="n1",
-        resource_version=rv,
-        observed_at=rv * SECOND,
-        gone=gone,
-        body=msgspec.json.encode(body),
-    )
 
 
 WEB = PodState(
@@ -70,9 +47,13 @@ async def test_what_is_gone_for_an_hour_makes_room_in_a_full_family_and_what_liv
     url = str(tmp_path / "journal.db")
     async with reopen(url) as scribe:
         await Enrolling(scribe.pipeline, scribe.pipeline._journal).enroll()
-        pods = [a_pod(10 + number, name) for number, name in enumerate(("lives", "went", "stays", "other-went"))]
+        pods = [
+            a_pod_of_shop(10 + number, name) for number, name in enumerate(("lives", "went", "stays", "other-went"))
+        ]
         await scribe.send(*pods)
-        await scribe.send(*[a_pod(100 + number, name, gone=True) for number, name in enumerate(("went", "other-went"))])
+        await scribe.send(
+            *[a_pod_of_shop(100 + number, name, gone=True) for number, name in enumerate(("went", "other-went"))]
+        )
         now = [0]
         sweeping = Sweeping(scribe.pipeline, Departed(limit_of=lambda _: 4), now_ns=lambda: now[0])
 
@@ -84,7 +65,7 @@ async def test_what_is_gone_for_an_hour_makes_room_in_a_full_family_and_what_liv
         await sweeping.forget()
 
         assert known(scribe) == {"lives", "stays"}
-        await scribe.send(a_pod(200, "went", uid="another"))
+        await scribe.send(a_pod_of_shop(200, "went", uid="another"))
 
     journal = open_journal(url)
     state = await journal.open()

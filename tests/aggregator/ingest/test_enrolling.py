@@ -1,36 +1,12 @@
 """What the journal held when it was opened comes on the roll, whatever happens meanwhile."""
 
-import msgspec
 import pytest
 
 from aggregator.errors import StoreUnavailable
 from aggregator.ingest.enrolling import Enrolling
 from aggregator.records import CounterKey, ObjectKey
 from aggregator.store.opening import open_journal
-from kubescribe.wire.records import Change
-
-SECOND = 1_000_000_000
-
-
-def a_pod(rv, name="p", *, phase="Running", gone=False) -> Change:
-    body = {
-        "metadata": {"name": name, "namespace": "shop", "uid": name},
-        "spec": {"containers": [{"name": "app"}]},
-        "status": {"phase": phase},
-    }
-    return Change(
-        stream="pods",
-        term=1,
-        kind="Pod",
-        namespace="shop",
-        name=name,
-        uid=name,
-        node="n1",
-        resource_version=rv,
-        observed_at=rv * SECOND,
-        gone=gone,
-        body=msgspec.json.encode(body),
-    )
+from tests.aggregator.ingest.house import a_pod_of_shop
 
 
 def phases(scribe) -> dict[str, str]:
@@ -45,8 +21,8 @@ async def written(url, reopen, *records) -> int:
 
 async def test_what_lives_is_on_the_roll_after_a_restart_with_its_series(tmp_path, reopen):
     url = str(tmp_path / "journal.db")
-    many = [a_pod(10 + number, f"p{number}") for number in range(450)]
-    await written(url, reopen, *many, a_pod(1000, "p0", gone=True))
+    many = [a_pod_of_shop(10 + number, f"p{number}") for number in range(450)]
+    await written(url, reopen, *many, a_pod_of_shop(1000, "p0", gone=True))
 
     async with reopen(url) as scribe:
         enrolling = Enrolling(scribe.pipeline, scribe.pipeline._journal)
@@ -60,13 +36,13 @@ async def test_what_lives_is_on_the_roll_after_a_restart_with_its_series(tmp_pat
 
 async def test_what_changed_since_the_start_is_newer_than_what_is_read(tmp_path, reopen):
     url = str(tmp_path / "journal.db")
-    n = await written(url, reopen, a_pod(1, "changed"), a_pod(2, "deleted"), a_pod(3, "quiet"))
+    n = await written(url, reopen, a_pod_of_shop(1, "changed"), a_pod_of_shop(2, "deleted"), a_pod_of_shop(3, "quiet"))
 
     async with reopen(url) as scribe:
         scribe.n = n
         roll = scribe.pipeline.ledger.roll
         stale = [(ObjectKey("Pod", name), scribe_state(name)) for name in ("changed", "deleted", "quiet")]
-        await scribe.send(a_pod(4, "changed", phase="Failed"), a_pod(5, "deleted", gone=True))
+        await scribe.send(a_pod_of_shop(4, "changed", phase="Failed"), a_pod_of_shop(5, "deleted", gone=True))
         roll.enroll(stale)
 
         assert phases(scribe) == {"changed": "Failed", "quiet": "Running"}
@@ -75,12 +51,12 @@ async def test_what_changed_since_the_start_is_newer_than_what_is_read(tmp_path,
 def scribe_state(name):
     from aggregator.census.pods import pod_state
 
-    return pod_state(a_pod(1, name).body, namespace="shop", name=name, node="n1")
+    return pod_state(a_pod_of_shop(1, name).body, namespace="shop", name=name, node="n1")
 
 
 async def test_causes_of_gaps_and_containers_begin_at_0(tmp_path, reopen):
     url = str(tmp_path / "journal.db")
-    await written(url, reopen, a_pod(1))
+    await written(url, reopen, a_pod_of_shop(1, "p"))
     async with reopen(url) as scribe:
         await Enrolling(scribe.pipeline, scribe.pipeline._journal).enroll()
 
@@ -103,7 +79,7 @@ async def test_a_full_disk_is_waited_out(journal, scribe, failures):
             return await journal.objects(query)
 
     enrolling = Enrolling(scribe.pipeline, Flaky(), retry_seconds=0.001)
-    await scribe.send(a_pod(1))
+    await scribe.send(a_pod_of_shop(1, "p"))
 
     import asyncio
 

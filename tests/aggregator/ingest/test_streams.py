@@ -209,9 +209,7 @@ def test_a_stale_inconsistent_list_infers_nothing_and_leaves_the_resume_point():
 
 def test_a_consistent_list_below_the_resume_point_raises_the_epoch_and_asks_all_the_others():
     writer = Writer()
-    writer.claim("a")
-    writer.claim("a", "nodes")
-    writer.send("a", *a_snapshot(100, ["u"]), *a_snapshot(100, ["n"], stream="nodes"))
+    two_streams(writer)
 
     located = writer.send("a", a_change(101), *a_snapshot(50, ["u"], snapshot_id="t"), a_change(51))
 
@@ -223,9 +221,7 @@ def test_a_consistent_list_below_the_resume_point_raises_the_epoch_and_asks_all_
 
 def test_the_second_stream_to_notice_a_restore_joins_the_epoch_and_raises_none():
     writer = Writer()
-    writer.claim("a")
-    writer.claim("a", "nodes")
-    writer.send("a", *a_snapshot(100, ["u"]), *a_snapshot(100, ["n"], stream="nodes"))
+    two_streams(writer)
     writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
 
     located = writer.send("a", *a_snapshot(50, ["n"], snapshot_id="t", stream="nodes", epoch=1))
@@ -274,11 +270,7 @@ def test_a_snapshot_that_was_broken_off_below_the_resume_point_proves_a_restore_
 
 def test_a_list_made_before_the_restore_but_read_after_it_stays_in_the_old_epoch():
     writer = Writer()
-    writer.claim("a")
-    writer.claim("b", "nodes")
-    writer.send("a", *a_snapshot(100, ["u"]))
-    writer.send("b", *a_snapshot(100, ["n"], stream="nodes"))
-    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+    restored_under_one_of_two_spools(writer)
 
     old = writer.send("b", a_change(105, stream="nodes"), *a_snapshot(110, ["n"], stream="nodes", snapshot_id="t"))
     new = writer.send("b", *a_snapshot(52, ["n"], stream="nodes", snapshot_id="x", epoch=2))
@@ -305,16 +297,21 @@ def test_versions_spooled_before_a_restore_keep_their_epoch_whenever_they_arrive
 
 def test_a_stream_of_an_older_epoch_is_granted_with_the_order_of_a_snapshot():
     writer = Writer()
-    writer.claim("a")
-    writer.claim("b", "nodes")
-    writer.send("a", *a_snapshot(100, ["u"]))
-    writer.send("b", *a_snapshot(100, ["n"], stream="nodes"))
-    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
+    restored_under_one_of_two_spools(writer)
 
     granted = writer.claim("b", "nodes")
 
     assert granted.epoch == 2
     assert granted.snapshot
+
+
+def restored_under_one_of_two_spools(writer: Writer) -> None:
+    """Let spool a, which has the pods, prove a restore that spool b, which has the nodes, knows nothing of."""
+    writer.claim("a")
+    writer.claim("b", "nodes")
+    writer.send("a", *a_snapshot(100, ["u"]))
+    writer.send("b", *a_snapshot(100, ["n"], stream="nodes"))
+    writer.send("a", *a_snapshot(50, ["u"], snapshot_id="t"))
 
 
 def two_streams(writer: Writer) -> None:

@@ -53,6 +53,27 @@ def has(text: str) -> Callable[[list[str], list[Notice]], bool]:
     return lambda texts, _: text in texts
 
 
+async def followed(tails: Tails, journal: PodJournal, fleet: Fleet) -> tuple[Node, Sink]:
+    """Follow the pod `a`, which has one line; return its node, and who has heard that line."""
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    node.write(POD + "a", 0, "old")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("old"))
+    return node, sink
+
+
+async def followed_far_apart(tails: Tails, journal: PodJournal, fleet: Fleet) -> tuple[Node, Sink]:
+    """Follow the pod `a` whose container y is far behind its container x."""
+    journal.pod(POD + "a", "a")
+    node = fleet.node("a")
+    node.write(POD + "a", 10, "y 10", container="y")
+    node.write(POD + "a", 100, "x 100", container="x")
+    sink = tails.hear(QUERY)
+    await heard(sink, has("x 100"))
+    return node, sink
+
+
 def told(uid: str) -> list[Published]:
     facets = Facets(namespace="shop", kind="Pod", name=uid, uid=uid)
     return [Published(seq=1, topic="changes", committed_at=1, facets=facets, json=b"{}")]
@@ -81,11 +102,7 @@ async def test_what_there_was_and_what_comes_is_in_one_order_over_nodes(
 async def test_those_who_ask_for_the_same_share_one_request_and_the_last_ends_it(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    node = fleet.node("a")
-    node.write(POD + "a", 0, "old")
-    first = tails.hear(QUERY)
-    await heard(first, has("old"))
+    node, first = await followed(tails, journal, fleet)
     second = tails.hear(QUERY)
     other = tails.hear(replace(QUERY, grep="nothing"))
 
@@ -103,11 +120,8 @@ async def test_those_who_ask_for_the_same_share_one_request_and_the_last_ends_it
 
 
 async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: PodJournal, fleet: Fleet) -> None:
-    journal.pod(POD + "a", "a")
-    fleet.node("a").write(POD + "a", 0, "old")
+    _, sink = await followed(tails, journal, fleet)
     node = fleet.node("b")
-    sink = tails.hear(QUERY)
-    await heard(sink, has("old"))
 
     uid = journal.pod(POD + "b", "b")
     tails.committed(told(uid))
@@ -119,11 +133,8 @@ async def test_new_pods_join_when_a_commit_tells_of_them(tails: Tails, journal: 
 async def test_pods_that_wait_for_a_node_are_followed_where_they_are_bound(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    fleet.node("a").write(POD + "a", 0, "old")
+    _, sink = await followed(tails, journal, fleet)
     fleet.node("b")
-    sink = tails.hear(QUERY)
-    await heard(sink, has("old"))
 
     for name in ("c", "d"):
         tails.committed(told(journal.pod(POD + name, "")))
@@ -160,10 +171,7 @@ async def test_many_pods_that_join_one_by_one_take_few_places_of_an_agent(
 async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    fleet.node("a").write(POD + "a", 0, "old a")
-    sink = tails.hear(QUERY)
-    await heard(sink, has("old a"))
+    await followed(tails, journal, fleet)
     journal.pod("other-1", "a", workload="other")
     tails.committed(told("uid-other-1"))
     ((tail, _),) = tails._tails.values()
@@ -179,11 +187,7 @@ async def test_versions_of_other_pods_cost_one_search_and_not_one_each(
 async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    node = fleet.node("a")
-    node.write(POD + "a", 0, "old")
-    sink = tails.hear(QUERY)
-    await heard(sink, has("old"))
+    node, sink = await followed(tails, journal, fleet)
 
     node.away = True
     fleet.connected.discard("a")
@@ -197,19 +201,10 @@ async def test_an_agent_that_was_away_is_asked_from_the_last_line_on(
     assert (await heard(sink, has("unseen too")))[0] == ["unseen", "unseen too"]
 
 
-def write_x_and_y(node: Node) -> None:
-    node.write(POD + "a", 10, "y 10", container="y")
-    node.write(POD + "a", 100, "x 100", container="x")
-
-
 async def test_a_container_that_is_far_behind_another_of_its_pod_loses_nothing(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    node = fleet.node("a")
-    write_x_and_y(node)
-    sink = tails.hear(QUERY)
-    await heard(sink, has("x 100"))
+    node, sink = await followed_far_apart(tails, journal, fleet)
 
     node.write(POD + "a", 50, "y 50", container="y")
 
@@ -219,11 +214,7 @@ async def test_a_container_that_is_far_behind_another_of_its_pod_loses_nothing(
 async def test_a_container_that_was_behind_when_its_agent_went_is_asked_from_its_own_last_line_on(
     tails: Tails, journal: PodJournal, fleet: Fleet
 ) -> None:
-    journal.pod(POD + "a", "a")
-    node = fleet.node("a")
-    write_x_and_y(node)
-    sink = tails.hear(QUERY)
-    await heard(sink, has("x 100"))
+    node, sink = await followed_far_apart(tails, journal, fleet)
 
     await lose(node, fleet, sink)
     node.write(POD + "a", 50, "y 50", container="y")
@@ -237,11 +228,7 @@ async def test_one_that_wrote_much_while_its_agent_was_away_does_not_hide_anothe
     tails: Tails, journal: PodJournal, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "_CATCH_UP_LINES", 10)
-    journal.pod(POD + "a", "a")
-    node = fleet.node("a")
-    write_x_and_y(node)
-    sink = tails.hear(QUERY)
-    await heard(sink, has("x 100"))
+    node, sink = await followed_far_apart(tails, journal, fleet)
 
     await lose(node, fleet, sink)
     node.write(POD + "a", 50, "y 50", container="y")

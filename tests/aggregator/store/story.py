@@ -7,6 +7,7 @@ from aggregator.records import (
     ChangeRow,
     GapRow,
     Head,
+    JournalState,
     ObjectKey,
     OccurrenceRow,
     Plan,
@@ -30,11 +31,15 @@ def pod_body(name: str, **spec: object) -> bytes:
 
 
 class Story:
-    """Makes rows with growing seqs and remembers what a store must answer."""
+    """
+    Makes rows with growing seqs and remembers what a store must answer.
 
-    def __init__(self) -> None:
-        self.seqs = count(1)
-        self.ids = count(1)
+    With the state of a journal it goes on behind what that holds, of which it remembers nothing.
+    """
+
+    def __init__(self, behind: JournalState | None = None) -> None:
+        self.seqs = count(behind.last_seq + 1 if behind else 1)
+        self.ids = count(behind.last_object_id + 1 if behind else 1)
         self.heads: dict[ObjectKey, Head] = {}
         self.bodies: dict[int, bytes] = {}
         self.versions: dict[int, dict[Version, int]] = {}

@@ -1,4 +1,8 @@
-"""The command as an operator meets it, run as a process: what is printed where, and the exit code."""
+"""
+The command as an operator meets it, run as a process: what is printed where, and the exit code.
+
+What ends before it does anything is forked (tests/nursery.py); the rest is started, and ends, as `python -m` does.
+"""
 
 import os
 import re
@@ -13,24 +17,25 @@ import pytest
 from kubescribe.cli.roles import ROLES
 from kubescribe.runtime.settings import table
 from kubescribe.runtime.sources import is_injected
+from tests.e2e.processes import ended
 
 COMMAND = [sys.executable, "-m", "kubescribe.cli.main"]
 ROOT = Path(__file__).parents[3]
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT), **more}
+def environment() -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(ROOT)}
 
 
-def kubescribe(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+def started(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=60, env=environment(**more), check=False
+        [*COMMAND, *words], capture_output=True, text=True, timeout=60, env=environment(), check=False
     )
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_help_documents_every_setting(name: str) -> None:
-    done = kubescribe(name, "--help")
+    done = ended(name, "--help")
 
     assert (done.returncode, done.stderr) == (0, "")
     for row in table(ROLES[name].settings):
@@ -40,7 +45,7 @@ def test_help_documents_every_setting(name: str) -> None:
 
 @pytest.mark.parametrize("name", ROLES)
 def test_every_default_is_valid(name: str) -> None:
-    done = kubescribe(name, "--check-config")
+    done = ended(name, "--check-config")
 
     assert (done.returncode, done.stderr) == (0, "")
     for row in table(ROLES[name].settings):
@@ -54,12 +59,12 @@ def test_kubernetes_cannot_set_anything_by_accident(name: str) -> None:
 
 
 def test_without_a_role_the_roles_are_listed() -> None:
-    done = kubescribe("--help")
+    done = ended("--help")
 
     assert done.returncode == 0
     assert all(name in done.stdout for name in ROLES)
-    assert kubescribe().returncode == 2
-    assert re.fullmatch(r"kubescribe \S+\n", kubescribe("--version").stdout)
+    assert ended().returncode == 2
+    assert re.fullmatch(r"kubescribe \S+\n", ended("--version").stdout)
 
 
 def test_help_is_not_slowed_by_what_only_a_role_needs() -> None:
@@ -76,7 +81,7 @@ def test_help_is_not_slowed_by_what_only_a_role_needs() -> None:
 
 
 def test_a_role_that_does_not_exist_is_one_line() -> None:
-    done = kubescribe("agnet")
+    done = ended("agnet")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "kubescribe: 'agnet' is no command; did you mean agent?\n"
@@ -85,7 +90,7 @@ def test_a_role_that_does_not_exist_is_one_line() -> None:
 def test_every_bad_setting_is_a_line_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("spool: {maxBytes: huge}\nlgo: {}\nlog: {levle: info}\n")
 
-    done = kubescribe(
+    done = ended(
         "agent", "--config", str(tmp_path / "c.yaml"), "--metrics", "here", "--check-config", KUBESCRIBE_SCOPE="mars"
     )
 
@@ -99,7 +104,7 @@ def test_every_bad_setting_is_a_line_of_its_own(tmp_path: Path) -> None:
 def test_variables_and_file_reach_the_settings(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("http: {basePath: /cluster-info}\n")
 
-    done = kubescribe(
+    done = ended(
         "aggregator",
         "--check-config",
         KUBESCRIBE_CONFIG=str(tmp_path / "c.yaml"),
@@ -118,8 +123,8 @@ def test_variables_and_file_reach_the_settings(tmp_path: Path) -> None:
 def test_an_address_that_others_reach_needs_a_credential(tmp_path: Path, name: str) -> None:
     (tmp_path / "tokens").write_text("secret\n")
 
-    done = kubescribe(name, "--http", ":8080", "--ingest", "0.0.0.0:8081", "--check-config")
-    with_token = kubescribe(
+    done = ended(name, "--http", ":8080", "--ingest", "0.0.0.0:8081", "--check-config")
+    with_token = ended(
         name, "--http", ":8080", "--ingest", "0.0.0.0:8081", "--token-file", str(tmp_path / "tokens"), "--check-config"
     )
 
@@ -179,7 +184,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        done = kubescribe("simulate", "--port", str(port), "--pods", "2", "--nodes", "1")
+        done = ended("simulate", "--port", str(port), "--pods", "2", "--nodes", "1")
 
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -197,7 +202,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2() -> None:
 )
 def test_a_role_that_cannot_start_says_one_line_and_nothing_else(tmp_path: Path, words: list[str], said: str) -> None:
     more = [] if "--data" in words else ["--data", str(tmp_path)]
-    done = kubescribe(*words, *more)
+    done = started(*words, *more)
 
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()

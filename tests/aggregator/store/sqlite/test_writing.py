@@ -27,9 +27,7 @@ from tests.aggregator.store.story import Story
 async def main():
     journal = SqliteJournal(__import__("pathlib").Path(sys.argv[1]))
     state = await journal.open()
-    story = Story()
-    story.seqs = iter(range(state.last_seq + 1, 10**9))
-    story.ids = iter(range(state.last_object_id + 1, 10**9))
+    story = Story(state)
     for round in range(10**9):
         for number in range(7):
             story.pod(f"web-{number}", round + 1, uid=f"{state.last_seq}-{number}")
