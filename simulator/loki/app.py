@@ -129,6 +129,7 @@ class _Server:
         api = "/loki/api/v1"
         app.router.add_get(f"{api}/tail", self._tails.serve)
         for method in ("GET", "POST"):
+            app.router.add_route(method, f"{api}/query", self._query)
             app.router.add_route(method, f"{api}/query_range", self._query_range)
             app.router.add_route(method, f"{api}/labels", self._labels)
             app.router.add_route(method, f"{api}/series", self._series)
@@ -144,6 +145,10 @@ class _Server:
             for (reason, tenant), count in self._loki.discards.items()
         ]
         return web.Response(text="\n".join(lines) + "\n")
+
+    async def _query(self, request: web.Request) -> web.Response:
+        streams = self._loki.ingester.streams(self._loki.tenant_of(request.headers))
+        return web.json_response(reading.query(streams, await _asked(request), self._loki.limits))
 
     async def _query_range(self, request: web.Request) -> web.Response:
         streams = self._loki.ingester.streams(self._loki.tenant_of(request.headers))
