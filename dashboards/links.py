@@ -16,6 +16,7 @@ TAG = "kubescribe"
 PAGE = "${kubescribe_url}"
 _TIME = "from=${__from:date:iso}&to=${__to:date:iso}"
 _KEPT = "${__url_time_range}&${prometheus:queryparam}&${loki:queryparam}&${cluster:queryparam}"
+_KEPT += "&${installation:queryparam}"
 
 
 def label(name: str) -> str:

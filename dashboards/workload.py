@@ -14,6 +14,7 @@ from dashboards.queries import (
     increase,
     lines,
     now,
+    or_zero,
     peak,
     per_minute,
     per_second,
@@ -83,20 +84,20 @@ def _whole() -> list[Panel]:
         number(
             "Restarts, 1 h",
             "Times that its containers were started again in their pods.",
-            now(f"sum({increase(series('container_restarts_total', *_IN), '1h')})"),
+            now(or_zero(f"sum({increase(series('container_restarts_total', *_IN), '1h')})")),
             steps=((1, WARN), (10, BAD)),
             links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
         ),
         number(
             "OOM kills, 1 h",
             "Containers killed for their memory: compare with the limit below.",
-            now(f"sum({increase(series(ended, *_IN, reason='OOMKilled'), '1h')})"),
+            now(or_zero(f"sum({increase(series(ended, *_IN, reason='OOMKilled'), '1h')})")),
             links=[to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace"))],
         ),
         number(
             "Rollouts failed, 24 h",
             "Rollouts that did not get on within their progress deadline.",
-            now(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})"),
+            now(or_zero(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})")),
             links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
         ),
     ]
