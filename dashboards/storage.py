@@ -40,6 +40,23 @@ def _holds() -> list[Panel]:
             links=[to.live("What may be trusted now")],
         ),
         number(
+            "Volume full in",
+            "At the pace of the last six hours, where it grows. Make the claim larger, or keep less.",
+            now(or_never(f"min({available} / (-deriv({available}[6h]) > 0))")),
+            unit="s",
+            never="not in sight",
+            steps=((86400, WARN), (345600, GOOD)),
+            base=BAD,
+        ),
+        number(
+            "Volume in use",
+            "Share of the file system that the journal is on. Keep store.retentionBytes at three quarters of it.",
+            now(f"1 - min({available} / {size})"),
+            unit="percentunit",
+            steps=((0.8, WARN), (0.9, BAD)),
+            links=[to.board("All volumes", to.INFRA)],
+        ),
+        number(
             "Reaches back",
             "Age of the oldest record: what you can ask about. Shorter than the retention you set: the limit by bytes"
             " is reached first, or it is young.",
@@ -67,23 +84,6 @@ def _holds() -> list[Panel]:
             unit="bytes",
             steps=(),
             is_alarm=False,
-        ),
-        number(
-            "Volume in use",
-            "Share of the file system that the journal is on. Keep store.retentionBytes at three quarters of it.",
-            now(f"1 - min({available} / {size})"),
-            unit="percentunit",
-            steps=((0.8, WARN), (0.9, BAD)),
-            links=[to.board("All volumes", to.INFRA)],
-        ),
-        number(
-            "Volume full in",
-            "At the pace of the last six hours, where it grows. Make the claim larger, or keep less.",
-            now(or_never(f"min({available} / (-deriv({available}[6h]) > 0))")),
-            unit="s",
-            never="not in sight",
-            steps=((86400, WARN), (345600, GOOD)),
-            base=BAD,
         ),
     ]
 

@@ -60,26 +60,10 @@ def _whole() -> list[Panel]:
     missing = f"({replicas('desired')} - ignoring (state) {replicas('available')})"
     return [
         number(
-            "Replicas available",
-            "Replicas that serve. The number beside it has how many do not.",
-            now(f"sum({replicas('available')})"),
-            steps=(),
-            is_alarm=False,
-        ),
-        number(
             "Replicas missing",
             "Desired but not available. For a minute during a rollout that is normal; longer: the Events below.",
             now(f"sum({missing} > 0) or 0 * sum({replicas('desired')})"),
             links=[to.page("Its pods", kind="Pod", namespace=to.chosen("namespace"))],
-        ),
-        number(
-            "Not yet updated",
-            "Replicas of an older template: a rollout is on its way, or stuck.",
-            now(
-                f"sum({replicas('desired')} - ignoring (state) {replicas('updated')} > 0)"
-                f" or 0 * sum({replicas('desired')})"
-            ),
-            steps=ZERO_IS_BETTER,
         ),
         number(
             "Restarts, 1 h",
@@ -99,6 +83,22 @@ def _whole() -> list[Panel]:
             "Rollouts that did not get on within their progress deadline.",
             now(or_zero(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})")),
             links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
+        ),
+        number(
+            "Not yet updated",
+            "Replicas of an older template: a rollout is on its way, or stuck.",
+            now(
+                f"sum({replicas('desired')} - ignoring (state) {replicas('updated')} > 0)"
+                f" or 0 * sum({replicas('desired')})"
+            ),
+            steps=ZERO_IS_BETTER,
+        ),
+        number(
+            "Replicas available",
+            "Replicas that serve; the first number has how many do not.",
+            now(f"sum({replicas('available')})"),
+            steps=(),
+            is_alarm=False,
         ),
     ]
 

@@ -125,7 +125,8 @@ def _bars(axes: Axes, found: Sequence[Named], inks: Mapping[str, str]) -> None:
     for name, series in found:
         at, values = _columns(series)
         base = [heights.get(it, 0.0) for it in at]
-        axes.bar(at, values, width=STEP_SECONDS * 0.85, bottom=base, color=inks[name], linewidth=0, align="edge")
+        # Back from its moment: what it counts lies before.
+        axes.bar(at, values, width=-STEP_SECONDS * 0.85, bottom=base, color=inks[name], linewidth=0, align="edge")
         for it, value in series.points:
             heights[it] = heights.get(it, 0.0) + value
 

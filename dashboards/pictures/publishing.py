@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dashboards.pictures.drawing import Answers, picture
+from dashboards.pictures.staging import INSTALLATION
 
 CHOSEN: Mapping[str, Mapping[str, str]] = {"kubescribe-workload": {"namespace": "shop"}}
-"""What is chosen in a picture; all else is at All."""
+"""What is chosen in a picture, beside the installation; all else is at All."""
 
 MAY_BE_EMPTY = frozenset(
     {
@@ -35,7 +36,7 @@ def publish(
     place = Path(tempfile.mkdtemp(prefix="kubescribe-drawn-"))
     empty: list[str] = []
     for name, board in boards.items():
-        drawn = picture(board, answers(CHOSEN.get(name, {})))
+        drawn = picture(board, answers({"installation": INSTALLATION, **CHOSEN.get(name, {})}))
         (place / f"{name}.png").write_bytes(drawn.png)
         empty += [f"{name}: {title}" for title in drawn.empty if (name, title) not in MAY_BE_EMPTY]
     if empty:

@@ -11,7 +11,14 @@ from dashboards.pictures.graphs import Named, Panel
 from dashboards.pictures.units import worded
 
 _ROW = 22
-_LEVELS = {"fatal": "dark-red", "error": "red", "warn": "orange", "warning": "orange", "debug": "blue"}
+_LEVELS = {
+    "fatal": "dark-red",
+    "critical": "dark-red",
+    "error": "red",
+    "warn": "orange",
+    "warning": "orange",
+    "debug": "blue",
+}
 
 
 def number(canvas: Canvas, box: Box, panel: Panel, found: Sequence[Named]) -> None:
