@@ -214,6 +214,7 @@ def states(
     height: int = 8,
 ) -> statetimeline.Panel:
     """Return one lane a series; *words* gives the text and colour of each value."""
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
     return (
         statetimeline.Panel()
         .title(title)
@@ -229,7 +230,7 @@ def states(
         .fill_opacity(85)
         .line_width(0)
         .row_height(0.8)
-        .legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM))
+        .legend(legend.show_legend(True))
         .data_links(list(links))
         .height(height)
         .span(span)
