@@ -35,7 +35,11 @@ def link(title: str, url: str, *, new_tab: bool = False) -> DashboardLink:
 
 
 def chosen(name: str) -> str:
-    """Return what a link to our page says for a variable; the page takes `.*`, and several names, as no choice."""
+    """
+    Return what a link to our page says for a variable: its names, separated by commas, or `.*`.
+
+    The page takes several namespaces as that; several of anything else, and `.*`, as no choice.
+    """
     return f"${{{name}:csv}}"
 
 
