@@ -22,12 +22,16 @@ _SETTLING_SECONDS = 90
 """What is not shown of the beginning: processes that start are no dashboard's business."""
 
 
+def _place() -> Path:
+    return Path(tempfile.mkdtemp(prefix="kubescribe-drawn-"))
+
+
 async def _stage_and_draw(folder: Path, minutes: float) -> None:
     with tempfile.TemporaryDirectory(prefix="kubescribe-pictures-") as place:
         async with staged(Path(place), seconds=minutes * 60 + _SETTLING_SECONDS) as stage:
             end = time.time()
             sources = Sources(stage.prometheus, stage.loki, end - minutes * 60, end)
-            await asyncio.to_thread(publish, boards(), folder, sources.choosing)
+            await asyncio.to_thread(publish, boards(), folder, _place(), sources.choosing)
 
 
 def main() -> None:
@@ -42,7 +46,7 @@ def main() -> None:
         if asked.prometheus:
             end = time.time()
             sources = Sources(asked.prometheus, asked.loki, end - asked.minutes * 60, end)
-            publish(boards(), asked.folder, sources.choosing)
+            publish(boards(), asked.folder, _place(), sources.choosing)
         else:
             asyncio.run(_stage_and_draw(asked.folder, asked.minutes))
     except PanelsEmpty as error:

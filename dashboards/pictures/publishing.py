@@ -1,6 +1,5 @@
 """Pictures put where they are read, all or none: an empty one never takes the place of one that showed something."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,14 +25,13 @@ class PanelsEmpty(Exception):
 
 
 def publish(
-    boards: Mapping[str, Mapping[str, Any]], folder: Path, answers: Callable[[Mapping[str, str]], Answers]
+    boards: Mapping[str, Mapping[str, Any]], folder: Path, place: Path, answers: Callable[[Mapping[str, str]], Answers]
 ) -> None:
     """
-    Draw *boards* into *folder*, filled by *answers* for what is chosen.
+    Draw *boards* into *place*, an empty folder, filled by *answers* for what is chosen; then move them into *folder*.
 
     Raises PanelsEmpty, and leaves *folder* as it was.
     """
-    place = Path(tempfile.mkdtemp(prefix="kubescribe-drawn-"))
     empty: list[str] = []
     for name, board in boards.items():
         drawn = picture(board, answers({"installation": INSTALLATION, **CHOSEN.get(name, {})}))
@@ -47,6 +45,4 @@ def publish(
     for file in sorted(place.iterdir()):
         target = folder / file.name
         target.write_bytes(file.read_bytes())
-        file.unlink()
         print(f"{target} {target.stat().st_size / 1000:.0f} kB")  # noqa: T201 - it is a command's
-    place.rmdir()

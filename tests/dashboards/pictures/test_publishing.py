@@ -15,24 +15,34 @@ def small(boards: list[Board]) -> dict[str, Board]:
     return {boards[0]["uid"]: {**boards[0], "panels": boards[0]["panels"][:4]}}
 
 
+def with_old(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return an old picture in a folder of its own, and an empty folder."""
+    for each in ("docs", "drawn"):
+        (folder / each).mkdir()
+    old = folder / "docs" / f"{name}.png"
+    old.write_bytes(b"old")
+    return old, folder / "drawn"
+
+
 def test_a_panel_without_data_is_named_and_the_old_picture_stays(tmp_path: Path, small: dict[str, Board]) -> None:
     (name,) = small
-    (tmp_path / f"{name}.png").write_bytes(b"old")
+    old, drawn = with_old(tmp_path, name)
 
     with pytest.raises(PanelsEmpty, match=f"{name}: Nodes not ready"):
-        publish(small, tmp_path, lambda _: Canned(values=()))
+        publish(small, old.parent, drawn, lambda _: Canned(values=()))
 
-    assert (tmp_path / f"{name}.png").read_bytes() == b"old"
+    assert old.read_bytes() == b"old"
+    assert (drawn / old.name).exists(), "to be looked at"
 
 
 def test_pictures_with_data_take_the_place_of_the_old_ones(tmp_path: Path, small: dict[str, Board]) -> None:
     (name,) = small
-    (tmp_path / f"{name}.png").write_bytes(b"old")
+    old, drawn = with_old(tmp_path, name)
 
-    publish(small, tmp_path, lambda _: Canned())
+    publish(small, old.parent, drawn, lambda _: Canned())
 
-    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
-    assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert list(old.parent.iterdir()) == [old]
+    assert old.read_bytes().startswith(b"\x89PNG")
 
 
 def test_only_panels_that_there_are_may_be_empty(panels: list[tuple[str, Board]]) -> None:
