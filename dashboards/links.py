@@ -15,8 +15,9 @@ TAG = "kubescribe"
 
 PAGE = "${kubescribe_url}"
 _TIME = "from=${__from:date:iso}&to=${__to:date:iso}"
-_KEPT = "${__url_time_range}&${prometheus:queryparam}&${loki:queryparam}&${cluster:queryparam}"
-_KEPT += "&${installation:queryparam}"
+_KEPT = "&".join(
+    ["${__url_time_range}", *(f"${{{it}:queryparam}}" for it in ("prometheus", "loki", "cluster", "installation"))]
+)
 
 
 def label(name: str) -> str:
