@@ -29,6 +29,9 @@ HOST = "127.0.0.1"
 
 SHUTDOWN_SECONDS = 0.2
 
+ACCEPTING_STEPS = 5
+"""Steps of the loop after which a connection that was accepted just before is among the server's: asyncio has three."""
+
 
 class RunningLoki:
     """A stand-in that listens; what a test reads and breaks."""
@@ -83,9 +86,11 @@ class RunningLoki:
             await self._site.stop()
             self._site = None
         server = self._runner.server
-        for connection in server.connections if server is not None else ():
-            if connection.transport is not None:
-                connection.transport.abort()
+        for _ in range(ACCEPTING_STEPS):
+            for connection in server.connections if server is not None else ():
+                if connection.transport is not None:
+                    connection.transport.abort()
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager
