@@ -273,14 +273,19 @@ class Published:
     json: bytes
 
 
+def is_among(namespace: str, asked: str) -> bool:
+    """Tell whether *namespace* is what a query's `namespace` asks for: one name, or several separated by commas."""
+    return namespace == asked or ("," in asked and namespace in asked.split(","))
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class RecordQuery:
     """
     The parameters of `GET changes` and of its kin.
 
     `start` (`from` in the API) and `after` are exclusive, `to` inclusive; the times are of `observedAt`, ns. `after` is
-    a seq: records above it in ascending order, below it in descending order. None and "" mean: any. With
-    `without_lines` gaps are left out that are about lines of containers only.
+    a seq: records above it in ascending order, below it in descending order. None and "" mean: any; `namespace` may be
+    several, separated by commas. With `without_lines` gaps are left out that are about lines of containers only.
     """
 
     start: int | None = None

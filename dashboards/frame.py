@@ -111,13 +111,7 @@ def of_text(name: str, title: str, description: str) -> TextBoxVariable:
 
 def _choice(name: str, title: str, query: str) -> QueryVariable:
     return (
-        QueryVariable(name)
-        .label(title)
-        .query({"query": query, "refId": f"{name}-values"})
-        .definition(query)
-        .datasource(PROMETHEUS)
-        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(models.VariableSort.ALPHABETICAL_ASC)
+        _one(name, title, query)
         .multi(True)
         .include_all(True)
         .all_value(".*")
@@ -125,13 +119,30 @@ def _choice(name: str, title: str, query: str) -> QueryVariable:
     )
 
 
+def _one(name: str, title: str, query: str) -> QueryVariable:
+    """Return a variable with one value, at first the first that there is."""
+    return (
+        QueryVariable(name)
+        .label(title)
+        .query({"query": query, "refId": f"{name}-values"})
+        .definition(query)
+        .datasource(PROMETHEUS)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+    )
+
+
 def _sources() -> list[Variable]:
-    cluster = _choice("cluster", "Cluster", f"label_values({series('build_info').replace('$cluster', '.*')}, cluster)")
+    everybody = series("build_info").replace("$installation", ".*")
+    cluster = _choice("cluster", "Cluster", f"label_values({everybody.replace('$cluster', '.*')}, cluster)")
     return [
         DatasourceVariable("prometheus").label("Prometheus").description("Where our metrics are.").type("prometheus"),
         DatasourceVariable("loki").label("Loki").description("Where lines, events and changes are.").type("loki"),
         cluster.hide(models.VariableHide.HIDE_VARIABLE).description(
             "For a Prometheus of several clusters that labels them; All fits one that does not."
+        ),
+        _one("installation", "Installation", f"label_values({everybody}, installation)").description(
+            "The namespace that kubescribe runs in; one at a time, since two that record one cluster tell it twice."
         ),
         ConstantVariable("kubescribe_url").description("Where our own page is.").value(DEFAULT_URL),
     ]

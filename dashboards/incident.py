@@ -70,7 +70,7 @@ def _broken() -> list[Panel]:
             "Rollouts failed, 1 h",
             "Rollouts that did not get on within their progress deadline. The new version does not become ready: look"
             " at what changed, and at its last words.",
-            now(f"sum({increase(series('rollouts_total', _IN, outcome='failed'), '1h')})"),
+            now(or_zero(f"sum({increase(series('rollouts_total', _IN, outcome='failed'), '1h')})")),
             links=[to.page("What changed", kind="Deployment", namespace=to.chosen("namespace"))],
         ),
         number(
@@ -93,7 +93,7 @@ def _breaking() -> list[Panel]:
             "OOM kills, 15 min",
             "Containers that were killed for their memory. The limit is too low or the program leaks: compare memory"
             " with the limit on the workload's dashboard, and look for a change of the limit.",
-            now(f"sum({increase(series(ended, _IN, reason='OOMKilled'), '15m')})"),
+            now(or_zero(f"sum({increase(series(ended, _IN, reason='OOMKilled'), '15m')})")),
             links=[
                 to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace")),
                 to.board("Workloads", to.WORKLOAD, "namespace"),
@@ -104,7 +104,7 @@ def _breaking() -> list[Panel]:
             "Restarts, 15 min",
             "Times that a container was started again in its pod. The table below has whose; the last words are in"
             " Terminations.",
-            now(f"sum({increase(series('container_restarts_total', _IN), '15m')})"),
+            now(or_zero(f"sum({increase(series('container_restarts_total', _IN), '15m')})")),
             steps=((1, WARN), (20, BAD)),
             links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
             span=6,

@@ -45,21 +45,13 @@ def _broken() -> list[Panel]:
     volumes = f"{series('volume_available_bytes', _IN)} / {series('volume_capacity_bytes', _IN)}"
     return [
         number(
-            "Nodes",
-            "Nodes that exist. A number that falls by itself is the cloud, or the autoscaler, taking them away.",
-            now(f"count({series('node_condition', _NODE, condition='Ready')})"),
-            steps=(),
-            is_alarm=False,
-            links=[to.page("What became of nodes", kind="Node")],
-        ),
-        number(
-            "Not ready",
+            "Nodes not ready",
             "Nodes whose kubelet says that it is not ready, or says nothing. Below, since when.",
             now(f"sum({series('node_condition', _NODE, condition='Ready')} != bool 1)"),
             links=[to.page("What became of nodes", kind="Node")],
         ),
         number(
-            "Under pressure",
+            "Nodes under pressure",
             "Conditions of memory, disk, PIDs or network that are true: the kubelet evicts pods, or will.",
             now(f"sum({pressure} == bool 1)"),
             links=[to.page("Evictions", q="Evicted")],
@@ -81,6 +73,14 @@ def _broken() -> list[Panel]:
             "Claims with less than 15 % free: make them larger before the program that writes there fails."
             + _STANDALONE,
             now(f"sum({volumes} < bool 0.15)"),
+        ),
+        number(
+            "Nodes",
+            "Nodes that exist. A number that falls by itself is the cloud, or the autoscaler, taking them away.",
+            now(f"count({series('node_condition', _NODE, condition='Ready')})"),
+            steps=(),
+            is_alarm=False,
+            links=[to.page("What became of nodes", kind="Node")],
         ),
     ]
 

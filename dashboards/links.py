@@ -15,7 +15,9 @@ TAG = "kubescribe"
 
 PAGE = "${kubescribe_url}"
 _TIME = "from=${__from:date:iso}&to=${__to:date:iso}"
-_KEPT = "${__url_time_range}&${prometheus:queryparam}&${loki:queryparam}&${cluster:queryparam}"
+_KEPT = "&".join(
+    ["${__url_time_range}", *(f"${{{it}:queryparam}}" for it in ("prometheus", "loki", "cluster", "installation"))]
+)
 
 
 def label(name: str) -> str:
@@ -34,7 +36,11 @@ def link(title: str, url: str, *, new_tab: bool = False) -> DashboardLink:
 
 
 def chosen(name: str) -> str:
-    """Return what a link to our page says for a variable; the page takes `.*`, and several names, as no choice."""
+    """
+    Return what a link to our page says for a variable: its names, separated by commas, or `.*`.
+
+    The page takes several namespaces as that; several of anything else, and `.*`, as no choice.
+    """
     return f"${{{name}:csv}}"
 
 

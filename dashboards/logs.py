@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame, of_namespaces, of_text, of_workloads
-from dashboards.panels import BAD, GOOD, LEVEL_COLOURS, MUST_BE_ONE, PER_MINUTE, WARN, graph, number, said
+from dashboards.panels import BAD, GOOD, LEVEL_COLOURS, MUST_BE_ONE, PER_MINUTE, WARN, YES_NO, graph, number, said
 from dashboards.queries import (
     LINES,
     counted,
@@ -49,22 +49,38 @@ def _whole() -> list[Panel]:
     return [
         number(
             "Loki answers",
-            "1 while Loki answers agents and aggregator. While it does not, lines wait in their files; nothing is lost"
-            " until the kubelet deletes them (see Time to loss).",
+            "Yes while Loki answers agents and aggregator, all of them. While it does not, lines wait in their files;"
+            " nothing is lost until the kubelet deletes them (see Time to loss).",
             now(f"min({series('loki_up')})"),
             steps=MUST_BE_ONE,
             base=BAD,
+            words=YES_NO,
             links=[to.board("The way to Loki", to.PIPELINE)],
         ),
         number(
-            "Entries to Loki",
-            "Lines, events, terminations and changes that Loki took, a second, from agents and aggregator.",
-            graphed(f"sum({per_second(series('loki_sent_entries_total'))})"),
-            unit="suffix:/s",
-            steps=(),
-            decimals=1,
-            is_alarm=False,
-            has_history=True,
+            "Lines lost, 1 h",
+            "Bytes of log files that went before they were read, as far as they were seen. Each is a Gap that says"
+            " whose and when.",
+            now(or_zero(f"sum({increase(series('log_gap_bytes_total'), '1h')})")),
+            unit="bytes",
+            links=[to.gaps()],
+        ),
+        number(
+            "Entries refused, 1 h",
+            "Entries that Loki will never take, by agents and aggregator: too long, too old, structured metadata not"
+            " allowed. The reason is on Pipeline health.",
+            now(or_zero(f"sum({increase(series('loki_rejected_entries_total'), '1h')})")),
+            links=[to.board("Reasons", to.PIPELINE)],
+        ),
+        number(
+            "Time to loss",
+            "When the kubelet deletes the first line that Loki does not have, at the pace at which both go now, on the"
+            " worst node. Not in sight is as it should be: Loki keeps up; else mend Loki before it is 0.",
+            now(f"min({series('log_seconds_to_loss')})"),
+            unit="s",
+            never="not in sight",
+            steps=((3600, WARN), (14400, GOOD)),
+            base=BAD,
         ),
         number(
             "Not in Loki yet",
@@ -78,28 +94,14 @@ def _whole() -> list[Panel]:
             links=[to.board("The way to Loki", to.PIPELINE)],
         ),
         number(
-            "Time to loss",
-            "When the kubelet deletes the first line that Loki does not have, at the pace at which both go now, on the"
-            " worst node. Infinite is as it should be: Loki keeps up; else mend Loki before it is 0.",
-            now(f"min({series('log_seconds_to_loss')})"),
-            unit="s",
-            steps=((3600, WARN), (14400, GOOD)),
-            base=BAD,
-        ),
-        number(
-            "Lost, 1 h",
-            "Bytes of log files that went before they were read, as far as they were seen. Each is a Gap that says"
-            " whose and when.",
-            now(f"sum({increase(series('log_gap_bytes_total'), '1h')})"),
-            unit="bytes",
-            links=[to.gaps()],
-        ),
-        number(
-            "Refused for good, 1 h",
-            "Entries that Loki will never take, by agents and aggregator: too long, too old, structured metadata not"
-            " allowed. The reason is on Pipeline health.",
-            now(or_zero(f"sum({increase(series('loki_rejected_entries_total'), '1h')})")),
-            links=[to.board("Reasons", to.PIPELINE)],
+            "Entries to Loki",
+            "Lines, events, terminations and changes that Loki took, a second, from agents and aggregator.",
+            graphed(f"sum({per_second(series('loki_sent_entries_total'))})"),
+            unit="suffix:/s",
+            steps=(),
+            decimals=1,
+            is_alarm=False,
+            has_history=True,
         ),
     ]
 
@@ -154,7 +156,7 @@ def _volume() -> list[Panel]:
             span=12,
         ),
         graph(
-            "Lines by zone",
+            "Error lines by zone",
             "Error lines by the zone of their node. All in one zone: network or machines there." + _SHIPPED,
             counted(f"sum by (zone) (count_over_time({trouble} [$__auto]))", "{{zone}}"),
             from_loki=True,

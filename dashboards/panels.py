@@ -26,8 +26,13 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardRangeMapOptions,
+    DashboardSpecialValueMapOptions,
     DynamicConfigValue,
     FieldColorModeId,
+    RangeMap,
+    SpecialValueMap,
+    SpecialValueMatch,
     Threshold,
     ThresholdsMode,
     ValueMap,
@@ -38,6 +43,16 @@ from grafana_foundation_sdk.models.dashboard import (
 from dashboards.queries import LOKI, PROMETHEUS, Asked, Promised
 
 GOOD, WARN, BAD, UNKNOWN, CALM = "green", "orange", "red", "purple", "blue"
+NOT_KNOWN = "#5a5f6a"
+"""Of a number that there is not. Grafana gives it the colour below the first threshold otherwise: green, mostly."""
+
+Words = dict[str, tuple[str, str]]
+"""The text and colour of each value."""
+
+YES_NO: Words = {"1": ("yes", GOOD), "0": ("no", BAD)}
+
+NEVER_SECONDS = 100 * 365 * 86400.0
+"""A time until something happens that is told as none."""
 
 Step = tuple[float, str]
 """From this value on, this colour."""
@@ -74,8 +89,14 @@ def number(
     decimals: int | None = 0,
     is_alarm: bool = True,
     has_history: bool = False,
+    words: Words | None = None,
+    never: str = "",
 ) -> stat.Panel:
-    """Return one number; an alarm's whole tile takes the colour of its threshold."""
+    """
+    Return one number; an alarm's whole tile takes the colour of its threshold, and none where nothing is known.
+
+    *words* say it in words; *never* is what a time is called that is infinite.
+    """
     panel = (
         stat.Panel()
         .title(title)
@@ -84,6 +105,7 @@ def number(
         .with_target(query)
         .unit(unit)
         .no_value("no data")
+        .mappings(_worded(words or {}, never))
         .thresholds(thresholds(steps, base))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .color_mode(BigValueColorMode.BACKGROUND if is_alarm else BigValueColorMode.VALUE)
@@ -186,13 +208,13 @@ def states(
     description: str,
     query: Promised,
     *,
-    words: dict[str, tuple[str, str]],
+    words: Words,
     links: Sequence[DashboardLink] = (),
     span: int = 12,
     height: int = 8,
 ) -> statetimeline.Panel:
     """Return one lane a series; *words* gives the text and colour of each value."""
-    results = {value: ValueMappingResult(text=text, color=colour) for value, (text, colour) in words.items()}
+    legend = common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM)
     return (
         statetimeline.Panel()
         .title(title)
@@ -201,14 +223,14 @@ def states(
         .with_target(query)
         .unit("short")
         .no_value("no data")
-        .mappings([_mapping(results)])
+        .mappings([_mapping(words)])
         .color_scheme(FieldColor().mode(FieldColorModeId.FIXED).fixed_color("text"))
         .show_value(VisibilityMode.NEVER)
         .merge_values(True)
         .fill_opacity(85)
         .line_width(0)
         .row_height(0.8)
-        .legend(common.VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM))
+        .legend(legend.show_legend(True))
         .data_links(list(links))
         .height(height)
         .span(span)
@@ -249,5 +271,18 @@ def thresholds(steps: Sequence[Step], base: str) -> ThresholdsConfig:
     return config.steps([Threshold(value=None, color=base), *(Threshold(value=v, color=c) for v, c in steps)])
 
 
-def _mapping(results: dict[str, ValueMappingResult]) -> ValueMapping:
-    return ValueMap(options=results)
+def _mapping(words: Words) -> ValueMapping:
+    return ValueMap(options={value: ValueMappingResult(text=text, color=ink) for value, (text, ink) in words.items()})
+
+
+def _worded(words: Words, never: str) -> list[ValueMapping]:
+    nothing = ValueMappingResult(text="no data", color=NOT_KNOWN)
+    found: list[ValueMapping] = [
+        SpecialValueMap(DashboardSpecialValueMapOptions(match=SpecialValueMatch.NULL_AND_NAN, result=nothing))
+    ]
+    if words:
+        found.append(_mapping(words))
+    if never:
+        result = ValueMappingResult(text=never, color=GOOD)
+        found.append(RangeMap(DashboardRangeMapOptions(from_val=NEVER_SECONDS, to=None, result=result)))
+    return found

@@ -4,9 +4,15 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
-from dashboards.panels import BAD, GOOD, MUST_BE_ONE, PER_MINUTE, UNKNOWN, WARN, graph, number, states
-from dashboards.queries import graphed, growth, highest, increase, now, peak, per_minute, per_second, series
+from dashboards.panels import BAD, GOOD, MUST_BE_ONE, PER_MINUTE, UNKNOWN, WARN, YES_NO, graph, number, states
+from dashboards.queries import graphed, growth, highest, increase, now, or_zero, peak, per_minute, per_second, series
 from dashboards.tables import Column, ranking
+
+_LOST = (
+    *("spool_dropped_records_total", "loki_rejected_entries_total", "gateway_damaged_frames_total"),
+    *("gateway_unsendable_lines_total", "loki_outlet_unreadable_total", "loki_outlet_overtaken_total"),
+)
+"""What is gone when it is counted; that of files and watches is told by gaps."""
 
 
 def pipeline() -> Dashboard:
@@ -27,9 +33,8 @@ def pipeline() -> Dashboard:
 
 def _trust() -> list[Panel]:
     lag = f"sum by (le) ({per_second(series('ingest_lag_seconds_bucket'))})"
-    dropped = increase(series("spool_dropped_records_total"), "1h")
-    others = [increase(series(it), "1h") for it in ("loki_rejected_entries_total", "gateway_damaged_frames_total")]
-    lost = f"sum({dropped}){''.join(f' + (sum({it}) or 0 * sum({dropped}))' for it in others)}"
+    # Not the spool's alone: Prometheus may scrape the aggregator and no agent.
+    lost = " + ".join("(" + or_zero(f"sum({increase(series(it), '1h')})") + ")" for it in _LOST)
     return [
         number(
             "Agents away",
@@ -51,7 +56,7 @@ def _trust() -> list[Panel]:
             "Gaps, 1 h",
             "Times in which something may have gone unseen. Each says which stream, from when to when and why, and"
             " whether it was made good later.",
-            now(f"sum({increase(series('gaps_total'), '1h')})"),
+            now(or_zero(f"sum({increase(series('gaps_total'), '1h')})")),
             steps=((1, WARN), (10, BAD)),
             links=[to.gaps()],
             span=3,
@@ -78,27 +83,29 @@ def _trust() -> list[Panel]:
         ),
         number(
             "Journal writable",
-            "1 while commits succeed. 0: the disk is full or broken; agents keep everything in their spools until it"
+            "Yes while commits succeed. No: the disk is full or broken; agents keep everything in their spools until it"
             " is mended. Go to Storage.",
             now(f"min({series('journal_writable')})"),
             steps=MUST_BE_ONE,
             base=BAD,
+            words=YES_NO,
             links=[to.board("Storage", to.STORAGE)],
             span=3,
         ),
         number(
             "Loki answers",
-            "1 while Loki answers whoever sends to it: agents, aggregator. No data where no Loki is configured.",
+            "Yes while Loki answers whoever sends to it: agents, aggregator. No data where no Loki is configured.",
             now(f"min({series('loki_up')})"),
             steps=MUST_BE_ONE,
             base=BAD,
+            words=YES_NO,
             links=[to.board("Logs", to.LOGS)],
             span=3,
         ),
         number(
             "Lost for good, 1 h",
-            "Records dropped from full spools, entries that Loki refused for good, and pushes of shippers that went"
-            " with a damaged spool. More room for the spool, or the reasons below.",
+            "Records dropped from full spools, entries that Loki refused for good or that could not be made, pushes of"
+            " shippers that went with a damaged spool, and times that retention was faster than Loki. Reasons below.",
             now(lost),
             links=[to.gaps()],
             span=3,
@@ -189,8 +196,12 @@ def _ingest() -> list[Panel]:
         graph(
             "Records not simply stored",
             "Records a second by what became of them. duplicate and batch_repeated follow a reconnection and are"
-            " harmless; malformed is a version that does not fit: look at the aggregator's log.",
-            graphed(f"sum by (outcome) ({per_second(series('ingest_outcomes_total'))})", "{{outcome}}"),
+            " harmless; malformed is a version that does not fit: look at the aggregator's log. Usage that makes no"
+            " sense, and bodies that were too large, are here as well.",
+            graphed(f"sum by (outcome) ({per_second(series('ingest_outcomes_total'))}) > 0", "{{outcome}}"),
+            graphed(f"sum by (reason) ({per_second(series('usage_refused_total'))}) > 0", "usage {{reason}}"),
+            graphed(f"sum({per_second(series('usage_undecodable_total'))}) > 0", "usage undecodable"),
+            graphed(f"sum({per_second(series('watch_bodies_truncated_total'))}) > 0", "bodies cut"),
             graphed(f"sum({per_second(series('ingest_commits_total', result='failed'))})", "commit failed"),
             unit="suffix:/s",
         ),
@@ -207,6 +218,7 @@ def _ingest() -> list[Panel]:
 
 def _loki() -> list[Panel]:
     rejected, lag = series("loki_rejected_entries_total"), series("log_lag_bytes")
+    overtaken = series("loki_outlet_overtaken_total")
     return [
         graph(
             "Pushes by answer",
@@ -228,11 +240,14 @@ def _loki() -> list[Panel]:
         ),
         graph(
             "Refused and lost",
-            "Entries a minute that Loki will never take, by its reason, and lines of a damaged spool; late ones are"
-            " only marked late=1.",
+            "Entries a minute that Loki will never take, by its reason, or that could not be made; pushes of a damaged"
+            " spool; times that retention deleted records before Loki had them. Late ones are only marked late=1.",
             graphed(f"sum by (reason) ({per_minute(rejected)}) > 0", "{{reason}}"),
             graphed(f"sum({per_minute(series('loki_late_entries_total'))})", "late"),
             graphed(f"sum({per_minute(series('gateway_damaged_frames_total'))})", "damaged pushes"),
+            graphed(f"sum({per_minute(series('gateway_unsendable_lines_total'))}) > 0", "lines that make no push"),
+            graphed(f"sum({per_minute(series('loki_outlet_unreadable_total'))}) > 0", "records that make no entry"),
+            graphed(f"sum by (topic) ({per_minute(overtaken)}) > 0", "{{topic}} overtaken by retention"),
             unit=PER_MINUTE,
             span=6,
         ),
@@ -264,7 +279,7 @@ def _loki() -> list[Panel]:
             span=8,
         ),
         graph(
-            "Lines lost on the nodes",
+            "Bytes of lines lost on the nodes, a minute",
             "Bytes a minute of log files that went before they were read, by cause. logRotated, logDeleted: the kubelet"
             " keeps too little for as long as Loki was away.",
             graphed(f"sum by (cause) ({per_minute(series('log_gap_bytes_total'))})", "{{cause}}"),
@@ -292,10 +307,12 @@ def _feed() -> list[Panel]:
         ),
         graph(
             "Viewers that were too slow",
-            "Viewers a minute that fell behind and went back to replay (they miss nothing), and lines of logs that a"
-            " viewer was too slow for (it is told how many).",
+            "Viewers a minute that fell behind and went back to replay (they miss nothing), lines of logs that a viewer"
+            " was too slow for, here or at the node (it is told how many), and questions for lines that were refused.",
             graphed(f"sum({per_minute(series('feed_fell_behind_total'))})", "fell behind"),
             graphed(f"sum({per_minute(series('feed_dropped_lines_total'))})", "lines not told"),
+            graphed(f"sum({per_minute(series('lines_dropped_total'))}) > 0", "lines not told by nodes"),
+            graphed(f"sum({per_minute(series('lines_refused_total'))}) > 0", "questions refused by nodes"),
             graphed(f"sum by (cause) ({per_minute(series('feed_dropped_total'))})", "ended: {{cause}}"),
             unit=PER_MINUTE,
         ),

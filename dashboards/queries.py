@@ -2,7 +2,8 @@
 What panels ask: PromQL and LogQL targets, and the selectors that every query begins with.
 
 `cluster` is optional everywhere: our families do not carry it, and `.*`, the value of All, matches a label that is
-not there.
+not there. `installation` is one, the first by default: two that record one cluster tell everything about it twice. The
+chart's scrapes add it; where nobody does, the variable has no value, which matches a label that is not there as well.
 """
 
 from grafana_foundation_sdk.builders import loki as loki_builders
@@ -22,24 +23,25 @@ LINES = 'stream=~"stdout|stderr"'
 
 _PREFIX = "kubescribe_"
 _CLUSTER = 'cluster=~"$cluster"'
+_INSTALLATION = 'installation=~"$installation"'
 
 
 def series(family: str, *matchers: str, **labels: str) -> str:
     """
-    Return the selector of our *family*, named without its prefix, of the chosen cluster.
+    Return the selector of our *family*, named without its prefix, of the chosen cluster and installation.
 
     A label is said as `phase="Failed"`, `phase="~Failed|Unknown"`, `phase="!Failed"` or `phase="!~Failed|Unknown"`.
     """
-    return _PREFIX + family + _selector(matchers, labels)
+    return _PREFIX + family + _selector((_CLUSTER, _INSTALLATION, *matchers), labels)
 
 
 def streams(*matchers: str, **labels: str) -> str:
     """Return the selector of Loki's streams, of the chosen cluster; one matcher must refuse the empty value."""
-    return _selector(matchers, labels)
+    return _selector((_CLUSTER, *matchers), labels)
 
 
 def _selector(matchers: tuple[str, ...], labels: dict[str, str]) -> str:
-    return f"{{{', '.join((_CLUSTER, *matchers, *(_matcher(*it) for it in labels.items())))}}}"
+    return f"{{{', '.join((*matchers, *(_matcher(*it) for it in labels.items())))}}}"
 
 
 def _matcher(name: str, said: str) -> str:
@@ -100,6 +102,11 @@ def or_zero(expression: str) -> str:
     Without the product there is no value at all: what is not known is not shown as well.
     """
     return f"{expression} or 0 * max({series('journal_writable')})"
+
+
+def or_never(expression: str) -> str:
+    """Return *expression*, a time until something happens, and infinity where it does not; nothing as `or_zero`."""
+    return f"{expression} or 0 * max({series('journal_writable')}) + Inf"
 
 
 def graphed(expression: str, legend: str = "") -> Promised:

@@ -24,7 +24,19 @@ BOARDS: tuple[Callable[[], Dashboard], ...] = (incident, workload, infra, logs, 
 def rendered() -> dict[str, str]:
     """Return the files by name."""
     built = [board() for board in BOARDS]
-    return {f"{it.uid}.json": json.dumps(it, cls=JSONEncoder, sort_keys=True, indent=2) + "\n" for it in built}
+    texts = {f"{it.uid}.json": json.dumps(it, cls=JSONEncoder) for it in built}
+    return {name: json.dumps(_typed(json.loads(text)), sort_keys=True, indent=2) + "\n" for name, text in texts.items()}
+
+
+def _typed(board: dict[str, Any]) -> dict[str, Any]:
+    """Return *board* without what the SDK writes and Grafana's own types (@grafana/schema 13.2) do not know."""
+    for variable in board["templating"]["list"]:
+        for name in ("auto", "auto_count", "auto_min"):
+            variable.pop(name, None)
+    for panel in (it for it in board["panels"] if it["type"] == "table"):
+        panel["options"].pop("footer", None)
+        panel["fieldConfig"]["defaults"]["custom"].setdefault("cellOptions", {"type": "auto"})
+    return board
 
 
 def boards() -> dict[str, Any]:

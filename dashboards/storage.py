@@ -4,8 +4,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from dashboards import links as to
 from dashboards.frame import Panel, Part, frame
-from dashboards.panels import BAD, GOOD, MUST_BE_ONE, WARN, bars, graph, number
-from dashboards.queries import graphed, growth, highest, increase, now, peak, per_second, series
+from dashboards.panels import BAD, GOOD, MUST_BE_ONE, WARN, YES_NO, bars, graph, number
+from dashboards.queries import graphed, growth, highest, increase, now, or_never, peak, per_second, series
 from dashboards.tables import Column, ranking
 
 _OLDEST = f"({series('journal_oldest_timestamp_seconds')} > 0)"
@@ -31,12 +31,30 @@ def _holds() -> list[Panel]:
     return [
         number(
             "Writable",
-            "1 while commits succeed. 0: the disk is full or broken. Agents spool meanwhile, and it recovers by itself"
-            " once there is room.",
+            "Yes while commits succeed. No: the disk is full or broken. Agents spool meanwhile, and it recovers by"
+            " itself once there is room.",
             now(f"min({series('journal_writable')})"),
             steps=MUST_BE_ONE,
             base=BAD,
+            words=YES_NO,
             links=[to.live("What may be trusted now")],
+        ),
+        number(
+            "Volume full in",
+            "At the pace of the last six hours, where it grows. Make the claim larger, or keep less.",
+            now(or_never(f"min({available} / (-deriv({available}[6h]) > 0))")),
+            unit="s",
+            never="not in sight",
+            steps=((86400, WARN), (345600, GOOD)),
+            base=BAD,
+        ),
+        number(
+            "Volume in use",
+            "Share of the file system that the journal is on. Keep store.retentionBytes at three quarters of it.",
+            now(f"1 - min({available} / {size})"),
+            unit="percentunit",
+            steps=((0.8, WARN), (0.9, BAD)),
+            links=[to.board("All volumes", to.INFRA)],
         ),
         number(
             "Reaches back",
@@ -66,22 +84,6 @@ def _holds() -> list[Panel]:
             unit="bytes",
             steps=(),
             is_alarm=False,
-        ),
-        number(
-            "Volume in use",
-            "Share of the file system that the journal is on. Keep store.retentionBytes at three quarters of it.",
-            now(f"1 - min({available} / {size})"),
-            unit="percentunit",
-            steps=((0.8, WARN), (0.9, BAD)),
-            links=[to.board("All volumes", to.INFRA)],
-        ),
-        number(
-            "Volume full in",
-            "At the pace of the last six hours; no data where it does not grow. Make the claim larger, or keep less.",
-            now(f"min({available} / (-deriv({available}[6h]) > 0))"),
-            unit="s",
-            steps=((86400, WARN), (345600, GOOD)),
-            base=BAD,
         ),
     ]
 

@@ -14,6 +14,7 @@ from dashboards.queries import (
     increase,
     lines,
     now,
+    or_zero,
     peak,
     per_minute,
     per_second,
@@ -59,17 +60,29 @@ def _whole() -> list[Panel]:
     missing = f"({replicas('desired')} - ignoring (state) {replicas('available')})"
     return [
         number(
-            "Replicas available",
-            "Replicas that serve. The number beside it has how many do not.",
-            now(f"sum({replicas('available')})"),
-            steps=(),
-            is_alarm=False,
-        ),
-        number(
             "Replicas missing",
             "Desired but not available. For a minute during a rollout that is normal; longer: the Events below.",
             now(f"sum({missing} > 0) or 0 * sum({replicas('desired')})"),
             links=[to.page("Its pods", kind="Pod", namespace=to.chosen("namespace"))],
+        ),
+        number(
+            "Restarts, 1 h",
+            "Times that its containers were started again in their pods.",
+            now(or_zero(f"sum({increase(series('container_restarts_total', *_IN), '1h')})")),
+            steps=((1, WARN), (10, BAD)),
+            links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
+        ),
+        number(
+            "OOM kills, 1 h",
+            "Containers killed for their memory: compare with the limit below.",
+            now(or_zero(f"sum({increase(series(ended, *_IN, reason='OOMKilled'), '1h')})")),
+            links=[to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace"))],
+        ),
+        number(
+            "Rollouts failed, 24 h",
+            "Rollouts that did not get on within their progress deadline.",
+            now(or_zero(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})")),
+            links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
         ),
         number(
             "Not yet updated",
@@ -81,23 +94,11 @@ def _whole() -> list[Panel]:
             steps=ZERO_IS_BETTER,
         ),
         number(
-            "Restarts, 1 h",
-            "Times that its containers were started again in their pods.",
-            now(f"sum({increase(series('container_restarts_total', *_IN), '1h')})"),
-            steps=((1, WARN), (10, BAD)),
-            links=[to.page("Back-offs", q="BackOff", namespace=to.chosen("namespace"))],
-        ),
-        number(
-            "OOM kills, 1 h",
-            "Containers killed for their memory: compare with the limit below.",
-            now(f"sum({increase(series(ended, *_IN, reason='OOMKilled'), '1h')})"),
-            links=[to.page("OOM kills", q="OOMKilled", namespace=to.chosen("namespace"))],
-        ),
-        number(
-            "Rollouts failed, 24 h",
-            "Rollouts that did not get on within their progress deadline.",
-            now(f"sum({increase(series('rollouts_total', *_IN, outcome='failed'), '24h')})"),
-            links=[to.page("Changes of Deployments", kind="Deployment", namespace=to.chosen("namespace"))],
+            "Replicas available",
+            "Replicas that serve; the first number has how many do not.",
+            now(f"sum({replicas('available')})"),
+            steps=(),
+            is_alarm=False,
         ),
     ]
 

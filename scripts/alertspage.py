@@ -28,6 +28,34 @@ The alerts in the last group are about the cluster and not about kubescribe, and
 for. `KubescribeWatchdogAlways` always fires: have something raise the alarm when it does not come.
 """
 
+_TAIL = """\
+
+## To an Alertmanager
+
+What has one cause should be one message, and the alert that names the cause should silence those that follow from it:
+
+```yaml
+route:
+  # All nodes, causes and reasons of one alert in one message.
+  group_by: [alertname, cluster, namespace]
+inhibit_rules:
+  # Many nodes without an agent are one page; which ones, the dashboard says.
+  - source_matchers: ['alertname = KubescribeAgentsMissing']
+    target_matchers: ['alertname =~ "KubescribeAgentDown|KubescribeAgentAbsentOnNode"']
+    equal: [cluster, namespace]
+  # Nobody stands in for nodes while there is no cluster agent.
+  - source_matchers: ['alertname = KubescribeClusterAgentDown']
+    target_matchers: ['alertname = KubescribeNodeUnreported']
+    equal: [cluster, namespace]
+  # Agents spool since nobody takes it.
+  - source_matchers: ['alertname =~ "KubescribeAggregatorDown|KubescribeWriteErrors"']
+    target_matchers: ['alertname =~ "KubescribeAgentSpoolNearFull|KubescribeIngestLagHigh"']
+    equal: [cluster, namespace]
+```
+
+A message for one node comes ten minutes after its agent went, the one for many after eight: it is there to silence.
+"""
+
 _COLUMNS = "| alert | severity | after | what | default |\n| --- | --- | --- | --- | --- |\n"
 
 
@@ -40,7 +68,7 @@ def page() -> str:
         )
         is_on = not group["name"].startswith("kubescribe-cluster")
         parts += [_row(rule, is_on=is_on) for rule in group["rules"]]
-    return "".join(parts)
+    return "".join([*parts, _TAIL])
 
 
 def _row(rule: Mapping[str, Any], *, is_on: bool) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import msgspec
 
-from aggregator.records import Published, RecordQuery
+from aggregator.records import Published, RecordQuery, is_among
 
 TOPICS = ("changes", "occurrences", "gaps", "objects", "presence")
 """What can be subscribed to. `objects` is state: derived from changes, the latest of each object wins."""
@@ -32,7 +32,11 @@ _TOLD = msgspec.json.Decoder(_Told)
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Filter:
-    """Any value that is not empty must match; `start` is exclusive and `to` inclusive, of observedAt, ns."""
+    """
+    Any value that is not empty must match, of `namespace` one of several.
+
+    `start` is exclusive and `to` inclusive, of observedAt, ns.
+    """
 
     namespace: str = ""
     kind: str = ""
@@ -58,7 +62,7 @@ class Filter:
         """Tell whether *item* is wanted."""
         facets = item.facets
         if (
-            (self.namespace and facets.namespace != self.namespace)
+            (self.namespace and not is_among(facets.namespace, self.namespace))
             or (self.kind and facets.kind != self.kind)
             or (self.name and facets.name != self.name)
             or (self.uid and facets.uid != self.uid)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from aggregator.records import ChangeRow, GapRow, Head, ObjectQuery, OccurrenceRow, RecordQuery
+from aggregator.records import ChangeRow, GapRow, Head, ObjectQuery, OccurrenceRow, RecordQuery, is_among
 
 LINES = "logs/"
 """How the stream of a gap begins that is about lines of containers and about nothing else."""
@@ -24,7 +24,7 @@ def wants_change(query: RecordQuery, row: ChangeRow, head: Head) -> bool:
         and (not query.uid or query.uid == key.uid)
         and (not query.name or query.name == head.name)
         and (not query.kind or query.kind == key.kind)
-        and (not query.namespace or query.namespace == head.namespace)
+        and (not query.namespace or is_among(head.namespace, query.namespace))
         and wants_author(query, row)
         and wants_text(query, row, head)
     )
@@ -54,7 +54,7 @@ def wants_occurrence(query: RecordQuery, row: OccurrenceRow) -> bool:
         and (not query.uid or query.uid == about.uid)
         and (not query.name or query.name == about.name)
         and (not query.kind or query.kind == about.kind)
-        and (not query.namespace or query.namespace == (it.namespace or about.namespace))
+        and (not query.namespace or is_among(it.namespace or about.namespace, query.namespace))
         and (not query.reason or query.reason == it.reason)
         and (not query.manager or query.manager == it.reporter)
     ):
@@ -76,7 +76,7 @@ def wants_gap(query: RecordQuery, row: GapRow, *, open_or_lost_only: bool) -> bo
 def wants_object(query: ObjectQuery, head: Head) -> bool:
     """Tell whether the object belongs into the answer, whatever its state; `q` is searched in kind, name and node."""
     return (
-        (not query.namespace or query.namespace == head.namespace)
+        (not query.namespace or is_among(head.namespace, query.namespace))
         and (not query.kind or query.kind == head.key.kind)
         and (not query.name or query.name == head.name)
         and (not query.q or query.q.casefold() in f"{head.key.kind}\n{head.name}\n{head.node}".casefold())

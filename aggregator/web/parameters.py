@@ -88,6 +88,17 @@ def text(name: str, description: str, into: str = "") -> Parameter:
     return Parameter(name, description, f"1 to {MAX_TEXT} characters", schema, _text, into or name)
 
 
+def _names(value: str) -> str:
+    return ",".join(_text(name) for name in value.split(","))
+
+
+def names(name: str, description: str) -> Parameter:
+    """Return a parameter that is a name, or several separated by commas."""
+    schema = {"type": "string", "minLength": 1, "examples": ["shop", "shop,payments"]}
+    expected = f"1 to {MAX_TEXT} characters, or several such separated by commas"
+    return Parameter(name, description, expected, schema, _names, name)
+
+
 def time(name: str, description: str, into: str = "") -> Parameter:
     """Return a parameter that is an RFC 3339 time, read as nanoseconds."""
     schema = {"type": "string", "format": "date-time"}
@@ -189,6 +200,7 @@ class ParameterSet:
 FROM = time("from", "Only what was observed after this time.", "start")
 TO = time("to", "Only what was observed up to this time.")
 NAMESPACE = text("namespace", "Only objects of this namespace.")
+NAMESPACES = names("namespace", "Only objects of this namespace, or of these: `shop,payments`.")
 KIND = text("kind", "Only objects of this kind; `Kind.group` outside the built-in groups.")
 NAME = text("name", "Only objects of this name.")
 UID = text("uid", "Only the object of this uid.")
@@ -200,13 +212,13 @@ LIMIT = number("limit", "Most items in the answer.", low=1, high=1000, default=1
 ORDER = choice("order", "By seq.", {"asc": True, "desc": False}, into="ascending", default="desc")
 
 PAGING = (AFTER, LIMIT, ORDER)
-CHANGES = ParameterSet((FROM, TO, NAMESPACE, KIND, NAME, UID, MANAGER, TEXT, *PAGING))
-OCCURRENCES = ParameterSet((FROM, TO, NAMESPACE, KIND, NAME, UID, REASON, TEXT, *PAGING))
+CHANGES = ParameterSet((FROM, TO, NAMESPACES, KIND, NAME, UID, MANAGER, TEXT, *PAGING))
+OCCURRENCES = ParameterSet((FROM, TO, NAMESPACES, KIND, NAME, UID, REASON, TEXT, *PAGING))
 GAPS = ParameterSet((FROM, TO, *PAGING))
 OBJECTS = ParameterSet(
     (
         time("at", "The cluster as it was at this moment; now when not given."),
-        NAMESPACE,
+        NAMESPACES,
         KIND,
         NAME,
         TEXT,
@@ -241,7 +253,7 @@ USAGE = ParameterSet(
     )
 )
 NONE = ParameterSet(())
-FILTER = ParameterSet((FROM, TO, NAMESPACE, KIND, NAME, UID, MANAGER, REASON, TEXT))
+FILTER = ParameterSet((FROM, TO, NAMESPACES, KIND, NAME, UID, MANAGER, REASON, TEXT))
 """What a feed's filter may say: the parameters of `GET changes` that are no paging, and an Event's reason."""
 
 _LINES = (

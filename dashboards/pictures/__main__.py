@@ -2,34 +2,28 @@
 `python -m dashboards.pictures [FOLDER]`: draw every dashboard into FOLDER, docs/dashboards by default.
 
 It takes a quarter of an hour: for so long the product runs on the pretend cluster, and things go wrong. With
-`--prometheus URL --loki URL`, what runs there already is drawn.
+`--prometheus URL --loki URL`, what runs there already is drawn. Where a panel is empty that should not be, nothing in
+FOLDER changes.
 """
 
 import argparse
 import asyncio
+import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from dashboards.pictures.answers import Sources
-from dashboards.pictures.drawing import picture
+from dashboards.pictures.publishing import PanelsEmpty, publish
 from dashboards.pictures.staging import staged
 from dashboards.rendering import boards
-
-_CHOSEN = {"kubescribe-workload": {"namespace": "shop"}}
-"""What is chosen in a picture; all else is at All."""
 
 _SETTLING_SECONDS = 90
 """What is not shown of the beginning: processes that start are no dashboard's business."""
 
 
-def _draw(folder: Path, sources: Sources) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, board in boards().items():
-        file = folder / f"{name}.png"
-        file.write_bytes(picture(board, replace(sources, chosen=_CHOSEN.get(name, {}))))
-        print(f"{file} {file.stat().st_size / 1000:.0f} kB")  # noqa: T201 - it is a command
+def _place() -> Path:
+    return Path(tempfile.mkdtemp(prefix="kubescribe-drawn-"))
 
 
 async def _stage_and_draw(folder: Path, minutes: float) -> None:
@@ -37,7 +31,7 @@ async def _stage_and_draw(folder: Path, minutes: float) -> None:
         async with staged(Path(place), seconds=minutes * 60 + _SETTLING_SECONDS) as stage:
             end = time.time()
             sources = Sources(stage.prometheus, stage.loki, end - minutes * 60, end)
-            await asyncio.to_thread(_draw, folder, sources)
+            await asyncio.to_thread(publish, boards(), folder, _place(), sources.choosing)
 
 
 def main() -> None:
@@ -48,11 +42,15 @@ def main() -> None:
     parser.add_argument("--prometheus", default="")
     parser.add_argument("--loki", default="")
     asked = parser.parse_args()
-    if asked.prometheus:
-        end = time.time()
-        _draw(asked.folder, Sources(asked.prometheus, asked.loki, end - asked.minutes * 60, end))
-    else:
-        asyncio.run(_stage_and_draw(asked.folder, asked.minutes))
+    try:
+        if asked.prometheus:
+            end = time.time()
+            sources = Sources(asked.prometheus, asked.loki, end - asked.minutes * 60, end)
+            publish(boards(), asked.folder, _place(), sources.choosing)
+        else:
+            asyncio.run(_stage_and_draw(asked.folder, asked.minutes))
+    except PanelsEmpty as error:
+        sys.exit(str(error))
 
 
 main()

@@ -1,29 +1,17 @@
-"""
-What Prometheus and Loki answer to a panel, every variable at All, over the range that the picture shows.
-
-The stand-in for Loki knows no counts and no `detected_level`, which Loki itself finds: both are made here of its lines.
-"""
+"""What Prometheus and Loki answer to a panel, every variable at All, over the range that the picture shows."""
 
 import json
 import re
 import urllib.parse
 import urllib.request
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
-
-from kubescribe.lines.levels import level_of
 
 STEP_SECONDS = 15
 RATE_SECONDS = 90
 _LIMIT = 5_000
 _WINDOW_SECONDS = 60
-_COUNTED = re.compile(
-    r"(?:topk\((?P<most>\d+), )?sum by \((?P<by>[^)]*)\) \(count_over_time\((?P<lines>.*) \[\$__auto\]\)\)+"
-)
-_LEVEL = re.compile(r'\s*\| detected_level=~"(?P<levels>[^"]*)"')
-_LOKIS = {"warning": "warn"}
 
 
 class Series(NamedTuple):
@@ -52,19 +40,26 @@ class Sources:
     chosen: Mapping[str, str] = field(default_factory=dict)
     """The values of variables that are not at All."""
 
+    def choosing(self, chosen: Mapping[str, str]) -> "Sources":
+        """Return the same, with other values for variables."""
+        return replace(self, chosen=chosen)
+
     def number(self, expression: str) -> list[Series]:
         """Return the series at the end of the range, one point each."""
         found = self._prometheus("query", query=self._concrete(expression), time=self.end)
         return _with_points(_series(it["metric"], [it["value"]]) for it in found)
 
     def over_time(self, expression: str) -> list[Series]:
-        """Return the series over the range; of a query of Loki, the counts of each step."""
-        if match := _COUNTED.fullmatch(expression):
-            return self._counted(match["lines"], match["by"].split(", "), int(match["most"] or 0))
+        """Return the series over the range."""
         found = self._prometheus(
             "query_range", query=self._concrete(expression), start=self.start, end=self.end, step=STEP_SECONDS
         )
         return _with_points(_series(it["metric"], it["values"]) for it in found)
+
+    def counted(self, expression: str) -> list[Series]:
+        """Return what Loki counts, over the range."""
+        asked = {"start": f"{int(self.start)}", "end": f"{int(self.end)}", "step": str(STEP_SECONDS)}
+        return _with_points(_series(it["metric"], it["values"]) for it in self._loki(expression, asked))
 
     def lines(self, expression: str, most: int) -> list[Line]:
         """Return the newest lines, newest first."""
@@ -75,35 +70,11 @@ class Sources:
                 break
         return found[:most]
 
-    def _counted(self, expression: str, by: list[str], most: int) -> list[Series]:
-        counts: dict[tuple[str, ...], Counter[int]] = {}
-        for window in self._windows():
-            for line in self._said(expression, *window):
-                key = tuple(line.labels.get(name, "") for name in by)
-                counts.setdefault(key, Counter())[int((line.at - self.start) // STEP_SECONDS)] += 1
-        loudest = sorted(counts.items(), key=lambda it: -it[1].total())[: most or None]
-        steps = range(int((self.end - self.start) // STEP_SECONDS))
-        return [
-            Series(
-                dict(zip(by, key, strict=True)), [(self.start + at * STEP_SECONDS, float(count[at])) for at in steps]
-            )
-            for key, count in loudest
-        ]
-
     def _said(self, expression: str, start: float, end: float) -> Iterator[Line]:
-        wanted = _LEVEL.search(expression)
-        asked = {
-            "query": self._concrete(_LEVEL.sub("", expression)),
-            "start": f"{int(start * 1e9)}",
-            "end": f"{int(end * 1e9)}",
-            "limit": str(_LIMIT),
-        }
-        for stream in _get(f"{self.loki}/loki/api/v1/query_range", asked)["data"]["result"]:
+        asked = {"start": f"{int(start * 1e9)}", "end": f"{int(end * 1e9)}", "limit": str(_LIMIT)}
+        for stream in self._loki(expression, asked):
             for at, text in stream["values"]:
-                level = level_of(text.encode()) or "unknown"
-                labels = {**stream["stream"], "detected_level": _LOKIS.get(level, level)}
-                if wanted is None or re.fullmatch(wanted["levels"], labels["detected_level"]):
-                    yield Line(int(at) / 1e9, labels, text)
+                yield Line(int(at) / 1e9, stream["stream"], text)
 
     def _windows(self) -> Iterator[tuple[float, float]]:
         at = self.start
@@ -116,9 +87,19 @@ class Sources:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
+    def _loki(self, expression: str, asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        answer = _get(f"{self.loki}/loki/api/v1/query_range", {"query": self._concrete(expression), **asked})
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
     def _concrete(self, expression: str) -> str:
-        windows = {"$__rate_interval": f"{RATE_SECONDS}s", "$__range": f"{int(self.end - self.start)}s", "$search": ""}
-        for name, value in windows.items():
+        own = {
+            "$__rate_interval": f"{RATE_SECONDS}s",
+            "$__range": f"{int(self.end - self.start)}s",
+            "$__auto": f"{STEP_SECONDS}s",
+            "$search": "",
+        }
+        for name, value in own.items():
             expression = expression.replace(name, value)
         return re.sub(r"\$\{?(\w+)\}?", lambda it: self.chosen.get(it[1], ".*"), expression)
 

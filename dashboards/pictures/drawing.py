@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dashboards.pictures.answers import Line, Series
 from dashboards.pictures.canvas import FAINT, Box, Canvas
@@ -34,19 +34,29 @@ class Answers(Protocol):
     def over_time(self, expression: str) -> list[Series]:
         """Return the series over the range."""
 
+    def counted(self, expression: str) -> list[Series]:
+        """Return what Loki counts, over the range."""
+
     def lines(self, expression: str, most: int) -> list[Line]:
         """Return the newest lines, newest first."""
 
 
-def picture(board: Mapping[str, Any], answers: Answers) -> bytes:
-    """Return the picture of a rendered dashboard as a PNG, its panels filled by *answers*."""
+class Picture(NamedTuple):
+    """A dashboard, drawn."""
+
+    png: bytes
+    empty: tuple[str, ...]
+    """The titles of panels without any data."""
+
+
+def picture(board: Mapping[str, Any], answers: Answers) -> Picture:
+    """Return the picture of a rendered dashboard, its panels filled by *answers*."""
     bottom = max(it["gridPos"]["y"] + it["gridPos"]["h"] for it in board["panels"])
     canvas = Canvas(WIDTH, int(_HEAD + bottom * _CELL_HEIGHT + _GAP))
     _head(canvas, board, answers)
     happened = {it["name"]: answers.lines(it["expr"], 200) for it in board["annotations"]["list"] if it["enable"]}
-    for panel in board["panels"]:
-        _panel(canvas, panel, answers, happened)
-    return canvas.png()
+    empty = [panel["title"] for panel in board["panels"] if not _panel(canvas, panel, answers, happened)]
+    return Picture(canvas.png(), tuple(empty))
 
 
 def _head(canvas: Canvas, board: Mapping[str, Any], answers: Answers) -> None:
@@ -56,7 +66,7 @@ def _head(canvas: Canvas, board: Mapping[str, Any], answers: Answers) -> None:
     x = 12.0
     for it in board["templating"]["list"]:
         if it.get("hide") != 2 and it["type"] not in {"constant", "datasource"}:
-            value = answers.chosen.get(it["name"], "All" if it["type"] == "query" else "")
+            value = answers.chosen.get(it["name"], "All" if it.get("includeAll") else "")
             x = _chip(canvas, x, it["label"], value)
     for it in board["annotations"]["list"]:
         x = _chip(canvas, x, it["name"], "on" if it["enable"] else "off")
@@ -70,7 +80,8 @@ def _chip(canvas: Canvas, x: float, name: str, value: str) -> float:
     return x + width + 6
 
 
-def _panel(canvas: Canvas, panel: Mapping[str, Any], answers: Answers, happened: Mapping[str, Sequence[Line]]) -> None:
+def _panel(canvas: Canvas, panel: Mapping[str, Any], answers: Answers, happened: Mapping[str, Sequence[Line]]) -> bool:
+    """Draw one panel; tell whether it shows anything."""
     at = panel["gridPos"]
     box = Box(
         at["x"] * _CELL_WIDTH + _GAP / 2,
@@ -80,32 +91,41 @@ def _panel(canvas: Canvas, panel: Mapping[str, Any], answers: Answers, happened:
     )
     if panel["type"] == "row":
         canvas.text(box.x + 6, box.y + box.height / 2 + 4, f"▾ {panel['title']}", size=14, is_bold=True)
-        return
+        return True
     canvas.panel(box)
+    if panel["type"] == "logs":
+        _title(canvas, box, panel)
+        found_lines = [line for it in panel["targets"] for line in answers.lines(it["expr"], it["maxLines"])]
+        said(canvas, box, sorted(found_lines, key=lambda it: it.at, reverse=True))
+        return bool(found_lines)
+    asked = _asked(panel, answers)
+    found, span = named_series(panel, asked), (answers.start, answers.end)
     if panel["type"] == "stat":
-        number(canvas, box, panel, named_series(panel, _asked(panel, answers)))
-        return
-    canvas.text(box.x + 10, box.y + 17, panel["title"], size=12.5, is_bold=True, room=box.width - 20)
-    span = (answers.start, answers.end)
+        number(canvas, box, panel, found)
+        return bool(found)
+    _title(canvas, box, panel)
     match panel["type"]:
         case "timeseries":
-            found = named_series(panel, _asked(panel, answers))
             graph(canvas, box.within(0, 26, 0, 0), panel, found, span=span, happened=happened)
         case "state-timeline":
-            lanes(canvas, box.within(0, 26, 0, 0), panel, named_series(panel, _asked(panel, answers)), span)
+            lanes(canvas, box.within(0, 26, 0, 0), panel, found, span)
         case "table":
-            table(canvas, box, panel, _asked(panel, answers))
+            table(canvas, box, panel, asked)
         case "bargauge":
-            bars(canvas, box, panel, named_series(panel, _asked(panel, answers)))
-        case "logs":
-            found_lines = [line for it in panel["targets"] for line in answers.lines(it["expr"], it["maxLines"])]
-            said(canvas, box, sorted(found_lines, key=lambda it: it.at, reverse=True))
+            bars(canvas, box, panel, found)
         case kind:
             raise ValueError(f"{panel['title']}: nobody draws a panel of type {kind}")
+    return bool(found)
+
+
+def _title(canvas: Canvas, box: Box, panel: Mapping[str, Any]) -> None:
+    canvas.text(box.x + 10, box.y + 17, panel["title"], size=12.5, is_bold=True, room=box.width - 20)
 
 
 def _asked(panel: Mapping[str, Any], answers: Answers) -> list[list[Series]]:
     def ask(target: Mapping[str, Any]) -> Callable[[str], list[Series]]:
+        if target["datasource"]["type"] == "loki":
+            return answers.counted
         return answers.number if target.get("instant") else answers.over_time
 
     return [ask(target)(target["expr"]) for target in panel["targets"]]

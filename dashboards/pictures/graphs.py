@@ -43,7 +43,8 @@ def graph(
         _areas(axes, found, inks)
     else:
         _lines(axes, found, inks, is_stepped=custom.get("lineInterpolation") == "stepAfter")
-    _frame(axes, span, unit, most=defaults.get("max"))
+    is_zero = not any(value for _, series in found for _, value in series.points)
+    _frame(axes, span, unit, most=defaults.get("max"), is_zero=is_zero)
     if not found:
         axes.text(0.5, 0.5, "no data", color=FAINT, ha="center", transform=axes.transAxes)
     if custom.get("thresholdsStyle"):
@@ -124,7 +125,8 @@ def _bars(axes: Axes, found: Sequence[Named], inks: Mapping[str, str]) -> None:
     for name, series in found:
         at, values = _columns(series)
         base = [heights.get(it, 0.0) for it in at]
-        axes.bar(at, values, width=STEP_SECONDS * 0.85, bottom=base, color=inks[name], linewidth=0, align="edge")
+        # Back from its moment: what it counts lies before.
+        axes.bar(at, values, width=-STEP_SECONDS * 0.85, bottom=base, color=inks[name], linewidth=0, align="edge")
         for it, value in series.points:
             heights[it] = heights.get(it, 0.0) + value
 
@@ -133,9 +135,15 @@ def _columns(series: Series) -> tuple[list[float], list[float]]:
     return [at for at, _ in series.points], [value for _, value in series.points]
 
 
-def _frame(axes: Axes, span: Span, unit: str, *, most: float | None) -> None:
+def _frame(axes: Axes, span: Span, unit: str, *, most: float | None, is_zero: bool) -> None:
     top = axes.get_ylim()[1] if axes.has_data() else 1.0
-    top = most if most is not None else max(top, 1e-9) * 1.05
+    top = most if most is not None else top * 1.05
+    if is_zero:
+        # Other numbers than 0 would be those that matplotlib makes up.
+        axes.set_ylim(0, 1)
+        axes.set_yticks([0.0], [worded(0.0, unit)])
+        _times(axes, span)
+        return
     axes.set_ylim(0, top)
     # Ticks at round numbers of what is written: 8 MiB, not 7.6.
     scale = 1024.0 ** int(math.log(max(top, 1), 1024)) if unit in {"bytes", "Bps"} else 1.0

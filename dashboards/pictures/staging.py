@@ -26,6 +26,7 @@ from simulator.process import SimulatorProcess
 COMMAND = Path(sys.executable).with_name("kubescribe")
 SCRAPE_SECONDS = 5
 NODES = 6
+INSTALLATION = "kubescribe"
 _LOOK_SECONDS = 3.0
 _VIEWERS = 7
 
@@ -107,7 +108,7 @@ class _Company:
 
     def _tell_prometheus(self) -> None:
         groups = [
-            {"targets": [address], "labels": {"instance": name, "job": _job(name)}}
+            {"targets": [address], "labels": {"instance": name, "job": _job(name), "installation": INSTALLATION}}
             for name, address in self.metrics.items()
         ]
         new = self.folder / "targets.json.new"

@@ -11,7 +11,14 @@ from dashboards.pictures.graphs import Named, Panel
 from dashboards.pictures.units import worded
 
 _ROW = 22
-_LEVELS = {"fatal": "dark-red", "error": "red", "warn": "orange", "warning": "orange", "debug": "blue"}
+_LEVELS = {
+    "fatal": "dark-red",
+    "critical": "dark-red",
+    "error": "red",
+    "warn": "orange",
+    "warning": "orange",
+    "debug": "blue",
+}
 
 
 def number(canvas: Canvas, box: Box, panel: Panel, found: Sequence[Named]) -> None:
@@ -19,9 +26,8 @@ def number(canvas: Canvas, box: Box, panel: Panel, found: Sequence[Named]) -> No
     defaults, options = panel["fieldConfig"]["defaults"], panel["options"]
     points = found[0][1].points if found else []
     known = [value for _, value in points if not math.isnan(value)]
-    words = worded(known[-1], defaults["unit"], defaults.get("decimals")) if known else defaults["noValue"]
-    ink = threshold(defaults, known[-1]) if known else FAINT
-    is_ground = options["colorMode"] == "background" and bool(known)
+    words, ink = _said_of(defaults, known[-1] if known else None)
+    is_ground = options["colorMode"] == "background"
     if is_ground:
         canvas.panel(box, ink)
     canvas.text(
@@ -42,9 +48,25 @@ def number(canvas: Canvas, box: Box, panel: Panel, found: Sequence[Named]) -> No
         axes.plot(range(len(known)), known, color=pen, alpha=0.8, linewidth=1)
         axes.set_ylim(0, max(known) * 1.1 or 1)
         axes.set_xlim(0, len(known) - 1)
-    size = 34 if len(words) < 9 else 26
+    size = 34 if len(words) < 7 else 26 if len(words) < 10 else 20
     middle = box.y + box.height * 0.62
     canvas.text(box.x + box.width / 2, middle, words, size=size, ink="#ffffff" if is_ground else ink, align="center")
+
+
+def _said_of(config: Mapping[str, Any], value: float | None) -> tuple[str, str]:
+    """Return the text and the colour of *value*: those that a mapping gives it, else its own."""
+    for mapping in config["mappings"]:
+        options = mapping["options"]
+        match mapping["type"]:
+            case "special" if value is None:
+                return options["result"]["text"], options["result"]["color"]
+            case "value" if value is not None and f"{value:g}" in options:
+                return options[f"{value:g}"]["text"], options[f"{value:g}"]["color"]
+            case "range" if value is not None and value >= options["from"]:
+                return options["result"]["text"], options["result"]["color"]
+    if value is None:
+        return config["noValue"], FAINT
+    return worded(value, config["unit"], config.get("decimals")), threshold(config, value)
 
 
 def threshold(config: Mapping[str, Any], value: float) -> str:

@@ -45,7 +45,8 @@ The aggregator serves them on port 9090, an agent on 9091, both under `/metrics`
 whoever asks for it, compressed with gzip. `kubescribe up` serves both on one address.
 
 - What is about the cluster comes from the aggregator alone, with labels `namespace`, `pod` and `container` of its own:
-  scrape it with `honorLabels: true`.
+  scrape it with `honorLabels: true`. Two installations that record one cluster tell it alike: a Prometheus of both
+  needs a label that tells them apart. The chart's scrapes add `installation`, the namespace of whoever tells.
 - Counters about the cluster live in the journal: they go on where they stood after a restart of any part, and retention
   does not touch them. What happened is counted once, however often it is seen, in the transaction that stores it.
 - A new series is told as 0 for the first {zero} s in which it is scraped: `increase()` then sees its first step.

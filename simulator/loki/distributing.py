@@ -2,8 +2,8 @@
 What Loki's distributor does with a request: validate each stream and entry, then limit the rate of the tenant.
 
 Order and texts are those of pkg/distributor/distributor.go (pushWithResolver), pkg/distributor/validator.go and
-pkg/validation/validate.go, grafana/loki@65e30f8. Not done: level detection (which adds `detected_level` to the
-structured metadata) and the sharding of hot streams. Pure, but for the counting of what is discarded.
+pkg/validation/validate.go, grafana/loki@65e30f8. Not done here: level detection (`levels.py`, when an
+entry is asked for) and the sharding of hot streams. Pure, but for the counting of what is discarded.
 """
 
 import re

@@ -43,6 +43,7 @@ class Limits:
     """How far behind the newest entry of its stream an entry may lie: half of max_chunk_age."""
     max_returned_errors: int = 10
     max_query_entries: int = 5000
+    max_query_series: int = 500
     max_tails: int = 10
     max_body_bytes: int = 100 * _MIB
     max_decompressed_bytes: int = 5000 * _MIB

@@ -107,6 +107,12 @@ def test_our_own_labels_are_honoured_and_jobs_are_called_the_same_in_every_relea
     assert labelled(found)["job"] == f"kubescribe-{role}"
 
 
+@pytest.mark.parametrize("component", MONITORS)
+def test_two_releases_of_one_name_never_write_one_series(component: str) -> None:
+    """Families about the cluster have a namespace of their own, which is none of who tells them."""
+    assert labelled(endpoint(render(monitoring()), component))["installation"] == "<__meta_kubernetes_namespace>"
+
+
 def test_series_of_the_aggregator_go_on_when_it_starts_again_elsewhere() -> None:
     assert labelled(endpoint(render(monitoring()), "aggregator"))["instance"] == "<__meta_kubernetes_pod_name>"
 

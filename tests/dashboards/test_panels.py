@@ -76,7 +76,7 @@ def test_every_expression_parses_with_the_cluster_optional(panels: Panels) -> No
     for where, expression in targets(panels, "prometheus"):
         parse(concrete(expression))
         selectors = re.findall(r"kubescribe_\w+(\{[^}]*\})?", expression)
-        assert all('cluster=~"$cluster"' in it for it in selectors), where
+        assert all('cluster=~"$cluster", installation=~"$installation"' in it for it in selectors), where
 
 
 def test_a_counter_stands_under_rate_or_increase_only(panels: Panels) -> None:

@@ -1,26 +1,36 @@
 """What panels' queries answer: promtool evaluates them against what somebody once was misled by."""
 
+import math
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from dashboards.queries import fullest, series
+from tests.dashboards.test_panels import concrete
 from tests.programs import program
 
 Board = dict[str, Any]
 
 
-def answers(folder: Path, expression: str, given: Mapping[str, float | str], expected: Mapping[str, float]) -> str:
+def answers(
+    folder: Path,
+    expression: str,
+    given: Mapping[str, float | str],
+    expected: Mapping[str, float],
+    *,
+    installation: str = ".*",
+) -> str:
     """Return what promtool complains about: "" where *expression* answers *expected*, labels and values."""
     case = {
         "interval": "1m",
         "input_series": [{"series": name, "values": f"{value}x20"} for name, value in given.items()],
         "promql_expr_test": [
             {
-                "expr": expression.replace("$cluster", ".*").replace("$node", ".*").replace("$namespace", ".*"),
+                "expr": concrete(expression.replace("$installation", installation)),
                 "eval_time": "10m",
                 "exp_samples": [{"labels": labels, "value": value} for labels, value in expected.items()],
             }
@@ -73,6 +83,7 @@ def test_what_is_lost_is_told_of_every_place_where_it_can_be(tmp_path: Path, pan
         "kubescribe_spool_dropped_records_total": "0+1",
         'kubescribe_loki_rejected_entries_total{reason="line_too_long"}': "0+10",
         "kubescribe_gateway_damaged_frames_total": "0+100",
+        "kubescribe_journal_writable": 1,
     }
     (lost,) = columns_of(panels, "Lost for good, 1 h")
 
@@ -105,3 +116,41 @@ def test_two_clusters_with_nodes_of_one_name_break_no_table_of_nodes(
             '{cluster="west", node="ip-10-0-0-1", zone="b", instance_type="m7"}': 0.75,
         },
     )
+
+
+def test_a_cluster_that_two_installations_record_is_told_once(tmp_path: Path, panels: list[tuple[str, Board]]) -> None:
+    """The chart's scrapes name the installation; where nobody does, the variable has no value and fits all the same."""
+    given: dict[str, float | str] = {}
+    for own in ('installation="a", ', 'installation="b", ', ""):
+        given |= {
+            f'kubescribe_pods{{{own}namespace="shop", phase="Pending"}}': 3,
+            f'kubescribe_node_condition{{{own}node="n1", condition="Ready"}}': 0,
+            f'kubescribe_unschedulable_pods{{{own}namespace="shop"}}': 2,
+            f'kubescribe_container_restarts_total{{{own}namespace="shop", workload="w"}}': "0+1",
+        }
+    expected = {"Pods pending": 3, "Nodes not ready": 1, "Unschedulable pods": 2, "Restarts, 15 min": 10}
+
+    for title, value in expected.items():
+        query = columns_of(panels, title)[0].replace("[15m]", "[10m]")
+        for chosen in ("a", "b", ""):
+            assert not answers(tmp_path, query, given, {"{}": value}, installation=chosen), (title, chosen)
+        assert answers(tmp_path, query, given, {"{}": value}), "all together are three times as many"
+
+
+@pytest.mark.parametrize(
+    ("title", "given", "expected"),
+    [
+        ("OOM kills, 15 min", {"kubescribe_journal_writable": 1}, 0),
+        ("OOM kills, 15 min", {}, None),
+        ("Lost for good, 1 h", {"kubescribe_journal_writable": 0}, 0),
+        ("Lost for good, 1 h", {}, None),
+        ("Volume full in", {"kubescribe_journal_writable": 1}, math.inf),
+        ("Volume full in", {}, None),
+    ],
+)
+def test_what_never_happened_is_zero_and_what_nobody_tells_is_no_number(
+    tmp_path: Path, panels: list[tuple[str, Board]], title: str, given: dict[str, float | str], expected: float | None
+) -> None:
+    query = columns_of(panels, title)[0]
+
+    assert not answers(tmp_path, query, given, {} if expected is None else {"{}": expected})

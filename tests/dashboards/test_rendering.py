@@ -65,6 +65,15 @@ def test_the_cluster_is_optional_and_the_sources_are_variables(boards: list[Boar
             assert variables[name]["refresh"] == 2, "their values follow the time shown"
 
 
+def test_one_installation_is_shown_at_a_time(boards: list[Board]) -> None:
+    for board in boards:
+        (it,) = (it for it in board["templating"]["list"] if it["name"] == "installation")
+        assert not it.get("includeAll")
+        assert not it.get("multi")
+        assert it["query"]["query"].endswith(", installation)")
+        assert 'installation=~".*"' in it["query"]["query"], "it does not ask for itself"
+
+
 def test_changes_and_terminations_can_be_drawn_into_every_graph(boards: list[Board]) -> None:
     for board in boards:
         drawn = {it["name"]: it for it in board["annotations"]["list"]}

@@ -45,6 +45,8 @@ def seen(folder: Path, *names: str, tokens: Path | None = None) -> Iterator[str]
 
 async def _make(cluster: Cluster, names: tuple[str, ...]) -> None:
     async with cluster.control() as control:
+        for name, namespace in (("bill", "pay"), ("flour", "mill")):
+            await control.create("configmaps", {"metadata": {"name": name, "namespace": namespace}, "data": {}})
         for name in names:
             await control.create("configmaps", {"metadata": {"name": name, "namespace": "shop"}, "data": {}})
 
@@ -74,6 +76,20 @@ async def test_a_link_sets_the_filters_the_range_and_whose_lines(root: str, tmp_
         await page.click("#pinned")
         assert await page.text("#pinned") == ""
         assert await page.run("location.search") == asking(namespace="shop", q="thing-7", workload="web")
+        assert page.errors == []
+
+
+async def test_a_link_with_several_namespaces_shows_these_and_no_others(root: str, tmp_path: Path) -> None:
+    query = asking(**{"namespace": "pay,shop", "kind": "ConfigMap", "from": EARLY})
+    async with opened_page(tmp_path, root + query) as page:
+        await page.until("#past", f"Found: {MANY + 2} changes")
+        shown = await page.text("#rows")
+
+        assert "bill" in shown
+        assert "thing-7" in shown
+        assert "flour" not in shown
+        assert await page.value("#namespace") == "pay,shop"
+        assert await page.run("location.search") == query
         assert page.errors == []
 
 
@@ -107,8 +123,8 @@ async def test_what_a_link_says_wrong_is_told_and_nothing_of_it_is_carried_out(r
             await page.call("Page.navigate", url=root + asking(**wrong))
             await page.until("#past", told)
             assert await page.run("document.querySelectorAll('#rows .change').length") == 0
-        await page.call("Page.navigate", url=root + asking(namespace="shop,pay", workload="web"))
-        await page.until("#pinned", "several named (namespace): all are shown; lines are of one namespace")
+        await page.call("Page.navigate", url=root + asking(namespace="shop,pay", workload="web,api"))
+        await page.until("#pinned", "several named (workload): all are shown; lines are of one namespace")
 
         assert await page.run("window.broken") is None
         assert await page.run("document.querySelectorAll('img[src=x]').length") == 0

@@ -51,13 +51,6 @@ def judged(query: str) -> Judged:
     return Judged(_left(tokens, reading.given), tuple(dict.fromkeys(reading.problems)))
 
 
-def selectors(query: str) -> list[str]:
-    """Return the stream selectors of a query, as they may be asked alone."""
-    tokens = list(_tokens(query))
-    starts = [at for at, token in enumerate(tokens) if token == "{"]
-    return ["".join(tokens[at : tokens.index("}", at) + 1]) for at in starts]
-
-
 def _tokens(query: str) -> Iterator[str]:
     at, end = 0, len(query.rstrip())
     while at < end:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from simulator.control import Control
 from tests.e2e.processes import START_SECONDS, TOKEN, Cluster, Process, ask, eventually, pretend_cluster, running
@@ -62,6 +63,13 @@ class Product:
         asked = urllib.parse.urlencode({"query": query, "limit": 5000, "since": "1h"})
         found = ask(f"{self.loki}/loki/api/v1/query_range?{asked}").json()["data"]["result"]
         return [(stream["stream"], [value[1] for value in stream["values"]]) for stream in found]
+
+    def loki_query(self, what: str, **parameters: object) -> dict[str, Any]:
+        """Return `data` of an answer to `query` or `query_range`; a refusal is an AssertionError with Loki's words."""
+        answer = ask(f"{self.loki}/loki/api/v1/{what}?{urllib.parse.urlencode(parameters)}")
+        assert answer.status == 200, (parameters, answer.body.decode())
+        found: dict[str, Any] = answer.json()["data"]
+        return found
 
     def stream_labels(self) -> set[str]:
         return set(ask(f"{self.loki}/loki/api/v1/labels").json()["data"])

@@ -52,6 +52,7 @@ def agent_target(metrics: str, *, pod: str) -> Target:
 
 def _target(job: str, container: str, pod: str, metrics: str) -> Target:
     where = {"namespace": NAMESPACE, "service": job, "endpoint": "metrics", "pod": pod, "container": container}
+    where["installation"] = NAMESPACE
     return Target(job=job, address=urllib.parse.urlsplit(metrics).netloc, labels=where)
 
 

@@ -18,8 +18,9 @@ Labels = frozenset[str]
 TARGET_LABELS: Labels = frozenset({"job", "instance", "namespace", "pod", "service", "endpoint", "container"})
 """What a ServiceMonitor adds where a sample has no label of that name."""
 
-OPTIONAL: Labels = frozenset({"cluster"})
-"""Not exported, but added by whoever collects from several clusters: a matcher must take its absence too."""
+OPTIONAL: Labels = frozenset({"cluster", "installation"})
+"""Not exported, but added by whoever collects from several clusters, and by the chart's scrapes: a matcher must take
+their absence too."""
 
 _RATES = frozenset({"rate", "irate", "increase"})
 _OF_COUNTERS = _RATES | {"resets", "changes"}

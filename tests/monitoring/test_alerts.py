@@ -139,5 +139,24 @@ def test_no_alert_needs_a_recording_rule() -> None:
     assert all(re.fullmatch(r"[a-z_]+:kubescribe_[a-z_]+:[a-z0-9_]+", name) for name in recorded)
 
 
+def test_what_the_page_says_to_an_alertmanager_is_about_alerts_that_there_are() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", page(), re.DOTALL)
+    said = yaml.safe_load(text)
+    names = {alert.name for alert in ALERTS}
+
+    assert said["route"]["group_by"] == ["alertname", "cluster", "namespace"]
+    for rule in said["inhibit_rules"]:
+        matchers = [*rule["source_matchers"], *rule["target_matchers"]]
+        named = {name for matcher in matchers for name in re.findall(r"Kubescribe\w+", matcher)}
+        assert named <= names
+        assert rule["equal"] == ["cluster", "namespace"]
+
+
+def test_the_alert_for_many_nodes_comes_before_those_for_each_so_that_it_can_silence_them() -> None:
+    after = {rule["alert"]: int(rule["for"].removesuffix("m")) for rule in groups()[1]["rules"] if "for" in rule}
+
+    assert after["KubescribeAgentsMissing"] < min(after["KubescribeAgentDown"], after["KubescribeAgentAbsentOnNode"])
+
+
 def test_the_page_of_the_alerts_is_that_of_the_file() -> None:
     assert (ROOT / "docs/alerts.md").read_text(encoding="utf-8") == page(), "run `make docs`"

@@ -2,15 +2,17 @@
 The metric contract, both ways: what the product tells a real Prometheus, and what dashboards and rules ask of it.
 
 One file, since one product and one Prometheus run for all of it. What it exports is what its processes answer. That
-each check of a query can fail is shown in test_promql, test_logql and test_lint. Of the queries of Loki the selectors
-are executed: the stand-in sums nothing.
+each check of a query can fail is shown in test_promql, test_logql and test_lint. Queries of Loki are executed by the
+strict stand-in.
 """
 
 import asyncio
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
@@ -20,7 +22,7 @@ from tests.monitoring import contract, dashboards, lint
 from tests.monitoring.contract import RULES, rules_of
 from tests.monitoring.dashboards import Query, queries_of, substituted
 from tests.monitoring.exported import documented, told, with_foreign
-from tests.monitoring.logql import LOGFMT, METADATA, STREAM_LABELS, selectors
+from tests.monitoring.logql import LOGFMT, METADATA, STREAM_LABELS
 from tests.monitoring.product import Product
 from tests.monitoring.prometheus import NAMESPACE, Prometheus
 from tests.monitoring.promql import OPTIONAL, TARGET_LABELS, Vocabulary
@@ -28,6 +30,7 @@ from tests.monitoring.stirring import GRINDER, kill_grinder
 
 pytestmark = pytest.mark.timeout(180)
 
+ROOT = Path(__file__).parents[2]
 RANGE_SECONDS = 60
 EXECUTED = {
     **dashboards.CHECKED,
@@ -37,6 +40,8 @@ EXECUTED = {
     "__range": f"{RANGE_SECONDS}s",
     "__range_s": str(RANGE_SECONDS),
     "__range_ms": str(RANGE_SECONDS * 1000),
+    "__auto": "5s",
+    "installation": NAMESPACE,
 }
 """Grafana's variables over all that there is: a minute."""
 
@@ -205,12 +210,32 @@ def test_every_variable_and_annotation_of_prometheus_is_answered(path: Path, pro
 
 
 @pytest.mark.parametrize("path", dashboards.FILES, ids=lambda path: path.stem)
-def test_every_stream_that_is_asked_for_is_in_loki(path: Path, product: Product) -> None:
+def test_every_query_of_loki_is_executed_and_finds_something(path: Path, product: Product) -> None:
+    """Of panels and annotations, over a range as Grafana asks them; what counts has the labels of its legend."""
     board = dashboards.read(path)
-    queries = [asked(query, board) for query in board.queries() if query.kind == "loki"]
+    queries = [query for query in board.queries() if query.kind == "loki"]
 
-    for selector in sorted({selector for query in queries for selector in selectors(query)}):
-        eventually(lambda selector=selector: product.streams(selector), lambda selector=selector: selector)
+    def found(query: Query) -> list[dict[str, Any]]:
+        end = time.time()
+        expr, window = asked(query, board), {"start": int(end - 3600), "end": int(end) + 1, "step": 5}
+        result: list[dict[str, Any]] = product.loki_query("query_range", query=expr, limit=100, **window)["result"]
+        return result
+
+    assert queries
+    for query in queries:
+        eventually(lambda query=query: found(query), lambda query=query: asked(query, board))
+        for name in re.findall(r"\{\{(\w+)\}\}", query.legend):
+            assert any(name in series["metric"] for series in found(query)), (query.where, name)
+
+
+def test_the_queries_that_the_pages_about_logs_show_are_executed(product: Product) -> None:
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("logs.md", "loki-outlet.md"))
+    shown = re.findall(r"(?:`|^    )((?:\{|sum|topk)[^`\n]*\{?\w+=\"[^`\n]*)", text.replace("\\|", "|"), re.MULTILINE)
+    queries = [it for it in shown if '="' in it]
+
+    assert len(queries) > 10
+    for query in queries:
+        product.loki_query("query_range", query=query, limit=10, since="5m")
 
 
 def test_the_first_oom_kill_and_the_one_after_a_kill_are_each_an_increase_of_one(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.monitoring.logql import LOGFMT, METADATA, STREAM_LABELS, judged, selectors
+from tests.monitoring.logql import LOGFMT, METADATA, STREAM_LABELS, judged
 
 FAULTS = {
     "a stream label": ('{app="web"}', "no stream has the label app"),
@@ -57,9 +57,3 @@ def test_what_is_right_is_not_told_and_its_labels_are_known(query: str) -> None:
 
     assert found.problems == ()
     assert found.labels == RIGHT[query]
-
-
-def test_the_selectors_of_a_query_can_be_asked_alone() -> None:
-    query = 'sum(rate({namespace=~"a|b", stream="}"} | json [5m])) / sum(rate({namespace=~"a|b"}[5m]))'
-
-    assert selectors(query) == ['{namespace=~"a|b",stream="}"}', '{namespace=~"a|b"}']

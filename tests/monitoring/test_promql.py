@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.monitoring.promql import TARGET_LABELS, Vocabulary, judged
+from tests.monitoring.promql import OPTIONAL, TARGET_LABELS, Vocabulary, judged
 
 KNOWN = Vocabulary(
     labels={
@@ -66,18 +66,18 @@ def test_a_fault_is_told(fault: str) -> None:
 RIGHT = {
     'sum by (namespace, reason) (increase(oom_total{cluster=~".*", reason!=""}[1h]))': {"namespace", "reason"},
     "sum(rate(oom_total[5m])) or vector(0)": set(),
-    "topk(3, memory) > 5": TARGET_LABELS | {"node", "cluster"},
-    "memory * on (node) group_left (zone) nodes": TARGET_LABELS | {"node", "zone", "cluster"},
+    "topk(3, memory) > 5": TARGET_LABELS | OPTIONAL | {"node"},
+    "memory * on (node) group_left (zone) nodes": TARGET_LABELS | OPTIONAL | {"node", "zone"},
     "sum by (node) (memory) / on (node) sum by (node, zone) (nodes)": {"node"},
-    'memory / ignoring (resource) limits{resource="memory"}': TARGET_LABELS | {"node", "cluster"},
+    'memory / ignoring (resource) limits{resource="memory"}': TARGET_LABELS | OPTIONAL | {"node"},
     'label_replace(sum(memory), "what", "all", "", "")': {"what"},
     "histogram_quantile(0.99, sum by (le, job) (rate(lag_bucket[5m])))": {"job"},
     'absent(memory{job="a", pod=~"b"})': {"job"},
     "count by (reason) (oom_total)": {"reason"},
     "sum by (workload) (job:oom:rate5m)": {"workload"},
     'count_values("version", memory)': {"version"},
-    "-memory + 1 - time()": TARGET_LABELS | {"node", "cluster"},
-    "nodes unless on (node) memory": TARGET_LABELS | {"node", "zone", "cluster"},
+    "-memory + 1 - time()": TARGET_LABELS | OPTIONAL | {"node"},
+    "nodes unless on (node) memory": TARGET_LABELS | OPTIONAL | {"node", "zone"},
 }
 
 

@@ -83,13 +83,13 @@ def where_object(reading: Reading, query: RecordQuery | ObjectQuery, table: str 
         if value is not None:
             conditions.append(f"{table}.{column} = ?")
             parameters.append(value)
-    for column, word in (("namespace", query.namespace), ("kind", query.kind)):
-        if word:
-            number = reading.number(word)
-            if number is None:
+    for column, words in (("namespace", query.namespace.split(",")), ("kind", [query.kind])):
+        if words != [""]:
+            numbers = [number for word in words if (number := reading.number(word)) is not None]
+            if not numbers:
                 raise Nothing
-            conditions.append(f"{table}.{column} = ?")
-            parameters.append(number)
+            conditions.append(f"{table}.{column} IN ({', '.join('?' * len(numbers))})")
+            parameters += numbers
     return " AND ".join(conditions), parameters
 
 

@@ -220,6 +220,12 @@ function pause(paused) {
   $("pause").textContent = paused ? "Paused" : "Pause";
 }
 
+// Lines are of one namespace; the filter may name several.
+function ownNamespace() {
+  const said = $("namespace").value.trim();
+  return said.includes(",") ? "" : said;
+}
+
 let typing = 0;
 $("filters").addEventListener("input", () => {
   clearTimeout(typing);
@@ -230,7 +236,7 @@ $("rows").addEventListener("click", (event) => {
   const asked = event.target.closest("[data-lines]")?.dataset;
   if (asked) lines.show(asked.lines, asked.namespace, asked.name, pinned);
 });
-$("show-lines").addEventListener("click", () => lines.show("workload", $("namespace").value.trim()));
+$("show-lines").addEventListener("click", () => lines.show("workload", ownNamespace()));
 $("pause").addEventListener("click", () => pause(!rows.paused));
 $("theme").addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme.startsWith("dark");
@@ -253,7 +259,7 @@ addEventListener("keydown", (event) => {
     $("q").focus();
   } else if (event.key === "l") {
     event.preventDefault();
-    lines.show("workload", $("namespace").value.trim());
+    lines.show("workload", ownNamespace());
   } else if (event.key === "p") pause(!rows.paused);
 });
 

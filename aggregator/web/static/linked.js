@@ -2,14 +2,16 @@
 
 const NOW_MS = 120_000; // "to" is the moment of the click where a dashboard shows "now": that is the live end
 
-// A dashboard says `.*` for all, and several names for several; the page then shows all, and says so of several.
+// A dashboard says `.*` for all, and several names for several. Of namespaces that is a filter; of anything else the page
+// shows all, and says so.
 const isSeveral = (text) => /^[\w.-]+(,[\w.-]+)+$/.test(text);
 const FIELDS = ["namespace", "kind", "q"];
 
 export function linked(search) {
   const asked = new URLSearchParams(search);
   const given = (name) => (asked.get(name) ?? "").trim();
-  const said = (name) => (given(name) === ".*" || isSeveral(given(name)) ? "" : given(name));
+  const one = (name) => (given(name) === ".*" || isSeveral(given(name)) ? "" : given(name));
+  const said = (name) => (name === "namespace" && isSeveral(given(name)) ? given(name) : one(name));
   const range = { from: given("from"), to: given("to") };
   if (range.to && Date.now() - Date.parse(range.to) < NOW_MS) range.to = "";
   const show = given("show") === "gaps" ? "gaps" : "";
@@ -17,9 +19,9 @@ export function linked(search) {
   return {
     fields: Object.fromEntries(FIELDS.map((name) => [name, said(name)])),
     pinned: Object.fromEntries(Object.entries({ show, uid: said("uid"), ...range }).filter(([, value]) => value)),
-    lines: said(what) && said("namespace") ? { what, namespace: said("namespace"), name: said(what) } : null,
-    several: [...FIELDS, "workload", "pod"].filter((name) => isSeveral(given(name))),
-    isWithoutLines: Boolean(given("workload") || given("pod")) && !(said(what) && said("namespace")),
+    lines: said(what) && one("namespace") ? { what, namespace: one("namespace"), name: said(what) } : null,
+    several: [...FIELDS, "workload", "pod"].filter((name) => name !== "namespace" && isSeveral(given(name))),
+    isWithoutLines: Boolean(given("workload") || given("pod")) && !(said(what) && one("namespace")),
   };
 }
 

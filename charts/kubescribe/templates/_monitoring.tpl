@@ -39,7 +39,9 @@ interval: {{ . }}
 scrapeTimeout: {{ . }}
 {{- end }}
 relabelings:
-  {{- include "kubescribe.monitoring.relabelings" (concat (index . 1) $scrape.relabelings) | nindent 2 }}
+  {{- /* Two releases of one name would write the same series otherwise, and sums would have everything twice. */}}
+  {{- $installation := list (dict "sourceLabels" (list "__meta_kubernetes_namespace") "targetLabel" "installation") }}
+  {{- include "kubescribe.monitoring.relabelings" (concat (index . 1) $installation $scrape.relabelings) | nindent 2 }}
 {{- with $scrape.metricRelabelings }}
 metricRelabelings:
   {{- include "kubescribe.monitoring.relabelings" . | nindent 2 }}

@@ -198,6 +198,7 @@ async def test_pages_follow_each_other_without_a_hole_or_a_repeat(store):
     [
         (RecordQuery(namespace="shop"), [1, 2, 4]),
         (RecordQuery(namespace="nowhere"), []),
+        (RecordQuery(namespace="nowhere,shop"), [1, 2, 4]),
         (RecordQuery(kind="Node"), [3]),
         (RecordQuery(name="web-1"), [1, 2]),
         (RecordQuery(name="web-1", kind="Node"), []),

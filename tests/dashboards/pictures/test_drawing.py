@@ -32,6 +32,9 @@ class Canned:
             for it, value in enumerate(self.values)
         ]
 
+    def counted(self, expression: str) -> list[Series]:
+        return self.over_time(expression)
+
     def lines(self, _: str, __: int) -> list[Line]:
         return [
             Line(300.0 + value, {"workload": "w", "detected_level": "error"}, 'level=error cost="$5" …')
@@ -47,7 +50,7 @@ def one_of_each(boards: list[Board]) -> Board:
 
 
 def drawn(board: Board, answers: Canned) -> Image.Image:
-    return Image.open(io.BytesIO(picture(board, answers))).convert("RGB")
+    return Image.open(io.BytesIO(picture(board, answers).png)).convert("RGB")
 
 
 def test_a_panel_of_each_type_is_drawn_on_its_place(boards: list[Board]) -> None:

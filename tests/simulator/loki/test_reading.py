@@ -43,6 +43,9 @@ def lines(answer):
         ('{env="prod"} !~ `GET|boom`', 0),
         ('{env="prod"} | pod="api-0"', 1),
         ('{env="prod"} | pod=~"web-.*" |= "GET"', 1),
+        ('{env="prod"} | detected_level="error"', 1),
+        ('{env="prod"} | logfmt | msg="boom"', 1),
+        ('{env="prod"} | json | msg="boom"', 0),
     ],
 )
 async def test_a_query_finds_what_it_selects(filled, query, expected):
@@ -59,7 +62,7 @@ async def test_direction_and_limit_choose_which_entries_come(filled):
 
     assert (lines(newest), lines(oldest)) == (["GET /x 500"], ["GET / 200"])
     assert oldest["data"]["result"][0] == {
-        "stream": {"app": "web", "env": "prod", "pod": "web-0", "service_name": "web"},
+        "stream": {"app": "web", "detected_level": "unknown", "env": "prod", "pod": "web-0", "service_name": "web"},
         "values": [[str(filled.now), "GET / 200"]],
     }
 
@@ -72,7 +75,7 @@ async def test_the_end_is_not_included(filled):
     assert lines(answer) == ["GET / 200"]
 
 
-@pytest.mark.parametrize("query", ["{}", '{app=~".*"}', "app", '{app="x"', '{app="x"} | json', '{app=~"("}'])
+@pytest.mark.parametrize("query", ["{}", '{app=~".*"}', "app", '{app="x"', '{app="x"} | unpack', '{app=~"("}'])
 async def test_a_query_that_loki_refuses_is_refused(filled, query):
     status, text = await ask(filled, query)
 
