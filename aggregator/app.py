@@ -55,6 +55,7 @@ from kubescribe.kube.access import find_access
 from kubescribe.lines.scrubbing import Scrubber
 from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_connections, open_sender
+from kubescribe.runtime.allocating import keep_giving_back
 from kubescribe.runtime.errors import StartupError
 from kubescribe.runtime.loops import watch_stalls
 from kubescribe.runtime.process import version_string
@@ -301,6 +302,7 @@ def _connect(
         Part(name="retention", run=retention.run),
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
+        Part(name="memory", run=keep_giving_back),
     ]
     return parts, reception, link, web
 

@@ -10,7 +10,6 @@ import random
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -111,7 +110,7 @@ def plans(rng: random.Random, changes: int, per_plan: int, lives: list[Life] | N
                 running.pop()
                 continue
             at = committed_at - rng.randrange(5_000_000, 60_000_000)
-            plan.changes.append(replace(row, observed_at=at, committed_at=committed_at))
+            plan.changes.append(msgspec.structs.replace(row, observed_at=at, committed_at=committed_at))
             plan.heads[head.id] = head
         yield plan
 

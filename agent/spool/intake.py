@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from agent.spool.frames import FrameHead
 from agent.spool.ledger import Span, merge_spans, span_of
 from agent.spool.marks import StreamMark
@@ -29,8 +31,7 @@ class Draft:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
+class _Item(msgspec.Struct, frozen=True, gc=False):
     encoded: bytes | None
     span: Span | None
     gap: Gap | None

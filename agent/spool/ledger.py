@@ -33,17 +33,6 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     needs_snapshot: bool = False
     cause: str = SPOOL_FULL
 
-    def merged(self, other: "Span") -> "Span":
-        """Return one span over both."""
-        return Span(
-            stream=self.stream,
-            count=self.count + other.count,
-            first_at=min(self.first_at, other.first_at),
-            last_at=max(self.last_at, other.last_at),
-            needs_snapshot=self.needs_snapshot or other.needs_snapshot,
-            cause=self.cause,
-        )
-
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """
@@ -100,12 +89,25 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rena
 
 def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Return one span for each stream and cause, in the order in which they came first."""
-    merged: dict[tuple[str, str], Span] = {}
+    alike: dict[tuple[str, str], list[Span]] = {}
     for span in spans:
-        key = (span.stream, span.cause)
-        known = merged.get(key)
-        merged[key] = span if known is None else known.merged(span)
-    return tuple(merged.values())
+        alike.setdefault((span.stream, span.cause), []).append(span)
+    return tuple([_merged(those) for those in alike.values()])
+
+
+def _merged(spans: list[Span]) -> Span:
+    """Return one span over all of *spans*, which are of one stream and cause: each record of a frame has one."""
+    first = spans[0]
+    if len(spans) == 1:
+        return first
+    return Span(
+        stream=first.stream,
+        count=sum([span.count for span in spans]),
+        first_at=min([span.first_at for span in spans]),
+        last_at=max([span.last_at for span in spans]),
+        needs_snapshot=any(span.needs_snapshot for span in spans),
+        cause=first.cause,
+    )
 
 
 def span_of(record: AnyRecord) -> Span | None:

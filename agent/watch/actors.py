@@ -25,7 +25,12 @@ def sign(entries: list[ManagedEntry]) -> Signature:
 
 def sign_entry(entry: ManagedEntry) -> int:
     """Return the signature of one entry; the length of the fields stands for the fields."""
-    return hash((entry.manager, entry.operation, entry.subresource, entry.time, len(entry.fields)))
+    return sign_parts(entry, entry.time, len(entry.fields))
+
+
+def sign_parts(entry: ManagedEntry, time: str | None, size: int) -> int:
+    """Return the signature that *entry* has at another *time*, with fields of *size* bytes."""
+    return hash((entry.manager, entry.operation, entry.subresource, time, size))
 
 
 def moved_since(entries: list[ManagedEntry], signature: Signature, before: Signature) -> list[ManagedEntry]:

@@ -26,6 +26,9 @@ Mode = Literal["balanced", "strict"]
 SHORT_CHARACTERS = 256
 """A harmless value is short: what is longer is a file, and nobody can tell what is in a file."""
 
+SHORT_SECRET = 11
+"""No known kind of credential is as short."""
+
 MAX_KEPT_CHARACTERS = 1024
 """Of an annotation that names a pod's application or service: Argo CD's tracking id holds five names."""
 
@@ -152,7 +155,7 @@ class Redactor:
         # Decoded JSON has no subclasses: comparing types costs half of what isinstance does, at each node of a spec.
         kind = type(node)
         if kind is str:
-            return self.token(node) if len(node) > 11 and has_credential(node) else node
+            return self.token(node) if len(node) > SHORT_SECRET and has_credential(node) else node
         if kind is list:
             items = [self._walk(item) for item in node]
             return items if any(map(is_not, items, node)) else node
@@ -160,7 +163,16 @@ class Redactor:
             return node
         result = node
         for name, value in node.items():
-            redacted = self._field(name, value)
+            kind = type(value)
+            if kind is str:
+                # Most of a spec is strings: they are looked at here, not a call deeper.
+                if len(value) <= SHORT_SECRET or not has_credential(value):
+                    continue
+                redacted: Any = self.token(value)
+            elif kind is dict or kind is list:
+                redacted = self._field(name, value)
+            else:
+                continue
             if redacted is not value:
                 # Copied at the first difference only: most objects have none.
                 result = dict(node) if result is node else result

@@ -20,11 +20,12 @@ The rules:
   history, and not all of it. So its first whole Snapshot of the new epoch ends a Gap that begins there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from msgspec.structs import replace as replace_fields
+import msgspec
+from msgspec.structs import replace
 
 from aggregator.ingest.ledger import Draft
 from aggregator.records import SnapshotStage, StreamRow
@@ -42,8 +43,7 @@ from kubescribe.wire.records import (
 )
 
 
-@dataclass(slots=True, frozen=True)
-class LocatedChange:
+class LocatedChange(msgspec.Struct, frozen=True, gc=False):
     """A Change and its epoch."""
 
     change: Change
@@ -85,6 +85,11 @@ class Absence:
 
 Located = LocatedChange | LocatedOccurrence | LocatedDeparture | Absence | Gap | LineCounts
 _Versioned = Change | Occurrence | Progress | Departed
+_LOCATED: Mapping[type, Callable[[Any, int], Located]] = {
+    Change: LocatedChange,
+    Occurrence: LocatedOccurrence,
+    Departed: LocatedDeparture,
+}
 
 
 def grant(draft: Draft, spool_id: str, claim: StreamClaim, former: tuple[str, ...] = ()) -> Grant:
@@ -126,26 +131,60 @@ def locate(draft: Draft, spool_id: str, records: list[AnyRecord]) -> list[Locate
     """Follow *records* of one batch and return what the second pass has to store, in the same order."""
     located: list[Located] = []
     seeing: dict[str, _Seeing] = {}
+    runs: dict[tuple[str, int], _Run] = {}
     for record in records:
         if isinstance(record, Gap | LineCounts):
             located.append(record if isinstance(record, LineCounts) else _of_what_is(draft, record))
         elif isinstance(record, Snapshot):
+            # It looks at the resume points, and may begin an epoch.
+            _move(draft, runs)
             before = draft.stream(record.stream)
             absence = _follow(draft, spool_id, record)
             if absence is not None and before is not None:
                 seeing.setdefault(record.stream, (record.observed_at, "lost"))
                 located += [absence, *_passed_unnoticed(draft, before, absence)]
         elif not isinstance(record, Presence):
-            epoch = draft.term_epoch(record.stream, record.term)
-            if _is_of_a_watch(record) and _advance(draft, spool_id, record, epoch):
+            run = runs.get((record.stream, record.term))
+            if run is None:
+                run = runs[record.stream, record.term] = _run(draft, spool_id, record.stream, record.term)
+            if run.moves and _is_of_a_watch(record):
                 seeing.setdefault(record.stream, (record.observed_at, "recovered"))
-            if isinstance(record, Change):
-                located.append(LocatedChange(record, epoch))
-            elif isinstance(record, Occurrence):
-                located.append(LocatedOccurrence(record, epoch))
-            elif isinstance(record, Departed):
-                located.append(LocatedDeparture(record, epoch))
+                run.resource_version = max(run.resource_version, record.resource_version)
+                run.complete_at = max(run.complete_at, record.observed_at)
+            if (make := _LOCATED.get(type(record))) is not None:
+                located.append(make(record, run.epoch))
+    _move(draft, runs)
     return [*located, *_forgotten(draft, seeing, records)] if draft.ledger.open_gaps else located
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one batch has of a stream under one term: the epoch of that, whether it `moves` the stream, and how far."""
+
+    epoch: int
+    moves: bool
+    resource_version: int = 0
+    complete_at: int = 0
+
+
+def _run(draft: Draft, spool_id: str, stream: str, term: int) -> _Run:
+    """Begin a run: it moves the stream's resume point if it is the holder's and of the stream's epoch."""
+    epoch = draft.term_epoch(stream, term)
+    row = _held(draft, spool_id, stream, term)
+    return _Run(epoch, moves=row is not None and row.epoch == epoch)
+
+
+def _move(draft: Draft, runs: dict[tuple[str, int], _Run]) -> None:
+    """Move the resume points as far as *runs* have come, once for all of their records, and end them."""
+    for (stream, _), run in runs.items():
+        row = draft.stream(stream) if run.moves else None
+        if row is not None and (run.resource_version > row.resource_version or run.complete_at > row.complete_at):
+            draft.plan.streams[stream] = replace(
+                row,
+                resource_version=max(row.resource_version, run.resource_version),
+                complete_at=max(row.complete_at, run.complete_at),
+            )
+    runs.clear()
 
 
 _Seeing = tuple[int, Literal["recovered", "lost"]]
@@ -158,7 +197,7 @@ def _forgotten(draft: Draft, seeing: Mapping[str, _Seeing], records: Sequence[An
     for stream, (at, outcome) in seeing.items():
         for gap in draft.ledger.open_gaps.of(stream):
             if gap.id not in told:
-                yield replace_fields(gap, to=max(at, gap.start), outcome=outcome)
+                yield replace(gap, to=max(at, gap.start), outcome=outcome)
 
 
 def _of_what_is(draft: Draft, gap: Gap) -> Gap:
@@ -169,7 +208,7 @@ def _of_what_is(draft: Draft, gap: Gap) -> Gap:
     """
     if gap.outcome != "open" or "/node=" not in gap.stream or draft.stream(gap.stream) is not None:
         return gap
-    return replace_fields(gap, to=gap.start, outcome="recovered")
+    return replace(gap, to=gap.start, outcome="recovered")
 
 
 def _held(draft: Draft, spool_id: str, stream: str, term: int) -> StreamRow | None:
@@ -184,20 +223,6 @@ def _is_of_a_watch(record: _Versioned) -> bool:
     if isinstance(record, Change):
         return not record.listed and record.inferred is None
     return not (isinstance(record, Occurrence) and record.listed)
-
-
-def _advance(draft: Draft, spool_id: str, record: _Versioned, epoch: int) -> bool:
-    """Move the resume point if *record* is the holder's and of its epoch, and tell whether it is."""
-    row = _held(draft, spool_id, record.stream, record.term)
-    if row is None or row.epoch != epoch:
-        return False
-    if record.resource_version > row.resource_version or record.observed_at > row.complete_at:
-        draft.plan.streams[record.stream] = replace(
-            row,
-            resource_version=max(row.resource_version, record.resource_version),
-            complete_at=max(row.complete_at, record.observed_at),
-        )
-    return True
 
 
 def _follow(draft: Draft, spool_id: str, snapshot: Snapshot) -> Absence | None:

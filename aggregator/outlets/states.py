@@ -5,9 +5,9 @@ A state carries no diff (what lies between may have been coalesced away) and no 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from aggregator.records import Published
 

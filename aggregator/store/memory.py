@@ -12,6 +12,8 @@ from secrets import token_bytes
 from typing import TypeVar
 from uuid import uuid4
 
+from msgspec import structs
+
 from aggregator.errors import BadQuery, StoreClosed, StoreError
 from aggregator.records import (
     ChangeRow,
@@ -351,7 +353,7 @@ class MemoryJournal:
         for version, seq in sorted(self._versions[head.id].items(), reverse=True):
             row = self._changes[seq]
             if row.observed_at <= at:
-                then = replace(head, version=version, seq=seq, observed_at=row.observed_at)
+                then = structs.replace(head, version=version, seq=seq, observed_at=row.observed_at)
                 return ObjectState(head=then, uncertain=uncertain)
             uncertain |= row.verb is Verb.INFERRED_DELETED and row.after is not None and row.after < at
         return None

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import lru_cache
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)")
 _MAX_LENGTH = 64
@@ -21,7 +22,13 @@ _FACTORS = {
 
 def quantity(text: str) -> float | None:
     """Return the number that *text* stands for (apimachinery, resource.Quantity); None for nonsense."""
-    found = _QUANTITY.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    return _number(text) if len(text) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=1024)
+def _number(text: str) -> float | None:
+    """Return the number; the last texts are remembered, since the pods of a cluster ask for few amounts."""
+    found = _QUANTITY.fullmatch(text)
     if found is None:
         return None
     digits, exponent, suffix = found.groups()

@@ -296,3 +296,25 @@ def test_arbitrary_bytes_do_not_fit(data):
 
     for line in (data, statuses(3)[-1][:100] + data, statuses(3)[-1][:-30] + data):
         assert not fits(stencils, line)
+
+
+TIMES = {
+    "usual": lambda version: f"2026-01-01T00:00:{version:02d}Z",
+    "finer": lambda version: f"2026-01-01T00:00:{version:02d}.{version}Z",
+    "same digits": lambda version: f"0000000000000{version}--T::Z",
+    "quoted": lambda version: f'2026-01-01T00:00:{version}"Z',
+    "none": lambda _: None,
+}
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("fields", [{"f:status": {}}, {"k": {"time": "2026-01-01T00:00:09Z"}}])
+def test_a_last_entry_of_which_the_time_alone_moved_names_the_same_actor_as_when_it_is_decoded(time, fields):
+    lines = []
+    for version in range(1, 13):
+        # Now and then another form comes, and stays for a while.
+        owned = {**fields, "f:metadata": {}} if version in {6, 7, 8} else fields
+        last = {"manager": "kubelet", "operation": "Update", "time": TIMES[time](version), "fieldsV1": owned}
+        lines.append(a_line(version, spec=SPEC, status={"step": version}, fields=[entry("scheduler", 1), last]))
+
+    assert records(taker(), lines) == records(taker(stencils=NEVER), lines)

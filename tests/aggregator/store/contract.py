@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from aggregator.errors import BadQuery, StoreClosed, StoreError
 from aggregator.records import (
@@ -135,7 +136,7 @@ async def test_a_version_is_stored_once_and_a_failed_commit_leaves_nothing(store
     row = first.changes[0]
     story.pod("web-2", 6)
     plan = story.take()
-    plan.changes.append(replace(row, seq=77))
+    plan.changes.append(structs.replace(row, seq=77))
     plan.spools["s"] = 4
 
     with pytest.raises(StoreError):
