@@ -36,14 +36,15 @@ def is_told(resource: Resource, amount: int) -> bool:
 class Asking:
     """What was made of the pods at the last look; looks may be taken in several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, group_pods: int = _GROUP_PODS) -> None:
+        self._group_pods = group_pods
         self._groups: list[_Group] = []
 
     def look(self, pods: Sequence[PodState]) -> "Asked":
         """Return what *pods*, no two of one name, ask for now."""
         asking = [pod for pod in pods if pod.resources and pod.phase not in ENDED]
         # By name, so that a pod that comes or goes moves no other; a power of two, so that this is seldom another.
-        width = 1 << (len(asking) // _GROUP_PODS).bit_length()
+        width = 1 << (len(asking) // self._group_pods).bit_length()
         members: list[list[PodState]] = [[] for _ in range(width)]
         for pod in asking:
             members[hash(pod.name) % width].append(pod)
