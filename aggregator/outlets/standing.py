@@ -9,7 +9,6 @@ these are.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from operator import attrgetter
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
@@ -116,16 +115,13 @@ class Standing:
         self._beyond[name] = beyond
 
 
-_NAMES, _PHASES = attrgetter("namespace", "name"), attrgetter("namespace", "phase")
-
-
 def _named_once(pods: Sequence[PodState]) -> list[PodState]:
     """Return the newest of each name: a pod that was made anew may be told of before its predecessor's end."""
-    return list(dict(zip(map(_NAMES, pods), pods, strict=True)).values())
+    return list({(pod.namespace, pod.name): pod for pod in pods}.values())
 
 
 def _phases(pods: Sequence[PodState]) -> dict[tuple[str, ...], float]:
-    counts = Counter(map(_PHASES, pods))
+    counts = Counter((pod.namespace, pod.phase) for pod in pods)
     namespaces = dict.fromkeys(namespace for namespace, _ in counts)
     return {(namespace, phase): float(counts[namespace, phase]) for namespace in namespaces for phase in PHASES}
 

@@ -124,7 +124,12 @@ class Scene:
 def told(parts: Iterable[bytes], parse: Parser) -> list[tuple[object, ...]]:
     """Return what is told: the families in their order, their samples in whatever order they came."""
     return [
-        (it.name, it.type, it.documentation, sorted((*sorted(s.labels.items()), repr(float(s.value))) for s in it.samples))
+        (
+            it.name,
+            it.type,
+            it.documentation,
+            sorted((*sorted(s.labels.items()), repr(float(s.value))) for s in it.samples),
+        )
         for it in parse(b"".join(parts).decode())
     ]
 
