@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
@@ -17,10 +18,10 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aggregator.census.families import Family
-from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, block_of
+from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, ToldContainer, block_of
 from aggregator.outlets.usage.steady import SteadyCounter
 from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
-from kubescribe.wire.usage import ContainerUsage, NodeUsage, PodUsage, Space
+from kubescribe.wire.usage import NodeUsage, PodUsage, Space
 
 MAX_SERIES = 200_000
 
@@ -142,33 +143,22 @@ def _cut(rows: Callable[[], Rows], limit: int, beyond: Counter[str], name: str) 
     return made[:limit]
 
 
-_Container = tuple[str, Told[PodUsage], ContainerUsage, SteadyCounter | None]
-
-
 def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     """Return how the rows of each family about pods are made."""
-    containers: list[_Container] = [
-        (block, it, container, it.cpu.get(container.name))
-        for it in pods
-        for container in it.usage.containers
-        # The loop may have taken another word meanwhile, with other containers.
-        if (block := it.blocks.get(container.name)) is not None
-    ]
+    containers = list(chain.from_iterable(map(_containers_of, pods)))
 
-    def of_containers(values: Callable[[Sequence[_Container]], Iterable[float | None]]) -> _Made[_Container]:
-        return _Made(
-            containers, lambda it: (it[1].usage.namespace, it[1].usage.name, it[2].name, it[1].node), _first, values
-        )
+    def of_containers(values: Callable[[Sequence[ToldContainer]], Iterable[float | None]]) -> _Made[ToldContainer]:
+        return _Made(containers, lambda it: (it.pod.namespace, it.pod.name, it.usage.name, it.node), _first, values)
 
     def of_pods(values: Callable[[Sequence[Told[PodUsage]]], Iterable[float | None]]) -> _Made[Told[PodUsage]]:
         return _Made(pods, lambda it: (it.usage.namespace, it.usage.name, it.node), _block_of_told, values)
 
     return {
-        "container_cpu_usage_seconds_total": of_containers(lambda some: _seconds([cpu for _, _, _, cpu in some])),
+        "container_cpu_usage_seconds_total": of_containers(lambda some: _seconds([cpu for _, _, _, _, cpu in some])),
         "container_memory_working_set_bytes": of_containers(
-            lambda some: [container.compute.memory_bytes for _, _, container, _ in some]
+            lambda some: [usage.compute.memory_bytes for _, _, _, usage, _ in some]
         ),
-        "container_disk_usage_bytes": of_containers(lambda some: [container.disk_bytes for _, _, container, _ in some]),
+        "container_disk_usage_bytes": of_containers(lambda some: [usage.disk_bytes for _, _, _, usage, _ in some]),
         "pod_network_receive_bytes_total": of_pods(lambda some: [it.received.value for it in some]),
         "pod_network_transmit_bytes_total": of_pods(lambda some: [it.sent.value for it in some]),
         "pod_ephemeral_storage_usage_bytes": of_pods(lambda some: [it.usage.disk_bytes for it in some]),
@@ -176,6 +166,7 @@ def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     }
 
 
+_containers_of: Callable[[Told[PodUsage]], tuple[ToldContainer, ...]] = attrgetter("containers")
 _first: Callable[[tuple[Any, ...]], Any] = itemgetter(0)
 _second: Callable[[tuple[Any, ...]], Any] = itemgetter(1)
 

@@ -9,13 +9,13 @@ not shown, whatever a kubelet says of it.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from aggregator.outlets.usage.ring import Ring
 from aggregator.outlets.usage.steady import SECOND, SteadyCounter
 from aggregator.outlets.usage.whose import Register, Unknown
 from kubescribe.wire.link import Usage
-from kubescribe.wire.usage import Compute, Network, NodeUsage, PodUsage
+from kubescribe.wire.usage import Compute, ContainerUsage, Network, NodeUsage, PodUsage
 
 FRESH_SECONDS = 60
 FORGOTTEN_SECONDS = 900
@@ -34,15 +34,29 @@ REFUSALS = ("name", "order", "elsewhere", "gone", "limit")
 T = TypeVar("T", NodeUsage, PodUsage)
 
 
+class ToldContainer(NamedTuple):
+    """One container of a pod as it was last told, and its labels in /metrics as they stand there."""
+
+    block: str
+    pod: PodUsage
+    node: str
+    usage: ContainerUsage
+    cpu: SteadyCounter
+
+
 class Told(Generic[T]):
     """
     What was last told of a pod or a node; the counters are by container, "" for a node's own.
 
     `blocks` are the labels of its lines in /metrics as they stand there, by container, "" for its own: they are what
-    writing a hundred thousand lines would otherwise cost most.
+    writing a hundred thousand lines would otherwise cost most. `containers` are put together when they are told of,
+    one after the other, since a scrape would have to look for the parts of all of them.
     """
 
-    __slots__ = ("blocks", "cpu", "node", "received", "ring", "seen_at", "sent", "source", "told_at", "usage")
+    __slots__ = (
+        *("blocks", "containers", "cpu", "node", "received", "ring"),
+        *("seen_at", "sent", "source", "told_at", "usage"),
+    )
 
     def __init__(self, node: str, usage: T, blocks: dict[str, str]) -> None:
         self.node = node
@@ -52,6 +66,7 @@ class Told(Generic[T]):
         """When it was last news, by our clock; what a source repeats is none."""
         self.told_at = 0
         self.blocks = blocks
+        self.containers: tuple[ToldContainer, ...] = ()
         self.cpu: dict[str, SteadyCounter] = {}
         self.received = SteadyCounter()
         self.sent = SteadyCounter()
@@ -168,8 +183,12 @@ class Latest:
             told.blocks = _blocks(pod, told.node)
             told.cpu = {name: counter for name, counter in told.cpu.items() if name in names}
         told.usage, told.source = pod, source
+        containers = []
         for container in pod.containers:
-            self._count(told.cpu.setdefault(container.name, SteadyCounter()), container.compute, now)
+            counter = told.cpu.setdefault(container.name, SteadyCounter())
+            self._count(counter, container.compute, now)
+            containers.append(ToldContainer(told.blocks[container.name], pod, told.node, container, counter))
+        told.containers = tuple(containers)
         self._carry(told, pod.network, 0, now)
         told.ring.add(now, cpu_of(pod), memory_of(pod))
 
