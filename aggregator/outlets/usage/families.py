@@ -18,8 +18,8 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aggregator.census.families import Family
-from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, ToldContainer, block_of
-from aggregator.outlets.usage.steady import SteadyCounter
+from aggregator.outlets.usage.latest import REFUSALS, Latest, Told
+from aggregator.outlets.usage.shown import ToldContainer, ToldPod, block_of, labels_in, seconds_of
 from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
 from kubescribe.wire.usage import NodeUsage, PodUsage, Space
 
@@ -70,19 +70,20 @@ class _Made(Generic[T]):
     """
     How the rows of a family are made: one of each of *things* that has a value.
 
-    *labels* gives a thing's label values, *block* the same as they stand in a line behind the family's name, *values*
-    the values of some things in their order.
+    *block* gives a thing's labels as they stand in a line behind the family's name, *values* the values of some
+    things in their order.
     """
 
     things: Sequence[T]
-    labels: Callable[[T], tuple[str, ...]]
     block: Callable[[T], str]
     values: Callable[[Sequence[T]], Iterable[float | None]]
 
     def rows(self) -> Rows:
         values = self.values(self.things)
         return [
-            (self.labels(thing), value) for thing, value in zip(self.things, values, strict=True) if value is not None
+            (labels_in(self.block(thing)), value)
+            for thing, value in zip(self.things, values, strict=True)
+            if value is not None
         ]
 
     def lines(self, name: str) -> Iterator[str]:
@@ -143,48 +144,37 @@ def _cut(rows: Callable[[], Rows], limit: int, beyond: Counter[str], name: str) 
     return made[:limit]
 
 
-def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
+def _of_pods(told: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     """Return how the rows of each family about pods are made."""
-    containers = list(chain.from_iterable(map(_containers_of, pods)))
+    pods = [it.shown for it in told if it.shown is not None]
+    containers = list(chain.from_iterable([it.containers for it in pods]))
 
     def of_containers(values: Callable[[Sequence[ToldContainer]], Iterable[float | None]]) -> _Made[ToldContainer]:
-        return _Made(containers, lambda it: (it.pod.namespace, it.pod.name, it.usage.name, it.node), _first, values)
+        return _Made(containers, _first, values)
 
-    def of_pods(values: Callable[[Sequence[Told[PodUsage]]], Iterable[float | None]]) -> _Made[Told[PodUsage]]:
-        return _Made(pods, lambda it: (it.usage.namespace, it.usage.name, it.node), _block_of_told, values)
+    def of_pods(values: Callable[[Sequence[ToldPod]], Iterable[float | None]]) -> _Made[ToldPod]:
+        return _Made(pods, _first, values)
 
     return {
-        "container_cpu_usage_seconds_total": of_containers(lambda some: _seconds([cpu for _, _, _, _, cpu in some])),
-        "container_memory_working_set_bytes": of_containers(
-            lambda some: [usage.compute.memory_bytes for _, _, _, usage, _ in some]
-        ),
-        "container_disk_usage_bytes": of_containers(lambda some: [usage.disk_bytes for _, _, _, usage, _ in some]),
-        "pod_network_receive_bytes_total": of_pods(lambda some: [it.received.value for it in some]),
-        "pod_network_transmit_bytes_total": of_pods(lambda some: [it.sent.value for it in some]),
-        "pod_ephemeral_storage_usage_bytes": of_pods(lambda some: [it.usage.disk_bytes for it in some]),
-        **_of_spaces("volume", _VOLUME, _volumes(pods)),
+        "container_cpu_usage_seconds_total": of_containers(lambda some: [it.cpu_seconds for it in some]),
+        "container_memory_working_set_bytes": of_containers(lambda some: [it.memory_bytes for it in some]),
+        "container_disk_usage_bytes": of_containers(lambda some: [it.disk_bytes for it in some]),
+        "pod_network_receive_bytes_total": of_pods(lambda some: [it.received_bytes for it in some]),
+        "pod_network_transmit_bytes_total": of_pods(lambda some: [it.sent_bytes for it in some]),
+        "pod_ephemeral_storage_usage_bytes": of_pods(lambda some: [it.disk_bytes for it in some]),
+        **_of_spaces("volume", _VOLUME, _volumes(told)),
     }
 
 
-_containers_of: Callable[[Told[PodUsage]], tuple[ToldContainer, ...]] = attrgetter("containers")
 _first: Callable[[tuple[Any, ...]], Any] = itemgetter(0)
-_second: Callable[[tuple[Any, ...]], Any] = itemgetter(1)
-
-
-def _block_of_told(told: Told[Any]) -> str:
-    return told.blocks[""]
-
-
-def _seconds(counters: Iterable[SteadyCounter | None]) -> list[float | None]:
-    return [None if counter is None or (value := counter.value) is None else value / 1e9 for counter in counters]
 
 
 def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, _Made[Any]]:
     def made(values: Callable[[Sequence[Told[NodeUsage]]], Iterable[float | None]]) -> _Made[Told[NodeUsage]]:
-        return _Made(nodes, lambda it: (it.node,), _block_of_told, values)
+        return _Made(nodes, lambda it: it.blocks[""], values)
 
     return {
-        "node_cpu_usage_seconds_total": made(lambda some: _seconds([it.cpu.get("") for it in some])),
+        "node_cpu_usage_seconds_total": made(lambda some: [seconds_of(it.cpu.get("")) for it in some]),
         "node_memory_working_set_bytes": made(lambda some: [it.usage.compute.memory_bytes for it in some]),
         "node_network_receive_bytes_total": made(lambda some: [it.received.value for it in some]),
         "node_network_transmit_bytes_total": made(lambda some: [it.sent.value for it in some]),
@@ -196,11 +186,11 @@ _Space = tuple[tuple[str, ...], Space]
 
 
 def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dict[str, _Made[Any]]:
-    things = [(labels, block_of(names, labels), space) for labels, space in spaces]
+    things = [(block_of(names, labels), space) for labels, space in spaces]
 
-    def made(field: str) -> _Made[tuple[tuple[str, ...], str, Space]]:
+    def made(field: str) -> _Made[tuple[str, Space]]:
         value = attrgetter(field)
-        return _Made(things, _first, _second, lambda some: [value(space) for _, _, space in some])
+        return _Made(things, _first, lambda some: [value(space) for _, space in some])
 
     fields = ("capacity_bytes", "available_bytes", "used_bytes", "inodes", "inodes_free")
     return {f"{prefix}_{field}": made(field) for field in fields}
