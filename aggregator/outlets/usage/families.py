@@ -150,10 +150,10 @@ def _of_pods(told: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     containers = list(chain.from_iterable([it.containers for it in pods]))
 
     def of_containers(values: Callable[[Sequence[ToldContainer]], Iterable[float | None]]) -> _Made[ToldContainer]:
-        return _Made(containers, _first, values)
+        return _Made(containers, _block, values)
 
     def of_pods(values: Callable[[Sequence[ToldPod]], Iterable[float | None]]) -> _Made[ToldPod]:
-        return _Made(pods, _first, values)
+        return _Made(pods, _block, values)
 
     return {
         "container_cpu_usage_seconds_total": of_containers(lambda some: [it.cpu_seconds for it in some]),
@@ -166,7 +166,7 @@ def _of_pods(told: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     }
 
 
-_first: Callable[[tuple[Any, ...]], Any] = itemgetter(0)
+_block: Callable[[Any], str] = attrgetter("block")
 
 
 def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, _Made[Any]]:
@@ -190,7 +190,7 @@ def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dic
 
     def made(field: str) -> _Made[tuple[str, Space]]:
         value = attrgetter(field)
-        return _Made(things, _first, lambda some: [value(space) for _, space in some])
+        return _Made(things, itemgetter(0), lambda some: [value(space) for _, space in some])
 
     fields = ("capacity_bytes", "available_bytes", "used_bytes", "inodes", "inodes_free")
     return {f"{prefix}_{field}": made(field) for field in fields}

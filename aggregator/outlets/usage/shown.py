@@ -5,13 +5,14 @@ All of it is at hand at that moment; a scrape would look for it in twenty places
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from aggregator.outlets.usage.steady import SteadyCounter
 from kubescribe.wire.usage import PodUsage
 
 
-class ToldContainer(NamedTuple):
+class ToldContainer(msgspec.Struct, frozen=True, gc=False):
     """What /metrics shows of one container; `block` is its labels as they stand there."""
 
     block: str
@@ -20,7 +21,7 @@ class ToldContainer(NamedTuple):
     disk_bytes: int | None
 
 
-class ToldPod(NamedTuple):
+class ToldPod(msgspec.Struct, frozen=True, gc=False):
     """What /metrics shows of one pod itself."""
 
     block: str
