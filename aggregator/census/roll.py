@@ -99,6 +99,11 @@ class Roll:
         pod = self._pods.get(uid) if uid else None
         return (uid, pod) if uid and pod is not None else None
 
+    @property
+    def uids(self) -> Mapping[tuple[str, str], str]:
+        """The uid of the pod that had each (namespace, name) last, of those that live; it changes as they do."""
+        return self._named
+
     def controllers(self) -> list[ControllerState]:
         """Return the controllers that live."""
         return list(self._controllers.values())

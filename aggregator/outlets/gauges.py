@@ -8,6 +8,7 @@ namespace or reason can make Prometheus pay.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -16,10 +17,12 @@ from prometheus_client.registry import Collector
 from aggregator.census.families import BLIND, COUNTERS
 from aggregator.census.roll import Roll
 from aggregator.outlets.accounts import Account, accounts_of
+from aggregator.outlets.asking import Asking
 from aggregator.outlets.blindness import Blindness
 from aggregator.outlets.fleet import Covered, NodeStatus, Recorder
 from aggregator.outlets.standing import Standing
 from aggregator.records import CounterKey, JournalState, Published
+from kubescribe.runtime.exposition import Row, TableFamily
 from kubescribe.wire.times import NANOSECONDS
 
 LAG_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
@@ -77,6 +80,7 @@ class ClusterGauges(Collector):
         self._version = version
         self._now_ns = now_ns
         self._roll = roll
+        self._asking = Asking()
         self._accounts = accounts_of(COUNTERS)
         self._lag = LagHistogram()
         self._blindness = Blindness(state.open_gaps.values(), state.counters)
@@ -117,7 +121,7 @@ class ClusterGauges(Collector):
         now = self._now_ns()
         for account in self._accounts.values():
             yield account.family(now)
-        yield from Standing(self._roll).families()
+        yield from Standing(self._roll, asking=self._asking).families()
         yield self._lag.family()
         yield from self._journal()
         yield from self._agents()
@@ -152,21 +156,27 @@ class ClusterGauges(Collector):
         yield GaugeMetricFamily("kubescribe_journal_writable", "1 while commits succeed.", value=int(writable))
 
     def _agents(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("kubescribe_agent_up", "1 while the agent is connected.", labels=("agent", "node"))
-        lag = GaugeMetricFamily(
-            "kubescribe_agent_lag_seconds", "How far the agent's records are behind.", labels=("agent", "node")
-        )
-        spool = GaugeMetricFamily(
-            "kubescribe_agent_spool_bytes", "What the agent's spool held at its last report.", labels=("agent", "node")
-        )
+        # Tables: a cluster has thousands of agents, and prometheus_client takes 10 us for each number.
         recorder = self._recorder()
-        for agent in recorder.agents() if recorder is not None else ():
-            labels = (agent.agent, agent.node)
-            up.add_metric(labels, int(agent.connected))
-            spool.add_metric(labels, agent.spool_bytes)
-            if agent.lag_seconds is not None:
-                lag.add_metric(labels, agent.lag_seconds)
-        yield from (up, lag, spool)
+        agents = [((it.agent, it.node), it) for it in (recorder.agents() if recorder is not None else ())]
+        for name, text, rows in (
+            (
+                "agent_up",
+                "1 while the agent is connected.",
+                [(labels, float(agent.connected)) for labels, agent in agents],
+            ),
+            (
+                "agent_lag_seconds",
+                "How far the agent's records are behind.",
+                [(labels, agent.lag_seconds) for labels, agent in agents if agent.lag_seconds is not None],
+            ),
+            (
+                "agent_spool_bytes",
+                "What the agent's spool held at its last report.",
+                [(labels, float(agent.spool_bytes)) for labels, agent in agents],
+            ),
+        ):
+            yield TableFamily(f"kubescribe_{name}", text, "gauge", ("agent", "node"), partial(list, rows))
         yield _coverage(recorder.nodes() if recorder is not None else ())
 
     def _account(self, family: str, labels: tuple[str, ...]) -> Account | None:
@@ -174,15 +184,18 @@ class ClusterGauges(Collector):
         return self._accounts[family] if about is not None and len(labels) == len(about.labels) else None
 
 
-def _coverage(nodes: Iterable[NodeStatus]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(
+def _coverage(nodes: Iterable[NodeStatus]) -> TableFamily:
+    rows: list[Row] = [
+        ((node.node, state), float(state == node.state))
+        for node in nodes
+        if not node.is_gone
+        for state in get_args(Covered)
+    ]
+    return TableFamily(
         "kubescribe_node_coverage",
         "Who reports a node's pods, 1 for the state that is so: reporting (its own agent), adopted (the cluster agent:"
         " pods, no lines), unreported. Without nodes that are deleted.",
-        labels=("node", "state"),
+        "gauge",
+        ("node", "state"),
+        lambda: rows,
     )
-    for node in nodes:
-        if not node.is_gone:
-            for state in get_args(Covered):
-                family.add_metric((node.node, state), int(state == node.state))
-    return family

@@ -1,11 +1,13 @@
 """
 The families that tell how the cluster is now, from the roll of what lives; made anew at each scrape, in its thread.
 
-Nothing is kept from scrape to scrape, so nothing can drift. A family with more label sets than its limit tells the rest
-as `other`, where a sum makes sense, and how many these are.
+Nothing is kept from scrape to scrape but text beside the very pods that it was made from (asking.py), so nothing can
+drift. A family with more label sets than its limit tells the rest as `other`, where a sum makes sense, and how many
+these are.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,22 +15,25 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from aggregator.census.controllers import STATES, ControllerState
 from aggregator.census.families import GAUGES, OTHER
 from aggregator.census.nodes import NodeState
-from aggregator.census.pods import PHASES, PodState, Resource
+from aggregator.census.pods import PHASES, PodState
 from aggregator.census.roll import Roll
-from kubescribe.runtime.exposition import Row, TableFamily, escaped
-
-_ENDED = ("Succeeded", "Failed")
-
-_REQUEST, _LIMIT = Resource._fields.index("request"), Resource._fields.index("limit")
-_PASSING = Resource._fields.index("is_passing")
-_AMOUNTS = {"container_resource_requests": _REQUEST, "container_resource_limits": _LIMIT}
+from aggregator.outlets.asking import AMOUNTS, ENDED, Asking, is_told
+from kubescribe.runtime.exposition import Row, TableFamily
+from kubescribe.runtime.packing import Fragment
 
 
 class Standing:
-    """One look at the roll; read the families in their order, once."""
+    """One look at the roll; read the families in their order, once. *asking* is what the former looks made."""
 
-    def __init__(self, roll: Roll, *, limits: Callable[[str], int] = lambda name: GAUGES[name].max_series) -> None:
+    def __init__(
+        self,
+        roll: Roll,
+        *,
+        asking: Asking | None = None,
+        limits: Callable[[str], int] = lambda name: GAUGES[name].max_series,
+    ) -> None:
         self._roll = roll
+        self._asking = asking or Asking()
         self._limits = limits
         self._beyond: dict[str, int] = dict.fromkeys(GAUGES, 0)
 
@@ -49,10 +54,10 @@ class Standing:
         yield self._table("node_condition", lambda: self._cut("node_condition", _conditions(nodes)))
         yield self._table("node_info", lambda: self._cut("node_info", _infos(nodes)))
         yield self._table("node_allocatable", lambda: self._cut("node_allocatable", _allocatable(nodes)))
-        wheres = _wheres(pods)
-        for name, amount in _AMOUNTS.items():
-            rows, lines = partial(self._resources, name, pods, amount), partial(_resource_lines, name, wheres, amount)
-            yield self._table(name, rows, lines=lines if _count(wheres, amount) <= self._limits(name) else None)
+        asked = self._asking.look(pods)
+        for name, amount in AMOUNTS.items():
+            rows, lines = partial(self._resources, name, pods, amount), partial(asked.lines, name)
+            yield self._table(name, rows, lines=lines if asked.count(name) <= self._limits(name) else None)
         yield TableFamily(
             "kubescribe_series_beyond_limit",
             "Label sets that a family has no room for, by family; they are in `other` or left out.",
@@ -62,7 +67,7 @@ class Standing:
         )
 
     def _table(
-        self, name: str, rows: Callable[[], Iterable[Row]], *, lines: Callable[[], Iterable[str]] | None = None
+        self, name: str, rows: Callable[[], Iterable[Row]], *, lines: Callable[[], Iterable[Fragment]] | None = None
     ) -> TableFamily:
         about = GAUGES[name]
         return TableFamily(f"kubescribe_{name}", about.text, "gauge", about.labels, rows, lines=lines)
@@ -91,13 +96,13 @@ class Standing:
         room, beyond = self._limits(name), 0
         rest: dict[tuple[str, ...], float] = {}
         for pod in pods:
-            if pod.phase in _ENDED:
+            if pod.phase in ENDED:
                 continue
             namespace, pod_name, node = pod.namespace, pod.name, pod.node
             for it in pod.resources:
-                value: float | None = it[amount]  # type: ignore[assignment]
-                if value is None or it[_PASSING]:
+                if not is_told(it, amount):
                     continue
+                value: float = it[amount]  # type: ignore[assignment]
                 container, resource, unit = it[0], it[1], it[2]
                 if room:
                     room -= 1
@@ -110,77 +115,22 @@ class Standing:
         self._beyond[name] = beyond
 
 
-_Wheres = list[tuple[str, tuple[Resource, ...]]]
-
-
-def _wheres(pods: Iterable[PodState]) -> _Wheres:
-    """Return what a line says of each pod that asks for something, as it stands there, and its resources."""
-    shared: dict[str, str] = {}  # namespaces and nodes are few
-    found = []
-    for pod in pods:
-        if pod.phase in _ENDED or not pod.resources:
-            continue
-        namespace = shared.get(pod.namespace) or shared.setdefault(pod.namespace, escaped(pod.namespace))
-        node = shared.get(pod.node) or shared.setdefault(pod.node, escaped(pod.node))
-        found.append((f'namespace="{namespace}",pod="{escaped(pod.name)}",node="{node}"', pod.resources))
-    return found
-
-
-def _count(wheres: _Wheres, amount: int) -> int:
-    counts: dict[int, int] = {}
-    total = 0
-    for _, resources in wheres:
-        count = counts.get(id(resources))
-        if count is None:
-            count = counts[id(resources)] = sum(it[amount] is not None and not it[_PASSING] for it in resources)
-        total += count
-    return total
-
-
-_HERE = "\0"
-"""Where a template has what is said of its pod."""
-
-
-def _resource_lines(name: str, wheres: _Wheres, amount: int) -> Iterator[str]:
-    """
-    Give what `_resources` gives, as text, a pod at a time: a hundred thousand lines at 20,000 pods.
-
-    What lines say of the containers is put together once for all pods of a template, which share the tuple.
-    """
-    templates: dict[int, str] = {}
-    for where, resources in wheres:
-        template = templates.get(id(resources))
-        if template is None:
-            template = templates[id(resources)] = "".join(
-                f'kubescribe_{name}{{{_HERE},container="{escaped(it.container).replace(_HERE, "")}"'
-                f',resource="{it.resource}",unit="{it.unit}"}} {it[amount]!r}\n'
-                for it in resources
-                if it[amount] is not None and not it[_PASSING]
-            )
-        if template:
-            yield template.replace(_HERE, where)
-
-
-def _named_once(pods: Iterable[PodState]) -> list[PodState]:
+def _named_once(pods: Sequence[PodState]) -> list[PodState]:
     """Return the newest of each name: a pod that was made anew may be told of before its predecessor's end."""
     return list({(pod.namespace, pod.name): pod for pod in pods}.values())
 
 
-def _phases(pods: Iterable[PodState]) -> dict[tuple[str, ...], float]:
-    found: dict[tuple[str, ...], float] = {}
-    for pod in pods:
-        key = (pod.namespace, pod.phase)
-        if key not in found:
-            for phase in PHASES:
-                found.setdefault((pod.namespace, phase), 0.0)
-        found[key] += 1
-    return found
+def _phases(pods: Sequence[PodState]) -> dict[tuple[str, ...], float]:
+    counts = Counter((pod.namespace, pod.phase) for pod in pods)
+    namespaces = dict.fromkeys(namespace for namespace, _ in counts)
+    return {(namespace, phase): float(counts[namespace, phase]) for namespace in namespaces for phase in PHASES}
 
 
-def _unschedulable(pods: Iterable[PodState]) -> dict[tuple[str, ...], float]:
-    found: dict[tuple[str, ...], float] = {}
+def _unschedulable(pods: Sequence[PodState]) -> dict[tuple[str, ...], float]:
+    found: dict[tuple[str, ...], float] = dict.fromkeys([(pod.namespace,) for pod in pods], 0.0)
     for pod in pods:
-        found[(pod.namespace,)] = found.get((pod.namespace,), 0.0) + pod.is_unschedulable
+        if pod.is_unschedulable:
+            found[(pod.namespace,)] += 1
     return found
 
 

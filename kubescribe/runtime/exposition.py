@@ -2,7 +2,8 @@
 /metrics as text: what prometheus_client writes, and large families written ten times as fast.
 
 A `TableFamily` is a Metric like any other for whoever reads `samples`; here its rows go straight to text, some thousand
-at a time, so that a hundred thousand series neither become objects nor hold the event loop from another thread.
+at a time, so that a hundred thousand series neither become objects nor hold the event loop from another thread. What an
+owner keeps from scrape to scrape comes as finished fragments.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,10 +14,14 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from kubescribe.runtime.packing import Fragment, unpacked
+
 Row = tuple[tuple[str, ...], float]
 
+Part = bytes | Fragment
+"""A piece of the text, or one that is compressed already."""
+
 CHUNK_ROWS = 1_000
-_PART_CHARACTERS = 128 * 1024
 _EOF = b"# EOF\n"
 
 
@@ -26,7 +31,7 @@ class TableFamily(Metric):
 
     *name* is without `_total`, and there is at least one label. No two rows may have the same label values. Rows are
     read once for each exposition. *lines*, where given, are the same rows as finished text, some whole lines at a
-    time, for a family whose owner knows what many of them share.
+    time, for a family whose owner knows what many of them share, or which of them are what they were.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class TableFamily(Metric):
         labels: tuple[str, ...],
         rows: Callable[[], Iterable[Row]],
         *,
-        lines: Callable[[], Iterable[str]] | None = None,
+        lines: Callable[[], Iterable[str | Fragment]] | None = None,
     ) -> None:
         super().__init__(name, text, kind)
         self.labels = labels
@@ -74,6 +79,13 @@ def exposition(
     registry: CollectorRegistry, encoder: Callable[[CollectorRegistry], bytes], *, is_openmetrics: bool
 ) -> Iterator[bytes]:
     """Give every family of *registry* as text, part by part; *encoder* writes those that are no tables."""
+    return inflated(exposition_parts(registry, encoder, is_openmetrics=is_openmetrics))
+
+
+def exposition_parts(
+    registry: CollectorRegistry, encoder: Callable[[CollectorRegistry], bytes], *, is_openmetrics: bool
+) -> Iterator[Part]:
+    """Give the same with what is compressed left so."""
     plain: list[Metric] = []
     tables: list[TableFamily] = []
     for metric in registry.collect():
@@ -83,27 +95,30 @@ def exposition(
             plain.append(metric)
     yield encoder(_These(plain)).removesuffix(_EOF)  # type: ignore[arg-type]
     for table in tables:
-        yield from table_text(table, is_openmetrics=is_openmetrics)
+        yield from _table_parts(table, is_openmetrics=is_openmetrics)
     if is_openmetrics:
         yield _EOF
 
 
+def inflated(parts: Iterable[Part]) -> Iterator[bytes]:
+    """Give *parts* as text, each in its turn, so that never more than one is there twice."""
+    return (part if isinstance(part, bytes) else unpacked(part) for part in parts)
+
+
 def table_text(table: TableFamily, *, is_openmetrics: bool) -> Iterator[bytes]:
     """Give one table as text, part by part (Prometheus text format 0.0.4, OpenMetrics 1.0)."""
+    return inflated(_table_parts(table, is_openmetrics=is_openmetrics))
+
+
+def _table_parts(table: TableFamily, *, is_openmetrics: bool) -> Iterator[Part]:
     name = table.name if is_openmetrics else table.sample_name
     text = table.documentation.replace("\\", r"\\").replace("\n", r"\n")
     if is_openmetrics:
         text = text.replace('"', r"\"")
     yield f"# HELP {name} {text}\n# TYPE {name} {table.type}\n".encode()
     if table.lines is not None:
-        part, size = [], 0
         for some in table.lines():
-            part.append(some)
-            size += len(some)
-            if size >= _PART_CHARACTERS:
-                yield "".join(part).encode("utf-8", "replace")
-                part, size = [], 0
-        yield "".join(part).encode("utf-8", "replace")
+            yield some if isinstance(some, Fragment) else some.encode("utf-8", "replace")
         return
     pieces = [f'{table.sample_name}{{{table.labels[0]}="', *(f'",{label}="' for label in table.labels[1:])]
     rows = iter(table.rows())

@@ -7,20 +7,21 @@ and counted; a gauge of one pod cannot be folded into `other`.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aggregator.census.families import Family
-from aggregator.outlets.usage.latest import REFUSALS, Latest, Told, block_of
-from aggregator.outlets.usage.steady import SteadyCounter
+from aggregator.outlets.usage.latest import REFUSALS, Latest, Told
+from aggregator.outlets.usage.shown import ToldContainer, ToldPod, block_of, labels_in, seconds_of
 from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
-from kubescribe.wire.usage import ContainerUsage, NodeUsage, PodUsage, Space
+from kubescribe.wire.usage import NodeUsage, PodUsage, Space
 
 MAX_SERIES = 200_000
 
@@ -69,25 +70,28 @@ class _Made(Generic[T]):
     """
     How the rows of a family are made: one of each of *things* that has a value.
 
-    *labels* gives a thing's label values, *block* the same as they stand in a line behind the family's name.
+    *block* gives a thing's labels as they stand in a line behind the family's name, *values* the values of some
+    things in their order.
     """
 
     things: Sequence[T]
-    labels: Callable[[T], tuple[str, ...]]
     block: Callable[[T], str]
-    value: Callable[[T], float | None]
+    values: Callable[[Sequence[T]], Iterable[float | None]]
 
     def rows(self) -> Rows:
-        return [(self.labels(thing), value) for thing in self.things if (value := self.value(thing)) is not None]
+        values = self.values(self.things)
+        return [
+            (labels_in(self.block(thing)), value)
+            for thing, value in zip(self.things, values, strict=True)
+            if value is not None
+        ]
 
     def lines(self, name: str) -> Iterator[str]:
-        """Give the rows as text, some at a time. Written to be quick: they are a hundred thousand."""
-        block, value_of = self.block, self.value
+        """Give the rows as text, some at a time. Written to be quick: they are a hundred thousand, new each time."""
         for start in range(0, len(self.things), CHUNK_ROWS):
             some = self.things[start : start + CHUNK_ROWS]
-            yield "".join(
-                [f"{name}{block(thing)}{value!r}\n" for thing in some if (value := value_of(thing)) is not None]
-            )
+            valued = zip(map(self.block, some), self.values(some), strict=True)
+            yield "".join([f"{name}{block}{value!r}\n" for block, value in valued if value is not None])
 
 
 class UsageCollector(Collector):
@@ -106,7 +110,7 @@ class UsageCollector(Collector):
             return
         now = self._now_ns()
         beyond: Counter[str] = Counter()
-        makers = _of_pods(list(self._latest.pods(now))) | _of_nodes(list(self._latest.nodes(now)))
+        makers = _of_pods(self._latest.pods(now)) | _of_nodes(list(self._latest.nodes(now)))
         for name, family in USAGE.items():
             kind = "counter" if name.endswith("_total") else "gauge"
             made, limit = makers[name], self._limits(name)
@@ -140,66 +144,40 @@ def _cut(rows: Callable[[], Rows], limit: int, beyond: Counter[str], name: str) 
     return made[:limit]
 
 
-class _Container(NamedTuple):
-    told: Told[PodUsage]
-    block: str
-    usage: ContainerUsage
-    cpu: SteadyCounter | None
-
-
-def _of_pods(pods: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
+def _of_pods(told: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
     """Return how the rows of each family about pods are made."""
-    containers = [
-        _Container(it, block, container, it.cpu.get(container.name))
-        for it in pods
-        for container in it.usage.containers
-        # The loop may have taken another word meanwhile, with other containers.
-        if (block := it.blocks.get(container.name)) is not None
-    ]
+    pods = [it.shown for it in told if it.shown is not None]
+    containers = list(chain.from_iterable([it.containers for it in pods]))
 
-    def of_containers(value: Callable[[_Container], float | None]) -> _Made[_Container]:
-        return _Made(
-            containers,
-            lambda it: (it.told.usage.namespace, it.told.usage.name, it.usage.name, it.told.node),
-            _block_of_container,
-            value,
-        )
+    def of_containers(values: Callable[[Sequence[ToldContainer]], Iterable[float | None]]) -> _Made[ToldContainer]:
+        return _Made(containers, _block, values)
 
-    def of_pods(value: Callable[[Told[PodUsage]], float | None]) -> _Made[Told[PodUsage]]:
-        return _Made(pods, lambda it: (it.usage.namespace, it.usage.name, it.node), _block_of_told, value)
+    def of_pods(values: Callable[[Sequence[ToldPod]], Iterable[float | None]]) -> _Made[ToldPod]:
+        return _Made(pods, _block, values)
 
     return {
-        "container_cpu_usage_seconds_total": of_containers(lambda it: _seconds(it.cpu)),
-        "container_memory_working_set_bytes": of_containers(lambda it: it.usage.compute.memory_bytes),
-        "container_disk_usage_bytes": of_containers(lambda it: it.usage.disk_bytes),
-        "pod_network_receive_bytes_total": of_pods(lambda it: it.received.value),
-        "pod_network_transmit_bytes_total": of_pods(lambda it: it.sent.value),
-        "pod_ephemeral_storage_usage_bytes": of_pods(lambda it: it.usage.disk_bytes),
-        **_of_spaces("volume", _VOLUME, _volumes(pods)),
+        "container_cpu_usage_seconds_total": of_containers(lambda some: [it.cpu_seconds for it in some]),
+        "container_memory_working_set_bytes": of_containers(lambda some: [it.memory_bytes for it in some]),
+        "container_disk_usage_bytes": of_containers(lambda some: [it.disk_bytes for it in some]),
+        "pod_network_receive_bytes_total": of_pods(lambda some: [it.received_bytes for it in some]),
+        "pod_network_transmit_bytes_total": of_pods(lambda some: [it.sent_bytes for it in some]),
+        "pod_ephemeral_storage_usage_bytes": of_pods(lambda some: [it.disk_bytes for it in some]),
+        **_of_spaces("volume", _VOLUME, _volumes(told)),
     }
 
 
-_block_of_container = attrgetter("block")
-
-
-def _block_of_told(told: Told[Any]) -> str:
-    return told.blocks[""]
-
-
-def _seconds(counter: SteadyCounter | None) -> float | None:
-    value = counter.value if counter is not None else None
-    return None if value is None else value / 1e9
+_block: Callable[[Any], str] = attrgetter("block")
 
 
 def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, _Made[Any]]:
-    def made(value: Callable[[Told[NodeUsage]], float | None]) -> _Made[Told[NodeUsage]]:
-        return _Made(nodes, lambda it: (it.node,), _block_of_told, value)
+    def made(values: Callable[[Sequence[Told[NodeUsage]]], Iterable[float | None]]) -> _Made[Told[NodeUsage]]:
+        return _Made(nodes, lambda it: it.blocks[""], values)
 
     return {
-        "node_cpu_usage_seconds_total": made(lambda it: _seconds(it.cpu.get(""))),
-        "node_memory_working_set_bytes": made(lambda it: it.usage.compute.memory_bytes),
-        "node_network_receive_bytes_total": made(lambda it: it.received.value),
-        "node_network_transmit_bytes_total": made(lambda it: it.sent.value),
+        "node_cpu_usage_seconds_total": made(lambda some: [seconds_of(it.cpu.get("")) for it in some]),
+        "node_memory_working_set_bytes": made(lambda some: [it.usage.compute.memory_bytes for it in some]),
+        "node_network_receive_bytes_total": made(lambda some: [it.received.value for it in some]),
+        "node_network_transmit_bytes_total": made(lambda some: [it.sent.value for it in some]),
         **_of_spaces("node_filesystem", _DISK, _disks(nodes)),
     }
 
@@ -208,10 +186,11 @@ _Space = tuple[tuple[str, ...], Space]
 
 
 def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dict[str, _Made[Any]]:
-    things = [(labels, block_of(names, labels), space) for labels, space in spaces]
+    things = [(block_of(names, labels), space) for labels, space in spaces]
 
-    def made(field: str) -> _Made[tuple[tuple[str, ...], str, Space]]:
-        return _Made(things, itemgetter(0), itemgetter(1), lambda it: getattr(it[2], field))
+    def made(field: str) -> _Made[tuple[str, Space]]:
+        value = attrgetter(field)
+        return _Made(things, itemgetter(0), lambda some: [value(space) for _, space in some])
 
     fields = ("capacity_bytes", "available_bytes", "used_bytes", "inodes", "inodes_free")
     return {f"{prefix}_{field}": made(field) for field in fields}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from aggregator.outlets.usage.ring import Ring
+from aggregator.outlets.usage.shown import ToldPod, block_of, blocks_of, shown_of
 from aggregator.outlets.usage.steady import SECOND, SteadyCounter
 from aggregator.outlets.usage.whose import Register, Unknown
 from kubescribe.wire.link import Usage
@@ -39,10 +40,14 @@ class Told(Generic[T]):
     What was last told of a pod or a node; the counters are by container, "" for a node's own.
 
     `blocks` are the labels of its lines in /metrics as they stand there, by container, "" for its own: they are what
-    writing a hundred thousand lines would otherwise cost most.
+    writing a hundred thousand lines would otherwise cost most. `shown`, of a pod, is what a scrape needs of it, put
+    together when it is told of: all of it is at hand then, and a scrape would look for the parts of all pods.
     """
 
-    __slots__ = ("blocks", "cpu", "node", "received", "ring", "seen_at", "sent", "source", "told_at", "usage")
+    __slots__ = (
+        *("blocks", "cpu", "node", "received", "ring", "seen_at"),
+        *("sent", "shown", "source", "told_at", "usage"),
+    )
 
     def __init__(self, node: str, usage: T, blocks: dict[str, str]) -> None:
         self.node = node
@@ -52,6 +57,7 @@ class Told(Generic[T]):
         """When it was last news, by our clock; what a source repeats is none."""
         self.told_at = 0
         self.blocks = blocks
+        self.shown: ToldPod | None = None
         self.cpu: dict[str, SteadyCounter] = {}
         self.received = SteadyCounter()
         self.sent = SteadyCounter()
@@ -87,13 +93,19 @@ class Latest:
             for key in [key for key, told in table.items() if now - told.seen_at > FORGOTTEN_SECONDS * SECOND]:
                 del table[key]  # type: ignore[arg-type]
 
-    def pods(self, now: int) -> Iterator[Told[PodUsage]]:
-        """Yield what is fresh, of pods that live; may be called in another thread."""
+    def pods(self, now: int) -> list[Told[PodUsage]]:
+        """Return what is fresh, of pods that live; may be called in another thread."""
         oldest, find, gone = now - FRESH_SECONDS * SECOND, self._register.pod, Unknown.GONE
-        for told in list(self._pods.values()):
-            usage = told.usage
-            if told.seen_at >= oldest and find(usage.namespace, usage.name, usage.uid) is not gone:
-                yield told
+        uids = self._register.uids
+        return [
+            told
+            for told in list(self._pods.values())
+            if told.seen_at >= oldest
+            and (
+                uids.get(((usage := told.usage).namespace, usage.name)) == usage.uid  # nearly always
+                or find(usage.namespace, usage.name, usage.uid) is not gone
+            )
+        ]
 
     def nodes(self, now: int) -> Iterator[Told[NodeUsage]]:
         """Yield what is fresh; may be called in another thread."""
@@ -151,7 +163,7 @@ class Latest:
             if len(self._pods) >= MAX_PODS and key not in self._pods:
                 self.refused["limit"] += 1
                 return None
-            told = self._pods[key] = Told(key[2], pod, _blocks(pod, key[2]))
+            told = self._pods[key] = Told(key[2], pod, blocks_of(pod, key[2]))
         return told
 
     def _write(self, told: Told[PodUsage], source: str, pod: PodUsage, now: int) -> None:
@@ -159,12 +171,13 @@ class Latest:
             return
         names = {container.name for container in pod.containers}
         if names != told.cpu.keys():
-            told.blocks = _blocks(pod, told.node)
+            told.blocks = blocks_of(pod, told.node)
             told.cpu = {name: counter for name, counter in told.cpu.items() if name in names}
         told.usage, told.source = pod, source
         for container in pod.containers:
             self._count(told.cpu.setdefault(container.name, SteadyCounter()), container.compute, now)
         self._carry(told, pod.network, 0, now)
+        told.shown = shown_of(pod, told.blocks, told.cpu, received=told.received, sent=told.sent)
         told.ring.add(now, cpu_of(pod), memory_of(pod))
 
     def _objection(self, pod: PodUsage) -> str:
@@ -196,17 +209,6 @@ class Latest:
                 value, started_at=started_at, at=network.at or now, now=now, most_per_second=_NETWORK_BYTES
             )
             self.refused["order"] += not is_good
-
-
-def block_of(names: tuple[str, ...], values: tuple[str, ...]) -> str:
-    """Return labels as they stand in a line of /metrics; nothing is escaped, since only plain names are taken here."""
-    return "{" + ",".join([f'{name}="{value}"' for name, value in zip(names, values, strict=True)]) + "} "
-
-
-def _blocks(pod: PodUsage, node: str) -> dict[str, str]:
-    start = f'{{namespace="{pod.namespace}",pod="{pod.name}",'
-    own = {it.name: f'{start}container="{it.name}",node="{node}"}} ' for it in pod.containers}
-    return {"": f'{start}node="{node}"}} ', **own}
 
 
 def cpu_of(pod: PodUsage) -> int | None:

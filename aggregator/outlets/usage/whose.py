@@ -5,6 +5,7 @@ Only reads, and in any thread. A kubelet tells the uid of a pod's files, which o
 API; metrics.k8s.io tells none.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -46,6 +47,11 @@ class Register:
                 return pod
         # A name can be taken anew before its former pod is seen to go; and it is gone all the same.
         return Unknown.GONE if self._roll.is_complete else Unknown.YET
+
+    @property
+    def uids(self) -> Mapping[tuple[str, str], str]:
+        """The uid of each (namespace, name) that lives: who has it need not ask for the pod."""
+        return self._roll.uids
 
     def nodes(self) -> dict[str, NodeState]:
         """Return what is known of the nodes, by name."""

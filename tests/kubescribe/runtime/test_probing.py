@@ -1,9 +1,15 @@
 """What every daemon answers to the kubelet and to Prometheus."""
 
+import asyncio
+import sys
+
 import pytest
 from aiohttp import ClientSession, web
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.registry import Collector
 
+from kubescribe.runtime.exposition import TableFamily
+from kubescribe.runtime.packing import packed
 from kubescribe.runtime.probing import READY, Readiness, add_probes
 
 
@@ -61,3 +67,33 @@ async def test_metrics_speak_both_formats_and_gzip_where_it_pays(asked):
     assert 'kubescribe_things_total{name="n7"} 1.0' in text
     assert modern.content_type == "application/openmetrics-text"
     assert open_text.endswith("# EOF\n")
+
+
+class Kept(Collector):
+    """A family of which some is kept as fragments, between what is written anew."""
+
+    lines = tuple(f't_kept{{name="n{number}"}} {number}\n' for number in range(20_000))
+
+    def collect(self):
+        kept = packed("".join(self.lines[5_000:]).encode())
+        yield TableFamily(
+            "t_kept", "Kept.", "gauge", ("name",), lambda: (), lines=lambda: ("".join(self.lines[:5_000]), kept)
+        )
+        yield TableFamily("t_new", "New.", "gauge", ("name",), lambda: [((f"n{n}",), n) for n in range(2_500)])
+
+
+async def test_what_is_kept_reads_as_what_is_written_anew_in_every_encoding_and_at_once(asked):
+    ask, registry, _ = asked
+    registry.register(Kept())
+
+    usual = sys.getswitchinterval()
+    answers = await asyncio.gather(
+        *(ask("/metrics", Accept_Encoding=encoding) for encoding in ("gzip", "identity", "gzip;q=0", "gzip, deflate"))
+    )
+
+    assert [answer.headers.get("Content-Encoding") for answer, _ in answers] == ["gzip", None, None, "gzip"]
+    assert len({text for _, text in answers}) == 1
+    text = answers[0][1]
+    assert text[text.index("t_kept{") :].startswith("".join(Kept.lines) + "# HELP t_new New.\n")
+    assert text.endswith('t_new{name="n2499"} 2499.0\n')
+    assert sys.getswitchinterval() == usual
