@@ -12,9 +12,11 @@ import socket
 import sys
 import time
 import urllib.request
+from bisect import bisect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +126,18 @@ def uncovered(node: Node) -> list[str]:
         if max(known, default=-1) < node.written[container] - 2:
             found.append(f"{container}: {len(numbers)} missing, the end as well")
             continue
-        for number in numbers:
-            before = max((known[n] for n in known if n < number), default=0)
-            after = min((known[n] for n in known if n > number), default=2**63)
+        arrived = sorted(known)
+        latest = list(accumulate((known[number] for number in arrived), max))
+        earliest = list(accumulate((known[number] for number in reversed(arrived)), min))[::-1]
+        # All of a run of missing lines, which may be millions, lies between the same two.
+        for place in dict.fromkeys(bisect(arrived, number) for number in numbers):
+            before = latest[place - 1] if place else 0
+            after = earliest[place] if place < len(arrived) else 2**63
             # The clock of the machine may have been set back between the two.
             begin, end = sorted((before, after))
             if not any(gap["from"] < end and begin < gap["to"] for gap in of_it):
-                found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
+                missed = [number for number in numbers if bisect(arrived, number) == place]
+                found.append(f"{container}: {missed[:5]} … of {len(numbers)} missing, between {before} and {after}")
                 break
     return found
 
