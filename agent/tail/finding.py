@@ -51,8 +51,10 @@ class Finder:
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-find")
         self._under_way: Future[Finds] | None = None
         self._notifier = _notifier() if settings.with_inotify else None
+        self.max_files = raise_file_limit()
+        """How many files of containers may be open."""
         self._discovery = Discovery(
-            settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=raise_file_limit()
+            settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=self.max_files
         )
         for uid in earlier.uids:
             self._discovery.seen.add(uid)

@@ -9,12 +9,12 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.tail.chain import Chain
+from agent.tail.current import Current
 from agent.tail.encoding import LineEncoder, LineNames
-from agent.tail.generations import Generation, GenerationFile, PlainFile, head_of, identity_of, open_generation
+from agent.tail.generations import Generation, PlainFile, head_of, identity_of, open_generation
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
@@ -32,24 +32,6 @@ _TICK_NS = 100_000_000
 
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Current:
-    """The file that is read; `offset` is where `fragment`, the beginning of a line whose end is not there, begins."""
-
-    generation: Generation
-    file: GenerationFile
-    inode: tuple[int, int]
-    order: int
-    offset: int
-    fragment: bytes = b""
-    seen: int = 0
-    is_done: bool = False
-
-    @property
-    def read_to(self) -> int:
-        return self.offset + len(self.fragment)
 
 
 class Reader:
@@ -82,7 +64,7 @@ class Reader:
         self._now_ns = now_ns
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
-        self._current: _Current | None = None
+        self._current: Current | None = None
         self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
         self._handed = 0
         self._lost: list[Lost] = []
@@ -130,7 +112,11 @@ class Reader:
             if status.st_size != current.seen:
                 self._grew_at = self._monotonic()
             current.seen = status.st_size
-            held += status.st_size if not status.st_nlink else 0
+            if is_gone and current.offset == current.seen:
+                # All of it is on its way, which may take an hour: nobody writes to it any more.
+                current.finish()
+            elif not status.st_nlink:
+                held += status.st_size
         identity = current.generation.identity
         unread = 0 if current.is_done else max(0, current.seen - current.read_to)
         if current.is_done and self._chain.after(identity) is None:
@@ -138,7 +124,8 @@ class Reader:
             self._chain.look()
         return Look(
             unread=unread + self._chain.unread_after(identity),
-            is_due=bool(unread or self._lost) or self._has_more(current, is_gone=is_gone),
+            # Of what is gone, `give_up` tells what was lost.
+            is_due=bool(unread or (self._lost and not is_gone)) or self._has_more(current, is_gone=is_gone),
             is_gone=is_gone,
             held=held,
         )
@@ -159,7 +146,7 @@ class Reader:
         is_settled = time.time_ns() - changed_at > _TICK_NS
         self._folder_seen = (changed_at, live) if is_settled else None
 
-    def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
+    def _has_more(self, current: Current, *, is_gone: bool) -> bool:
         """Tell whether there is something to do but to read what was written."""
         if current.is_done:
             if self._chain.after(current.generation.identity) is not None:
@@ -215,10 +202,10 @@ class Reader:
         self._chain.handles.close()
         current = self._current
         if current is not None and current.file.descriptor >= 0 and not os.fstat(current.file.descriptor).st_nlink:
-            self._tell("logRotated", current, size=max(0, current.seen - current.offset))
-            current.fragment = b""
-            current.is_done = True
-            current.file.close()
+            # What was read of it is on its way.
+            if unread := max(0, current.seen - current.offset):
+                self._tell("logRotated", current, size=unread)
+            current.finish()
 
     def close(self) -> None:
         """Close the file."""
@@ -227,7 +214,7 @@ class Reader:
             self._current = None
         self._chain.handles.close()
 
-    def _begin(self) -> _Current | None:
+    def _begin(self) -> Current | None:
         if not self._chain.listing:
             self._chain.look()
         listing = self._chain.listing
@@ -250,7 +237,7 @@ class Reader:
             self._lost.append(Lost(cause="logRotated", start=resume.last_at, end=end, at=at))
         return current
 
-    def _open(self, generation: Generation, offset: int, *, order: int) -> _Current | None:
+    def _open(self, generation: Generation, offset: int, *, order: int) -> Current | None:
         try:
             file = open_generation(generation, offset)
         except OSError:
@@ -259,7 +246,7 @@ class Reader:
             return None
         self._chain.handles.drop(generation.identity)
         status = os.fstat(file.descriptor)
-        self._current = _Current(
+        self._current = Current(
             generation=generation,
             file=file,
             inode=(status.st_dev, status.st_ino),
@@ -269,7 +256,7 @@ class Reader:
         )
         return self._current
 
-    def _is_superseded(self, current: _Current) -> bool:
+    def _is_superseded(self, current: Current) -> bool:
         """Tell whether nothing is written to *current* any more."""
         if current.generation.is_gzip or self._chain.after(current.generation.identity) is not None:
             return True
@@ -279,7 +266,7 @@ class Reader:
             return False
         return status.st_size > 0 and (status.st_dev, status.st_ino) != current.inode
 
-    def _check_truncation(self, current: _Current) -> None:
+    def _check_truncation(self, current: Current) -> None:
         """Begin anew with a file that was cut from within, as logrotate's copytruncate does."""
         if not isinstance(current.file, PlainFile) or current.is_done:
             return
@@ -305,7 +292,7 @@ class Reader:
         current.offset, current.fragment, current.seen = 0, b"", size
         current.order += 1
 
-    def _encode(self, current: _Current, data: bytes) -> Reading:
+    def _encode(self, current: Current, data: bytes) -> Reading:
         buffer = current.fragment + data
         begun = current.offset
         pushes: list[Push] = []
@@ -322,13 +309,13 @@ class Reader:
         current.fragment = buffer[start:]
         return self._reading(current, pushes, current.offset - begun)
 
-    def _lines(self, current: _Current, block: bytes, size: int) -> list[Push]:
+    def _lines(self, current: Current, block: bytes, size: int) -> list[Push]:
         assert self._encoder is not None  # noqa: S101 - `read` has checked it
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         current.offset += size
         return self._encoder.encode(block, place)
 
-    def _left(self, current: _Current) -> Reading | None:
+    def _left(self, current: Current) -> Reading | None:
         """Return what is left without an end, once nothing can be expected behind it."""
         if not (self.has_ended or self._monotonic() - self._grew_at > PARTIAL_SECONDS):
             return self._only_losses()
@@ -337,14 +324,14 @@ class Reader:
             return ended or self._only_losses()
         return self._reading(current, self._encoder.flush(), 0)
 
-    def _end(self, current: _Current) -> Reading | None:
+    def _end(self, current: Current) -> Reading | None:
         """Return a last line without its end. One that was written in parts may go on in the next file."""
         if not current.fragment:
             return None
         fragment, current.fragment = current.fragment, b""
         return self._reading(current, self._lines(current, fragment + b"\n", len(fragment)), len(fragment))
 
-    def _go_on(self, current: _Current) -> Reading | None:
+    def _go_on(self, current: Current) -> Reading | None:
         """Go to the next file."""
         identity = current.generation.identity
         self._chain.look()
@@ -364,7 +351,7 @@ class Reader:
             return None
         return self._reading(current, [], 0)
 
-    def _reading(self, current: _Current, pushes: list[Push], size: int) -> Reading:
+    def _reading(self, current: Current, pushes: list[Push], size: int) -> Reading:
         assert self._encoder is not None  # noqa: S101
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         lost, self._lost = self._lost, []
@@ -376,7 +363,7 @@ class Reader:
             levels=self._encoder.take_levels(),
         )
 
-    def _tell(self, cause: Cause, current: _Current, *, size: int, detail: str = "") -> None:
+    def _tell(self, cause: Cause, current: Current, *, size: int, detail: str = "") -> None:
         last_at = self._encoder.last_at if self._encoder else 0
         self._lost.append(
             Lost(

@@ -14,7 +14,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from agent.tail.counts import TailCounts
 from agent.tail.discovery import Finds, Found
 from agent.tail.finding import Finder
 from agent.tail.handing import Counted, Handing, nobody_counts
+from agent.tail.holding import beyond
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
 from agent.tail.naming import Naming
@@ -231,8 +232,7 @@ class Tailer:
         for tail, look in zip(tails, looks, strict=True):
             tail.note_look(look, now)
         await self._name(tails, now)
-        await self._bound_held()
-        await self._retire(tails, now)
+        await self._retire({*tails, *await self._bound_held()}, now)
         self._wake.set()
 
     async def _name(self, tails: Sequence[Tail], now: float) -> None:
@@ -252,20 +252,22 @@ class Tailer:
             tail.reader.name(self._states.names(instance), first_at=begun.last_at if begun else 0)
             tail.is_named = True
 
-    async def _bound_held(self) -> None:
-        """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
-        held = sorted((tail for tail in self.tails.values() if tail.look.held), key=lambda tail: tail.look.held)
-        excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
-        while excess > 0 and held:
-            tail = held.pop()
-            held_bytes = tail.look.held
-            excess -= held_bytes
+    async def _bound_held(self) -> list[Tail]:
+        """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
+        max_files = min(self._settings.held_files, self.finder.max_files // 2 if self.finder else 0)
+        over = []
+        for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=max_files):
             await self._in_thread(tail.reader.let_go)
+            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held)
             # It may not be looked at again before the rest of it is read.
             tail.look = replace(tail.look, held=0)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=held_bytes)
+            if tail.look.is_gone and not (tail.is_sending or tail.flights):
+                # Nothing is left to be told but that. To be read, it would wait for room in memory.
+                tail.is_due = False
+                over.append(tail)
+        return over
 
-    async def _retire(self, tails: Sequence[Tail], now: float) -> None:
+    async def _retire(self, tails: Collection[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
         ended = []
         for tail in tails:
@@ -303,13 +305,14 @@ class Tailer:
                 await self._wake.wait()
 
     def _most_urgent(self) -> list[Tail]:
-        if self._outcomes.flying_bytes >= self._settings.flying_bytes:
+        room = min(_AT_ONCE_BYTES, self._settings.flying_bytes - self._outcomes.flying_bytes)
+        if room <= 0:
             return []
         now = self._monotonic()
         ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
         if len(ready) > 1:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
-        chosen, room = [], _AT_ONCE_BYTES
+        chosen = []
         for tail in ready:
             chosen.append(tail)
             room -= min(max(tail.look.unread, _LEAST_BYTES), BLOCK_BYTES)
@@ -332,6 +335,8 @@ class Tailer:
             self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
         if not reading.pushes:
             self._outcomes.land(tail)
+            # Of what only told of losses, the next look sees whether there is more; to be read, it would wait for room.
+            tail.is_due = tail.is_due and reading.size > 0
         tail.is_sending = False
         self._wake.set()
 
