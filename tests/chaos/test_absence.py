@@ -10,6 +10,7 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,19 @@ import structlog
 
 from benchmarks.memory import peak_bytes
 from simulator.logs.sequence import numbered
+from tests.chaos.badday import kill
 from tests.chaos.covering import uncovered
-from tests.chaos.watched import TIMEOUT, Watched, free_port, live_shortly, make_pod, until, until_told, watched
+from tests.chaos.watched import (
+    TIMEOUT,
+    Watched,
+    free_port,
+    live_shortly,
+    make_pod,
+    until,
+    until_nothing_is_left,
+    until_told,
+    watched,
+)
 from tests.kubescribe.gateway.house import snappy, stream
 
 MIB = 2**20
@@ -51,6 +63,10 @@ class Absence:
     """Pods that write three lines and live for two seconds each; so many of them at a time."""
     rate: int
     """Lines a second of four containers, of which the kubelet keeps three files of 2 MiB each."""
+    is_ill: bool = False
+    """Whether it is there, and answers 500."""
+    life_seconds: float = 0.0
+    """Within which the agent is killed -9, again and again; 0 for never."""
 
 
 @dataclass
@@ -91,7 +107,9 @@ async def look(it: Watched, bill: Bill) -> None:
     """Note for ever what the agent takes."""
     while True:
         bill.data = max(bill.data, await asyncio.to_thread(size_of, it.agent.folder / "data"))
-        bill.held = max(bill.held, await asyncio.to_thread(held_bytes, it.agent.pid, it.logs))
+        with suppress(FileNotFoundError, RuntimeError):  # killed just now
+            bill.held = max(bill.held, await asyncio.to_thread(held_bytes, it.agent.pid, it.logs))
+            bill.memory = max(bill.memory, peak_bytes(it.agent.pid))
         await asyncio.sleep(0.5)
 
 
@@ -113,7 +131,7 @@ async def push(url: str, bill: Bill, draw: random.Random, enough: asyncio.Event)
                         if answer.status == 204:
                             taken += PUSH_LINES
                             break
-                except TimeoutError:
+                except (aiohttp.ClientError, TimeoutError, OSError):
                     pass
                 # Retry-After, as patiently as this test has time for.
                 await asyncio.sleep(0.2)
@@ -138,51 +156,46 @@ async def generate(logs: Path, absence: Absence) -> dict[str, int]:
 
 
 async def shows_that_an_absence_costs_what_was_meant(folder: Path, absence: Absence) -> None:
-    port, bill, enough = free_port(), Bill(), asyncio.Event()
+    port, bill, draw, enough = free_port(), Bill(), random.Random(7), asyncio.Event()
     options = ("--gateway", f"127.0.0.1:{port}", "--gateway-spool-bytes", str(absence.spool_bytes))
     async with watched(folder, "--profile", "standalone", *options) as it:
         await make_pod(it.control, SHIPPER)
         await until(lambda: it.pods_seen() == 1, 20, it.pods_seen)
-        await it.loki.down()
+        if absence.is_ill:
+            it.loki.faults.answer(500, 1_000_000)
+        else:
+            await it.loki.down()
         gate, short = asyncio.Semaphore(absence.at_once), dict[str, int]()
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(look(it, bill))
-            pushing = group.create_task(push(f"http://127.0.0.1:{port}", bill, random.Random(7), enough))
+            pushing = group.create_task(push(f"http://127.0.0.1:{port}", bill, draw, enough))
             writing = group.create_task(generate(it.logs, absence))
             pods = [
                 group.create_task(live_shortly(it, gate, f"report-{number:05d}-x1", short))
                 for number in range(absence.pods)
             ]
+            lives = [kill(it.agent, draw, enough, most_seconds=absence.life_seconds)] if absence.life_seconds else []
+            killing = [group.create_task(each) for each in lives]
             await asyncio.gather(writing, *pods)
             await until(lambda: 429 in bill.statuses, 60, lambda: bill)
-            await it.loki.up()
             enough.set()
+            await asyncio.gather(*killing)
+            it.loki.faults.clear()
+            if not absence.is_ill:
+                await it.loki.up()
             pushed = await pushing
             looking.cancel()
 
         written = {**writing.result(), SHIPPER: pushed}
         await until_told(it, short, 60)
-        await until_covered(it, written, 60)
-        assert it.agent.starts == 1
-        bill.memory = peak_bytes(it.agent.pid)
+        await until_nothing_is_left(
+            lambda: uncovered(written, it.loki.entries(), it.gaps()), lambda: len(it.loki.entries()), 60
+        )
         _log.info("absence.cost", **asdict(bill), gaps=len(it.gaps()), lines=len(it.loki.entries()))
         assert bill.memory < MEMORY_BYTES
         assert bill.data < absence.spool_bytes + STATE_BYTES
         assert bill.held < HELD_BYTES
         assert uncovered({SHIPPER: pushed}, it.loki.entries(), []) == []
-
-
-async def until_covered(it: Watched, written: dict[str, int], seconds: float) -> None:
-    """Wait until every line has arrived, or a Gap covers it; for *seconds* at most without anything new."""
-    loop, known = asyncio.get_running_loop(), -1
-    since = begun = loop.time()
-    while left := uncovered(written, it.loki.entries(), it.gaps()):
-        if (count := len(it.loki.entries())) != known:
-            known, since = count, loop.time()
-        if loop.time() - since > seconds:
-            pytest.fail(f"nothing new for {seconds:g} s: {left}")
-        await asyncio.sleep(max(0.2, 2 * (loop.time() - begun)))
-        begun = loop.time()
 
 
 @pytest.mark.timeout(180)
@@ -195,4 +208,13 @@ async def test_a_loki_that_is_away_while_everything_goes_on_costs_the_node_what_
 @pytest.mark.timeout(3600)
 async def test_a_loki_that_is_away_for_minutes_costs_the_node_what_was_meant(tmp_path: Path) -> None:
     absence = Absence(seconds=300.0, spool_bytes=64 * MIB, pods=8000, at_once=100, rate=20_000)
+    await shows_that_an_absence_costs_what_was_meant(tmp_path, absence)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+async def test_killed_again_and_again_while_loki_is_ill_for_minutes_nothing_is_lost_untold(tmp_path: Path) -> None:
+    absence = Absence(
+        seconds=180.0, spool_bytes=16 * MIB, pods=1500, at_once=30, rate=5_000, is_ill=True, life_seconds=20.0
+    )
     await shows_that_an_absence_costs_what_was_meant(tmp_path, absence)

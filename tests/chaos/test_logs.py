@@ -23,6 +23,7 @@ from benchmarks.memory import peak_bytes
 from simulator.logs.sequence import Account
 from simulator.loki.app import RunningLoki, running_loki
 from simulator.loki.limits import Limits, unlimited
+from tests.chaos.badday import bad_day
 from tests.chaos.covering import uncovered
 from tests.chaos.watched import (
     LINES_OF_A_POD,
@@ -32,6 +33,7 @@ from tests.chaos.watched import (
     make_pod,
     push_until_taken,
     until,
+    until_nothing_is_left,
     until_told,
     watched,
 )
@@ -49,7 +51,6 @@ STARTS = 4
 """The first, one with the gateway, and one after each of two kills while shippers push."""
 
 Options = tuple[str, ...]
-RATE_LIMITED = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest"
 
 
 @dataclass
@@ -97,17 +98,7 @@ class Node:
 
     async def until_whole(self, seconds: float) -> None:
         """Wait until everything written is in Loki, or is missing and a Gap says so; *seconds* without anything new."""
-        loop, known = asyncio.get_running_loop(), -1
-        since = begun = loop.time()
-        while left := self.uncovered():
-            looked_at = loop.time()
-            if (count := len(self.loki.entries(self.query))) != known:
-                known, since = count, looked_at
-            if looked_at - since > seconds:
-                pytest.fail(f"nothing new for {seconds:g} s: {left}; gaps: {self.gaps()}")
-            # The pretend Loki is in this loop: looking through 400,000 lines must leave it time to answer.
-            await asyncio.sleep(max(0.2, 2 * (loop.time() - begun)))
-            begun = loop.time()
+        await until_nothing_is_left(self.uncovered, lambda: len(self.loki.entries(self.query)), seconds)
 
 
 @asynccontextmanager
@@ -124,49 +115,6 @@ async def node_in(folder: Path, limits: Limits) -> AsyncIterator[Node]:
         )
         async with daemons.running(shipper):
             yield Node(logs, loki, shipper)
-
-
-async def misbehave(loki: RunningLoki, draw: random.Random, enough: asyncio.Event) -> None:
-    """Be as bad as a Loki is on its worst day, a fault after the other, until it is *enough*."""
-    while not enough.is_set():
-        await asyncio.sleep(draw.uniform(0.05, 0.4))
-        match draw.randrange(7):
-            case 0:
-                loki.faults.answer(500, draw.randrange(1, 5))
-            case 1:
-                loki.faults.answer(503, 2, retry_after="1")
-            case 2:
-                loki.faults.answer(429, 2, text=RATE_LIMITED)
-            case 3 | 4 | 5 as which:
-                loki.faults.cut(("before", "halfway", "after")[which - 3], draw.randrange(1, 4))
-            case _:
-                await loki.down()
-                await asyncio.sleep(draw.uniform(0.1, 0.6))
-                await loki.up()
-
-
-async def kill(
-    victim: daemons.Daemon, draw: random.Random, enough: asyncio.Event, *, most_seconds: float = 1.2
-) -> None:
-    """Kill -9 and start again until it is *enough*; *most_seconds* is the longest life."""
-    while not enough.is_set():
-        await asyncio.sleep(draw.uniform(0.2, most_seconds))
-        await victim.kill()
-        await asyncio.sleep(draw.uniform(0.0, 0.3))
-        await victim.start()
-
-
-@asynccontextmanager
-async def bad_day(loki: RunningLoki, victim: daemons.Daemon, draw: random.Random, **life: float) -> AsyncIterator[None]:
-    """Kill *victim* and let *loki* misbehave during the block; at its end all is well, and *victim* starts anew."""
-    enough = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(misbehave(loki, draw, enough))
-        group.create_task(kill(victim, draw, enough, **life))
-        yield
-        enough.set()
-    loki.faults.clear()
-    await victim.restart()
 
 
 async def written_on_a_bad_day(node: Node, draw: random.Random, *, seconds: float, rate: int, options: Options) -> None:
@@ -319,7 +267,9 @@ async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes:
         async with bad_day(it.loki, it.agent, draw, most_seconds=2.5):
             await asyncio.gather(*map(ship, pods))
 
-        await until(lambda: len(it.loki.entries()) >= sum(written.values()), 60, lambda: len(it.loki.entries()))
+        await until_nothing_is_left(
+            lambda: max(0, sum(written.values()) - len(it.loki.entries())), lambda: len(it.loki.entries()), 60
+        )
         account = Account()
         account.add(entry.line for entry in it.loki.entries())
         assert account.missing(written) == {}

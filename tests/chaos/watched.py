@@ -114,6 +114,22 @@ async def until(condition: Callable[[], bool], seconds: float, tell: Callable[[]
         await asyncio.sleep(0.1)
 
 
+async def until_nothing_is_left(left: Callable[[], object], progress: Callable[[], object], seconds: float) -> None:
+    """Wait until *left* returns nothing, for *seconds* at most in which *progress* stays the same."""
+    loop, known = asyncio.get_running_loop(), object()
+    since = begun = loop.time()
+    while what := left():
+        # Looking takes its time; it is none in which nothing came.
+        looked_at = loop.time()
+        if (now := progress()) != known:
+            known, since = now, looked_at
+        if looked_at - since > seconds:
+            pytest.fail(f"nothing new for {seconds:g} s: {what} left")
+        # The pretend Loki is in this loop: looking through 400,000 lines must leave it time to answer.
+        await asyncio.sleep(max(0.2, 2 * (loop.time() - begun)))
+        begun = loop.time()
+
+
 async def live_shortly(it: Watched, gate: asyncio.Semaphore, name: str, written: dict[str, int]) -> None:
     """Be a pod that writes three lines at once, is deleted after two seconds, and its files with it."""
     async with gate:
@@ -147,16 +163,14 @@ def untold(it: Watched, written: dict[str, int]) -> dict[str, list[int]]:
 
 async def until_told(it: Watched, written: dict[str, int], seconds: float) -> None:
     """Wait until every line has arrived, or a Gap covers it; for *seconds* at most without anything new."""
-    loop, known = asyncio.get_running_loop(), (-1, 0)
-    since = begun = loop.time()
-    while left := untold(it, written):
-        now = (len(it.loki.entries()), len(left))
-        if now != known:
-            known, since = now, loop.time()
-        if loop.time() - since > seconds:
-            pytest.fail(f"nothing new for {seconds:g} s, of {len(left)} pods lines are missing: {sorted(left)[:10]}")
-        await asyncio.sleep(max(0.2, 4 * (loop.time() - begun)))
-        begun = loop.time()
+    left: dict[str, list[int]] = {}
+
+    def look() -> list[str]:
+        nonlocal left
+        left = untold(it, written)
+        return [f"{len(left)} pods", *sorted(left)[:10]] if left else []
+
+    await until_nothing_is_left(look, lambda: (len(it.loki.entries()), len(left)), seconds)
 
 
 def free_port() -> int:
