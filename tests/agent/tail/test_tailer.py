@@ -194,12 +194,12 @@ async def test_containers_that_never_wrote_a_line_leave_no_gap(node, eventually)
     async with node.tailing() as tailer:
         log = node.container()
         log.open()
-        await eventually(lambda: {0} in tailer._restarts.values())
+        await eventually(lambda: {0} in tailer._roster.restarts.values())
         log.restart()
-        await eventually(lambda: {0, 1} in tailer._restarts.values())
+        await eventually(lambda: {0, 1} in tailer._roster.restarts.values())
         log.remove()
         await eventually(lambda: not tailer.tails)
-        await eventually(lambda: not tailer._restarts)
+        await eventually(lambda: not tailer._roster.restarts)
 
     assert node.gaps == []
 
