@@ -12,6 +12,7 @@ from agent.tail.generations import Generation, can_be_read, has_files, list_gene
 from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
+from agent.tail.retention import Retention, Turnover
 
 _TICK_NS = 100_000_000
 
@@ -26,7 +27,7 @@ class Chain:
     `listing` is what was there when it was looked last; what is only in `handles` any more is among it.
     """
 
-    def __init__(self, folder: Path, instance: Instance) -> None:
+    def __init__(self, folder: Path, instance: Instance, retention: Retention) -> None:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
@@ -35,6 +36,7 @@ class Chain:
         self._handed = 0
         self.listing: list[Generation] = []
         self.handles = Handles()
+        self.turnover = Turnover(retention)
 
     def look_if_changed(self, live: tuple[int, int] | None) -> None:
         """
@@ -60,6 +62,7 @@ class Chain:
         """List the files again."""
         self.listing = list_generations(self._folder, self._instance)
         named = {generation.identity for generation in self.listing}
+        self.turnover.note({generation.rotated: generation.size for generation in self.listing})
         # Asked after the names: what lost its name in between is here.
         nameless = [held for held in self.handles.generations() if held.identity not in named]
         for held in nameless:

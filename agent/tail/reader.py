@@ -19,6 +19,7 @@ from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
 from agent.tail.opening import Opened
 from agent.tail.paths import Instance
+from agent.tail.retention import Retention
 from agent.tail.starting import first_wanted
 from kubescribe.loki.pushes import Push
 
@@ -56,7 +57,8 @@ class Reader:
     No file of it was there before `made_after`, as far as anybody looked; when it `was_done`, all that was there then
     was read.
 
-    `names` are set before the first `read`; `has_ended` when nothing will be written any more.
+    `names` are set before the first `read`; `has_ended` when nothing will be written any more. *retention* is that of
+    the node.
     """
 
     def __init__(
@@ -70,11 +72,12 @@ class Reader:
         made_after: int = 0,
         now_ns: Callable[[], int],
         monotonic: Callable[[], float],
+        retention: Retention | None = None,
     ) -> None:
         self.instance = instance
         self.has_ended = False
         self._live_path = folder / instance.folder / instance.live_name
-        self._chain = Chain(folder, instance)
+        self._chain = Chain(folder, instance, retention or Retention())
         self._resume = resume
         self._was_done = was_done
         self._since = since
@@ -122,13 +125,14 @@ class Reader:
                 is_unknown=bool(self._chain.listing)
                 or (self.has_ended and not is_gone and not self._chain.can_be_read()),
             )
-        held = self._chain.handles.held_bytes
+        held, held_files = self._chain.handles.held
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)
             if status.st_size != current.seen:
                 self._grew_at = self._monotonic()
             current.seen = status.st_size
             held += status.st_size if not status.st_nlink else 0
+            held_files += not status.st_nlink
         identity = current.generation.identity
         unread = 0 if current.is_done else max(0, current.seen - current.read_to)
         if current.is_done and self._chain.after(identity) is None:
@@ -139,6 +143,8 @@ class Reader:
             is_due=bool(unread or self._lost) or self._has_more(current, is_gone=is_gone),
             is_gone=is_gone,
             held=held,
+            held_files=held_files,
+            kept=self._chain.turnover.kept_bytes,
         )
 
     def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
@@ -198,8 +204,13 @@ class Reader:
         """Stop holding a deleted file on disk: what is unread of it is lost."""
         self._chain.handles.close()
         current = self._current
-        if current is not None and current.file.descriptor >= 0 and not os.fstat(current.file.descriptor).st_nlink:
-            self._tell("logRotated", current, size=max(0, current.seen - current.offset))
+        if current is None or current.file.descriptor < 0:
+            return
+        status = os.fstat(current.file.descriptor)
+        if not status.st_nlink:
+            size = current.seen if current.generation.is_gzip else status.st_size
+            if size > current.offset:
+                self._tell("logRotated", current, size=size - current.offset)
             current.fragment = b""
             current.is_done = True
             current.file.close()

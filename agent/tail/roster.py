@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from agent.tail.discovery import Found
 from agent.tail.paths import Instance
 from agent.tail.reader import Reader
+from agent.tail.retention import Retention
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
@@ -29,6 +30,7 @@ class Roster:
         self._states = states
         self._now_ns = now_ns
         self._monotonic = monotonic
+        self._retention = Retention()
         self.tails: dict[Instance, Tail] = {}
         self.restarts: dict[_Container, frozenset[int]] = {}
         self._living: dict[_Container, int] = {}
@@ -132,6 +134,7 @@ class Roster:
             made_after=kept.made_after or made_after,
             now_ns=self._now_ns,
             monotonic=self._monotonic,
+            retention=self._retention,
         )
         seen = self._monotonic()
         tail = Tail(instance=instance, reader=reader, first_seen=seen, place=kept.place, lines=Counter(kept.lines))

@@ -24,9 +24,11 @@ from agent.tail.counts import TailCounts
 from agent.tail.discovery import Finds
 from agent.tail.finding import Finder
 from agent.tail.handing import Counted, Handing, nobody_counts
+from agent.tail.holding import beyond
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
 from agent.tail.naming import Naming
+from agent.tail.opening import raise_file_limit
 from agent.tail.outcomes import Outcomes
 from agent.tail.reader import BLOCK_BYTES, Reader
 from agent.tail.roster import Roster
@@ -81,6 +83,7 @@ class Tailer:
         self._outcomes = Outcomes(self.counts, report, monotonic=monotonic)
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
+        self._held_files = settings.held_files or max(1, raise_file_limit() // 2)
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -195,17 +198,14 @@ class Tailer:
             tail.is_named = True
 
     async def _bound_held(self) -> None:
-        """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
-        held = sorted((tail for tail in self.tails.values() if tail.look.held), key=lambda tail: tail.look.held)
-        excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
-        while excess > 0 and held:
-            tail = held.pop()
-            held_bytes = tail.look.held
-            excess -= held_bytes
+        """Let go of deleted files that are still to be read, when they take too much disk, or are too many."""
+        for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files):
             await self._in_thread(tail.reader.let_go)
+            _log.warning(
+                "tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held, files=tail.look.held_files
+            )
             # It may not be looked at again before the rest of it is read.
-            tail.look = replace(tail.look, held=0)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=held_bytes)
+            tail.look = replace(tail.look, held=0, held_files=0)
 
     async def _retire(self, tails: Sequence[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
@@ -331,4 +331,4 @@ def _close_all(readers: Sequence[Reader]) -> None:
 
 
 def _less(look: Look, size: int) -> Look:
-    return Look(unread=max(0, look.unread - size), is_due=look.is_due, is_gone=look.is_gone, held=look.held)
+    return replace(look, unread=max(0, look.unread - size))
