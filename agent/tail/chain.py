@@ -5,12 +5,16 @@ The newest listing shows what is there; what was seen before and is there no lon
 was is known. Waits for the disk: not for the loop.
 """
 
+import time
 from pathlib import Path
 
 from agent.tail.generations import Generation, can_be_read, has_files, list_generations
 from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
+from agent.tail.retention import Retention, Turnover
+
+_TICK_NS = 100_000_000
 
 _MAX_KNOWN = 64
 """Files of one instance. A kubelet keeps five, and more only where it is told to."""
@@ -23,18 +27,42 @@ class Chain:
     `listing` is what was there when it was looked last; what is only in `handles` any more is among it.
     """
 
-    def __init__(self, folder: Path, instance: Instance) -> None:
+    def __init__(self, folder: Path, instance: Instance, retention: Retention) -> None:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
         self._settled: set[int] = set()
+        self._seen: tuple[int, tuple[int, int] | None] | None = None
+        self._handed = 0
         self.listing: list[Generation] = []
         self.handles = Handles()
+        self.turnover = Turnover(retention)
+
+    def look_if_changed(self, live: tuple[int, int] | None) -> None:
+        """
+        List the files again if anything may have happened to them; *live* is the inode of the one that is written.
+
+        An inode alone tells nothing: it is reused.
+        """
+        try:
+            changed_at = (self._folder / self._instance.folder).stat().st_mtime_ns
+        except OSError:
+            changed_at = 0
+        # A number, not a flag: one that comes between looking at a flag and taking it down would be overlooked.
+        handed = self.handles.added
+        if (changed_at, live) == self._seen and handed == self._handed:
+            return
+        self._handed = handed
+        self.look()
+        # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
+        is_settled = time.time_ns() - changed_at > _TICK_NS
+        self._seen = (changed_at, live) if is_settled else None
 
     def look(self) -> None:
         """List the files again."""
         self.listing = list_generations(self._folder, self._instance)
         named = {generation.identity for generation in self.listing}
+        self.turnover.note({generation.rotated: generation.size for generation in self.listing})
         # Asked after the names: what lost its name in between is here.
         nameless = [held for held in self.handles.generations() if held.identity not in named]
         for held in nameless:

@@ -17,7 +17,7 @@ from agent.tail.inotify import Changed, Inotify
 from agent.tail.missing import Missed
 from agent.tail.news import Container, News
 from agent.tail.opening import Opened, open_files, open_live
-from agent.tail.paths import PodFolder, is_container_folder, parse_file_name, parse_pod_folder
+from agent.tail.paths import Instance, PodFolder, is_container_folder, parse_file_name, parse_pod_folder
 from agent.tail.witness import Seen
 
 _MOMENT_NS = 2_000_000_000
@@ -76,6 +76,7 @@ class Discovery:
         self._known: dict[str, dict[str, frozenset[int]]] = {}
         self._bare: dict[Container, tuple[int, int]] = {}
         self._looked_at = since
+        self._forgotten: list[Instance] = []
         self._opened: set[tuple[Container, int]] = set()
         self._opened_before: set[tuple[Container, int]] = set()
         self.seen = Seen()
@@ -95,6 +96,10 @@ class Discovery:
         self.is_told = is_watched and self._notifier is not None and self._notifier.refused == refused
         return finds
 
+    def forget(self, instances: Iterable[Instance]) -> None:
+        """Let *instances* be new if they have files: nobody reads them any more. From any thread."""
+        self._forgotten += instances
+
     def _news(self) -> News:
         # What comes from now on is told the next time, and may be seen, and opened, today.
         since, self._looked_at = self._looked_at, self._now_ns()
@@ -106,24 +111,38 @@ class Discovery:
         finds = Finds(is_overflown=news.is_overflown)
         if news.is_overflown:
             finds.missed.append(Missed(since=news.since))
-        for name in sorted({*pods, *news.pods}):
+        for name in sorted({*pods, *news.pods, *self._take_forgotten()}):
             pod = parse_pod_folder(name)
             if pod is not None:
                 self._look_at(pod, news, finds)
         return finds
+
+    def _take_forgotten(self) -> Iterable[str]:
+        """Yield the folders of the pods of which an instance was forgotten."""
+        while self._forgotten:
+            instance = self._forgotten.pop()
+            pod, _, container = instance.folder.partition("/")
+            known = self._known.get(pod, {})
+            if instance.restart in known.get(container, _NONE):
+                known[container] -= {instance.restart}
+                yield pod
 
     def _look_at(self, pod: PodFolder, news: News, finds: Finds) -> None:
         path = self._folder / pod.name
         self.seen.add(pod.uid)
         # Before it is listed: what comes in between is told.
         self._watch(path)
-        is_new, before = pod.name not in self._known, self._known.pop(pod.name, {})
+        is_another = self._is_another(pod, news)
+        is_new, before = is_another or pod.name not in self._known, self._known.pop(pod.name, {})
         listed = _folders(path)
         now: dict[str, frozenset[int]] = {}
         for container in filter(is_container_folder, listed or ()):
             self._watch(path / container)
             now[container] = _restarts(path / container)
-            opened = self._open(pod, container, now[container] - before.get(container, _NONE), news, finds)
+            # In a folder that was made anew under a known name the files are others.
+            is_made = pod.name in news.new_pods or container in news.new_containers[pod.name]
+            known = _NONE if is_made else before.get(container, _NONE)
+            opened = self._open(pod, container, now[container] - known, news, finds)
             if opened or now[container] != before.get(container, _NONE):
                 restarts = now[container]
                 finds.found.append(
@@ -132,6 +151,8 @@ class Discovery:
         for container in before.keys() - now.keys():
             if before[container]:
                 finds.found.append(Found(pod=pod, container=container, restarts=_NONE, since=news.since))
+        if is_another:
+            finds.missed += self._missed_bare(pod)
         bare_since, bare_at = self._bare.pop((pod.name, ""), (0, 0))
         if listed is not None:
             self._known[pod.name] = now
@@ -142,15 +163,28 @@ class Discovery:
         elif listed is None and self._is_moment(bare_at) and not news.new_containers[pod.name]:
             # It was seen when its containers' folders were deleted already, and it not yet.
             finds.missed.append(Missed(*pod, since=bare_since))
-        finds.missed += self._missed(pod, before, now, news)
+        finds.missed += self._missed(pod, {} if is_another else before, now, news)
+
+    def _missed_bare(self, pod: PodFolder) -> Iterable[Missed]:
+        """Yield what of the folder that is another by now was seen bare, and then was being deleted."""
+        for key in [key for key in self._bare if key[0] == pod.name]:
+            since, at = self._bare.pop(key)
+            if self._is_moment(at):
+                yield Missed(*pod, container=key[1], since=since)
 
     def _is_missed(self, pod: PodFolder, news: News, *, is_new: bool, is_there: bool) -> bool:
         """Tell whether a folder of the pod came and went since the last look, in which nothing of it was opened."""
         if is_new and not is_there:
             return pod.name in news.new_pods
-        # What the look before opened may be told of only now; but not when it was another folder of the name.
-        was_opened = any(name == pod.name for (name, _), _ in self._opened_before)
-        return pod.name in news.brief_pods and (pod.name in news.replaced_pods or not was_opened)
+        return pod.name in news.brief_pods and not self._was_opened(pod, news)
+
+    def _is_another(self, pod: PodFolder, news: News) -> bool:
+        """Tell whether the folder that is known was another one, which had the pod's name before this one."""
+        return pod.name in self._known and pod.name in news.new_pods and not self._was_opened(pod, news)
+
+    def _was_opened(self, pod: PodFolder, news: News) -> bool:
+        """Tell whether what the look before opened is told of only now; not when it was another folder of the name."""
+        return pod.name not in news.replaced_pods and any(name == pod.name for (name, _), _ in self._opened_before)
 
     def _missed(
         self, pod: PodFolder, before: Collection[str], now: dict[str, frozenset[int]], news: News

@@ -7,7 +7,7 @@ What it finds is open already; see discovery. Without inotify all folders are lo
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
@@ -15,6 +15,7 @@ import structlog
 from agent.tail.discovery import Discovery, Finds
 from agent.tail.inotify import Inotify
 from agent.tail.opening import raise_file_limit
+from agent.tail.paths import Instance
 from agent.tail.settings import TailSettings
 from agent.tail.witness import NO_EARLIER_LIFE, EarlierLife, TakeEnded, unseen
 
@@ -51,10 +52,8 @@ class Finder:
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-find")
         self._under_way: Future[Finds] | None = None
         self._notifier = _notifier() if settings.with_inotify else None
-        self.max_files = raise_file_limit()
-        """How many files of containers may be open."""
         self._discovery = Discovery(
-            settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=self.max_files
+            settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=raise_file_limit()
         )
         for uid in earlier.uids:
             self._discovery.seen.add(uid)
@@ -80,6 +79,10 @@ class Finder:
                 await take(await self._in_thread(self._look_everywhere))
                 # A folder of many thousands takes long to look through: a fiftieth of the time at most goes there.
                 due = self._monotonic() + max(self._scan_seconds, 50 * (self._monotonic() - begun))
+
+    def forget(self, instances: Iterable[Instance]) -> None:
+        """Find *instances*, which are read to their end and have no files any more, again if they come back."""
+        self._discovery.forget(instances)
 
     async def _changes(self, due: float) -> bool:
         """Wait for something to change, until *due* at most; tell whether it did."""

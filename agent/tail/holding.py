@@ -1,8 +1,8 @@
 """
-Which deleted files are let go of before they are read, so that a Loki that is away costs the node little. Pure.
+Which deleted files are held no longer, although they are still to be read: they take disk, and descriptors. Pure.
 
-A deleted file that is open takes its bytes of the disk; and of a pod that is gone, however little it wrote, everything
-that is known waits in memory with it. Each has a limit: pods that live for a moment are thousands in an hour.
+Descriptors are what connections need as well, and new files: without a bound, pods that come and go while Loki is away
+would take them all.
 """
 
 from collections.abc import Iterable
@@ -12,16 +12,30 @@ from agent.tail.tail import Tail
 
 def beyond(tails: Iterable[Tail], *, max_bytes: int, max_files: int) -> list[Tail]:
     """
-    Return those of *tails* that hold more than there is room for.
+    Return those of *tails* that are to let go.
 
-    Of *max_bytes* of disk the largest are beyond, which are the fewest; of *max_files* of what is gone altogether those
-    that were found first: so it is with what the kubelet deletes.
+    The largest, until all take at most *max_bytes*; then of those that are gone what is read already, and the oldest,
+    until at most *max_files* are open. Of one that still writes another file would be open instead.
     """
-    held = sorted((tail for tail in tails if tail.look.held), key=lambda tail: tail.look.held)
-    excess = sum(tail.look.held for tail in held) - max_bytes
-    chosen = []
-    while excess > 0 and held:
-        excess -= held[-1].look.held
-        chosen.append(held.pop())
-    gone = sorted((tail for tail in held if tail.look.is_gone), key=lambda tail: tail.first_seen)
-    return chosen + gone[: max(0, len(gone) - max_files)]
+    held = [tail for tail in tails if tail.look.held_files]
+    excess_bytes = sum(tail.look.held for tail in held) - max_bytes
+    excess_files = sum(tail.look.held_files for tail in held if tail.look.is_gone) - max_files
+    if excess_bytes <= 0 and excess_files <= 0:
+        return []
+    chosen: list[Tail] = []
+    held.sort(key=lambda tail: tail.look.held)
+    while excess_bytes > 0 and held:
+        tail = held.pop()
+        excess_bytes -= tail.look.held
+        excess_files -= tail.look.held_files if tail.look.is_gone else 0
+        chosen.append(tail)
+    for tail in sorted((tail for tail in held if tail.look.is_gone), key=_age):
+        if excess_files <= 0:
+            break
+        excess_files -= tail.look.held_files
+        chosen.append(tail)
+    return chosen
+
+
+def _age(tail: Tail) -> tuple[bool, float]:
+    return tail.look.unread > 0, tail.first_seen

@@ -7,7 +7,6 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 """
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
 from agent.tail.opening import Opened
 from agent.tail.paths import Instance
+from agent.tail.retention import Retention
 from agent.tail.starting import first_wanted
 from kubescribe.loki.pushes import Push
 
@@ -27,8 +27,6 @@ BLOCK_BYTES = 256 * 1024
 
 MAX_RAW_LINE_BYTES = 2**20
 """A runtime writes lines of some 100 KiB at most: what has no end for longer is damage, and is divided here."""
-
-_TICK_NS = 100_000_000
 
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
@@ -38,9 +36,11 @@ class Reader:
     """
     Reads one instance; `resume` is where an earlier life stopped, `since` from when on lines are wanted without one.
 
-    No file of it was there before `made_after`, as far as anybody looked.
+    No file of it was there before `made_after`, as far as anybody looked; when it `was_done`, all that was there then
+    was read.
 
-    `names` are set before the first `read`; `has_ended` when nothing will be written any more.
+    `names` are set before the first `read`; `has_ended` when nothing will be written any more. *retention* is that of
+    the node.
     """
 
     def __init__(
@@ -50,23 +50,24 @@ class Reader:
         *,
         resume: Place | None,
         since: int,
+        was_done: bool = False,
         made_after: int = 0,
         now_ns: Callable[[], int],
         monotonic: Callable[[], float],
+        retention: Retention | None = None,
     ) -> None:
         self.instance = instance
         self.has_ended = False
         self._live_path = folder / instance.folder / instance.live_name
-        self._chain = Chain(folder, instance)
+        self._chain = Chain(folder, instance, retention or Retention())
         self._resume = resume
+        self._was_done = was_done
         self._since = since
         self._made_after = max(since, made_after)
         self._now_ns = now_ns
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
         self._current: Current | None = None
-        self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
-        self._handed = 0
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -94,7 +95,7 @@ class Reader:
     def look(self) -> Look:
         """Return how the files are."""
         live = _inode_of(self._live_path)
-        self._look_at_folder(live)
+        self._chain.look_if_changed(live)
         current = self._current or self._begin()
         self._chain.settle()
         # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
@@ -106,7 +107,7 @@ class Reader:
                 is_unknown=bool(self._chain.listing)
                 or (self.has_ended and not is_gone and not self._chain.can_be_read()),
             )
-        held = self._chain.handles.held_bytes
+        held, held_files = self._chain.handles.held
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)
             if status.st_size != current.seen:
@@ -116,7 +117,7 @@ class Reader:
                 # All of it is on its way, which may take an hour: nobody writes to it any more.
                 current.finish()
             elif not status.st_nlink:
-                held += status.st_size
+                held, held_files = held + status.st_size, held_files + 1
         identity = current.generation.identity
         unread = 0 if current.is_done else max(0, current.seen - current.read_to)
         if current.is_done and self._chain.after(identity) is None:
@@ -128,23 +129,9 @@ class Reader:
             is_due=bool(unread or (self._lost and not is_gone)) or self._has_more(current, is_gone=is_gone),
             is_gone=is_gone,
             held=held,
+            held_files=held_files,
+            kept=self._chain.turnover.kept_bytes,
         )
-
-    def _look_at_folder(self, live: tuple[int, int] | None) -> None:
-        """List the files again if anything may have happened to them; an inode alone tells nothing: it is reused."""
-        try:
-            changed_at = self._live_path.parent.stat().st_mtime_ns
-        except OSError:
-            changed_at = 0
-        # A number, not a flag: one that comes between looking at a flag and taking it down would be overlooked.
-        handed = self._chain.handles.added
-        if (changed_at, live) == self._folder_seen and handed == self._handed:
-            return
-        self._handed = handed
-        self._chain.look()
-        # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
-        is_settled = time.time_ns() - changed_at > _TICK_NS
-        self._folder_seen = (changed_at, live) if is_settled else None
 
     def _has_more(self, current: Current, *, is_gone: bool) -> bool:
         """Tell whether there is something to do but to read what was written."""
@@ -187,6 +174,8 @@ class Reader:
         self._lost = []
         nameless = self._chain.handles.nameless_bytes
         resume = self._resume if self._current is None and not lost else None
+        if resume is not None and self._was_done:
+            return lost
         if resume is not None:
             lost.append(self._never_read(resume.last_at, f"{resume.file}/{resume.offset}"))
         elif nameless or not (self._current or lost or self._chain.handles.were_empty):
@@ -201,10 +190,14 @@ class Reader:
         """Stop holding a deleted file on disk: what is unread of it is lost."""
         self._chain.handles.close()
         current = self._current
-        if current is not None and current.file.descriptor >= 0 and not os.fstat(current.file.descriptor).st_nlink:
+        if current is None or current.file.descriptor < 0:
+            return
+        status = os.fstat(current.file.descriptor)
+        if not status.st_nlink:
+            size = current.seen if current.generation.is_gzip else status.st_size
             # What was read of it is on its way.
-            if unread := max(0, current.seen - current.offset):
-                self._tell("logRotated", current, size=unread)
+            if size > current.offset:
+                self._tell("logRotated", current, size=size - current.offset)
             current.finish()
 
     def close(self) -> None:
@@ -233,7 +226,7 @@ class Reader:
         end = first.identity if first.identity > 0 else self._now_ns()
         at = f"{resume.file}/{resume.offset}"
         current = self._open(first, 0, order=1)
-        if current is not None:
+        if current is not None and not self._was_done:
             self._lost.append(Lost(cause="logRotated", start=resume.last_at, end=end, at=at))
         return current
 

@@ -14,8 +14,8 @@ class TailSettings:
     `backlog_seconds` is how old a line may be that was written before the agent was there for the first time.
     `flying_bytes` bounds what is in memory and not acknowledged, of all files together; `window_bytes` of one.
     `held_bytes` bounds what deleted files take on disk because they are still to be read, `held_files` how many of them
-    are of instances that are gone: some 13 KB of memory each, however little is in them. Every `count_seconds` it is
-    told how many lines there were.
+    are open, of instances that are gone: 13 KB of memory each, however little is in them; never more than half of what
+    the system lets be open. Every `count_seconds` it is told how many lines there were.
     """
 
     folder: Path

@@ -87,6 +87,10 @@ class States:
         """Tell whether nothing is left to be read of *instance*."""
         return instance in self._finished or self.of(instance).is_done
 
+    def is_unsaved(self, instance: Instance) -> bool:
+        """Tell whether the end of *instance* is still to be written: until then nothing may begin under its name."""
+        return instance in self._finished
+
     def known(self) -> list[Instance]:
         """Return the instances of which something is known."""
         return list(self.store.instances)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.paths import Instance
-from agent.tail.race import NODE_BYTES, Race
+from agent.tail.race import Race
 from agent.tail.reader import Reader
 
 FIRST_WINDOW_BYTES = 128 * 1024
@@ -83,14 +83,14 @@ class Tail:
     @property
     def seconds_to_loss(self) -> float:
         """When the kubelet deletes what Loki does not have, as fast as both go now; +Inf: not in sight."""
-        return self.race.seconds_to_loss(self.lag)
+        return self.race.seconds_to_loss(self.lag, self.look.kept)
 
     @property
     def seconds_left(self) -> float:
         """When it would, if nothing more were read: whose turn it is."""
         if not self.lag or self.rate < 1.0:
             return float("inf")
-        return max(0.0, (NODE_BYTES - self.lag) / self.rate)
+        return max(0.0, (self.look.kept - self.lag) / self.rate)
 
     def note_look(self, look: Look, now: float) -> None:
         """Take how the files are."""

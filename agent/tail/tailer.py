@@ -11,9 +11,7 @@ here asks the API server. Files are read in one thread, the state is written in 
 """
 
 import asyncio
-import os
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,16 +21,17 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from agent.tail.counts import TailCounts
-from agent.tail.discovery import Finds, Found
+from agent.tail.discovery import Finds
 from agent.tail.finding import Finder
 from agent.tail.handing import Counted, Handing, nobody_counts
 from agent.tail.holding import beyond
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
 from agent.tail.naming import Naming
+from agent.tail.opening import raise_file_limit
 from agent.tail.outcomes import Outcomes
-from agent.tail.paths import Instance
 from agent.tail.reader import BLOCK_BYTES, Reader
+from agent.tail.roster import Roster
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
@@ -77,14 +76,14 @@ class Tailer:
         self._now_ns = now_ns
         self._monotonic = monotonic
         self.counts = TailCounts()
-        self.tails: dict[Instance, Tail] = {}
         self.finder: Finder | None = None
-        self._fresh: set[Instance] = set()
-        self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
+        self._roster = Roster(settings, self._states, now_ns=now_ns, monotonic=monotonic)
+        self.tails = self._roster.tails
         self._outcomes = Outcomes(self.counts, report, monotonic=monotonic)
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
+        self._held_files = min(settings.held_files, max(1, raise_file_limit() // 2))
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -103,7 +102,7 @@ class Tailer:
                 monotonic=self._monotonic,
             )
             await self._found(await finder.first())
-            self._remember_gone()
+            self._roster.remember_gone()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(finder.run(self._found), name="tail-find"),
@@ -124,6 +123,7 @@ class Tailer:
         finally:
             if self.finder is not None:
                 self.finder.close()
+            self._roster.close()
             self._close()
 
     async def stop(self) -> None:
@@ -141,66 +141,11 @@ class Tailer:
     # Finding.
 
     async def _found(self, finds: Finds) -> None:
-        for found in finds.found:
-            self._take(found)
+        self._roster.take(finds.found)
         if finds.found:
             self._look_now.set()
         now = self._now_ns()
         await self._outcomes.tell_all([(missed.instance, missed.lost(now)) for missed in finds.missed])
-
-    def _take(self, found: Found) -> None:
-        container = (*found.pod, found.container)
-        newest = max(found.restarts, default=-1)
-        before = self._restarts.pop(container, frozenset())
-        if found.restarts:
-            self._restarts[container] = found.restarts
-        for restart in before | found.restarts:
-            instance = Instance(*container, restart)
-            tail = self.tails.get(instance)
-            if tail is None and restart not in found.restarts:
-                self._states.forget(instance)
-            elif tail is None and not self._states.is_done(instance):
-                self._states.note(instance, found.since)
-                tail = self._add(instance, made_after=found.since)
-            if tail is None:
-                continue
-            self._fresh.add(instance)
-            tail.reader.has_ended = tail.reader.has_ended or restart != newest
-        for opened in found.opened:
-            tail = self.tails.get(Instance(*container, opened.restart))
-            if tail is not None:
-                tail.reader.hold(opened)
-            else:
-                os.close(opened.descriptor)
-
-    def _add(self, instance: Instance, *, made_after: int) -> Tail:
-        kept = self._states.of(instance)
-        reader = Reader(
-            self._settings.folder,
-            instance,
-            resume=kept.place,
-            since=self._states.since,
-            made_after=kept.made_after or made_after,
-            now_ns=self._now_ns,
-            monotonic=self._monotonic,
-        )
-        seen = self._monotonic()
-        tail = Tail(instance=instance, reader=reader, first_seen=seen, place=kept.place, lines=Counter(kept.lines))
-        if kept.enrichment is not None:
-            reader.name(self._states.names(instance), first_at=kept.frozen_at)
-            tail.is_named = True
-        self.tails[instance] = tail
-        return tail
-
-    def _remember_gone(self) -> None:
-        """Ask after instances that were known and have no files any more: what was lost is told."""
-        for instance in self._states.known():
-            if instance in self.tails or instance.restart in self._restarts.get(instance[:4], frozenset()):
-                continue
-            if self._states.is_done(instance):
-                self._states.forget(instance)
-            else:
-                self._add(instance, made_after=0).reader.has_ended = True
 
     # Reading.
 
@@ -208,8 +153,7 @@ class Tailer:
         due = self._monotonic()
         while True:
             self._look_now.clear()
-            fresh, self._fresh = self._fresh, set()
-            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            tails = self._roster.take_fresh()
             begun = self._monotonic()
             is_round = begun >= due
             if is_round:
@@ -254,13 +198,14 @@ class Tailer:
 
     async def _bound_held(self) -> list[Tail]:
         """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
-        max_files = min(self._settings.held_files, self.finder.max_files // 2 if self.finder else 0)
         over = []
-        for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=max_files):
+        for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files):
             await self._in_thread(tail.reader.let_go)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held)
+            _log.warning(
+                "tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held, files=tail.look.held_files
+            )
             # It may not be looked at again before the rest of it is read.
-            tail.look = replace(tail.look, held=0)
+            tail.look = replace(tail.look, held=0, held_files=0)
             if tail.look.is_gone and not (tail.is_sending or tail.flights):
                 # Nothing is left to be told but that. To be read, it would wait for room in memory.
                 tail.is_due = False
@@ -274,21 +219,22 @@ class Tailer:
             if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
             # What was found anew since it was looked at is looked at again, and so is what could not be.
-            if tail.instance in self._fresh or tail.look.is_unknown:
+            if self._roster.is_fresh(tail.instance) or tail.look.is_unknown:
                 continue
             if tail.look.is_gone or (tail.reader.has_ended and now - tail.idle_since >= self._settings.idle_seconds):
                 tail.is_gone = tail.look.is_gone
                 ended.append(tail)
         if not ended:
             return
+        self._roster.begin_leaving(ended)
         all_lost = await self._in_thread(_give_up_and_close, ended)
         # Before it is noted that nothing is left of them.
         await self._outcomes.tell_all(
             [(tail.instance, each) for tail, lost in zip(ended, all_lost, strict=True) for each in lost]
         )
-        for tail in ended:
-            del self.tails[tail.instance]
-            self._states.finish(tail)
+        self._roster.leave(ended)
+        if self.finder is not None:
+            self.finder.forget([tail.instance for tail in ended if tail.is_gone])
 
     async def _read_forever(self) -> None:
         # Each instance is submitted by itself: one whose stream has no room in the sender holds up no other.
@@ -353,6 +299,8 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
+        # What came under the name of one that is forgotten for good by now.
+        self._roster.take()
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
@@ -391,4 +339,4 @@ def _close_all(readers: Sequence[Reader]) -> None:
 
 
 def _less(look: Look, size: int) -> Look:
-    return Look(unread=max(0, look.unread - size), is_due=look.is_due, is_gone=look.is_gone, held=look.held)
+    return replace(look, unread=max(0, look.unread - size))

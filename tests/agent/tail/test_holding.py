@@ -1,91 +1,48 @@
-"""What a Loki that is away costs of memory and open files when pods come and go meanwhile: as much as was meant."""
+"""Deleted files that are still to be read are bounded in bytes and in number."""
 
-from contextlib import suppress
-from pathlib import Path
+from typing import cast
 
-import pytest
-
-from kubescribe.wire.records import Gap
-from simulator.logs.sequence import numbered
-from simulator.logs.writer import ContainerLog
-
-PODS = 30
+from agent.tail.holding import beyond
+from agent.tail.looks import Look
+from agent.tail.paths import Instance
+from agent.tail.reader import Reader
+from agent.tail.tail import Tail
 
 
-def pods_of(lines: list[str]) -> set[str]:
-    return {line.split(" ")[0].removeprefix("seq=") for line in lines}
+def a_tail(seen: float, *, held: int = 10, unread: int = 1, is_gone: bool = True) -> Tail:
+    look = Look(held=held, held_files=1, unread=unread, is_gone=is_gone)
+    return Tail(instance=cast(Instance, None), reader=cast(Reader, None), first_seen=seen, look=look)
 
 
-def told(gaps: list[Gap]) -> set[str]:
-    return {gap.stream.split("/")[2] for gap in gaps}
+def test_nothing_is_let_go_within_the_bounds() -> None:
+    assert beyond([a_tail(1), a_tail(2)], max_bytes=20, max_files=2) == []
 
 
-async def come_and_go(node, eventually, names: list[str]) -> None:
-    """Be pods that write three lines each, and are deleted with their files once these were found."""
-    logs: dict[str, ContainerLog] = {}
-    for name in names:
-        logs[name] = node.container(name)
-        logs[name].write(numbered(name, number) for number in range(3))
-    await eventually(lambda: {*names} <= {tail.instance.pod for tail in node.tailer.tails.values()})
-    for log in logs.values():
-        log.remove()
+def test_the_largest_go_when_they_take_too_much_disk() -> None:
+    small, large = a_tail(1, held=10), a_tail(2, held=50)
+
+    assert beyond([small, large], max_bytes=20, max_files=9) == [large]
 
 
-def open_files(folder: Path) -> list[str]:
-    """Return the files below *folder* that this process has open, also those that are deleted."""
-    found = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            found.append(str(descriptor.readlink()))
-    return [path for path in found if path.startswith(f"{folder}/") and ".log" in path]
+def test_the_oldest_go_when_they_are_too_many() -> None:
+    tails = [a_tail(seen) for seen in (3, 1, 2)]
+
+    assert beyond(tails, max_bytes=1_000, max_files=2) == [tails[1]]
 
 
-@pytest.mark.parametrize("limit", ["held_files", "held_bytes"])
-async def test_of_pods_that_are_gone_unread_the_oldest_are_let_go_and_told(node, eventually, limit):
-    limits = {"held_files": 8} if limit == "held_files" else {"held_bytes": 8 * 3 * 150}
-    names = [f"job-{number:02d}" for number in range(PODS)]
-    node.loki.faults.answer(503, 100_000)
-    async with node.tailing(stop_seconds=0.0, flying_bytes=1, **limits) as tailer:
-        for start in range(0, PODS, 10):
-            await come_and_go(node, eventually, names[start : start + 10])
-        # One or two are on their way, and nothing else has room.
-        await eventually(lambda: len(tailer.tails) <= 10)
-        assert len(open_files(node.folder)) <= 10
-        if limit == "held_files":
-            assert names[-1] in {tail.instance.pod for tail in tailer.tails.values()}
-        node.loki.faults.clear()
-        await eventually(lambda: pods_of(node.lines()) | told(node.gaps) == {*names})
-        await eventually(lambda: not tailer.tails)
+def test_what_is_read_already_goes_before_it_is_a_loss() -> None:
+    unread, read = a_tail(1), a_tail(2, unread=0)
 
-    assert not pods_of(node.lines()) & told(node.gaps)
-    assert len(node.lines()) == 3 * len(pods_of(node.lines())) > 0
-    assert all(gap.bytes for gap in node.gaps)
+    assert beyond([unread, read], max_bytes=1_000, max_files=1) == [read]
 
 
-async def test_what_is_on_its_way_of_a_pod_that_is_gone_keeps_no_file_open(node, eventually):
-    names = [f"job-{number:02d}" for number in range(PODS)]
-    node.loki.faults.answer(503, 100_000)
-    async with node.tailing(stop_seconds=0.0) as tailer:
-        await come_and_go(node, eventually, names)
-        await eventually(lambda: all(tail.flights for tail in tailer.tails.values()))
+def test_who_still_writes_is_not_counted_and_stays() -> None:
+    living = [a_tail(0, is_gone=False) for _ in range(5)]
 
-        await eventually(lambda: not open_files(node.folder))
-        assert len(tailer.tails) == PODS
-        node.loki.faults.clear()
-        await eventually(lambda: not tailer.tails)
-
-    assert len(node.lines()) == 3 * PODS
-    assert node.gaps == []
+    assert beyond([*living, a_tail(1), a_tail(2)], max_bytes=1_000, max_files=2) == []
 
 
-async def test_a_thousand_pods_of_a_line_each_are_not_on_their_way_at_once(node, eventually):
-    names = [f"job-{number:02d}" for number in range(PODS)]
-    node.loki.faults.answer(503, 100_000)
-    async with node.tailing(stop_seconds=0.0, flying_bytes=64 * 1024) as tailer:
-        await come_and_go(node, eventually, names)
-        await eventually(lambda: sum(bool(tail.flights) for tail in tailer.tails.values()) >= 8)
-        await eventually(lambda: len(node.loki.loki.requests) > 3)
+def test_what_went_for_its_size_is_not_counted_twice() -> None:
+    large, old, young = a_tail(9, held=500), a_tail(1), a_tail(2)
 
-        assert sum(bool(tail.flights) for tail in tailer.tails.values()) <= 9
-        node.loki.faults.clear()
-        await eventually(lambda: len(node.lines()) == 3 * PODS)
+    assert beyond([large, old, young], max_bytes=100, max_files=2) == [large]

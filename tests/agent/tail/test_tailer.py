@@ -194,12 +194,12 @@ async def test_containers_that_never_wrote_a_line_leave_no_gap(node, eventually)
     async with node.tailing() as tailer:
         log = node.container()
         log.open()
-        await eventually(lambda: {0} in tailer._restarts.values())
+        await eventually(lambda: {0} in tailer._roster.restarts.values())
         log.restart()
-        await eventually(lambda: {0, 1} in tailer._restarts.values())
+        await eventually(lambda: {0, 1} in tailer._roster.restarts.values())
         log.remove()
         await eventually(lambda: not tailer.tails)
-        await eventually(lambda: not tailer._restarts)
+        await eventually(lambda: not tailer._roster.restarts)
 
     assert node.gaps == []
 
@@ -337,6 +337,26 @@ async def test_what_was_deleted_of_a_container_that_was_restarted_while_nobody_l
 
     (gap,) = node.gaps
     assert (gap.cause, gap.outcome, gap.stream) == ("logDeleted", "lost", "logs/shop/web-0/app")
+
+
+async def test_no_more_deleted_pods_are_held_open_than_may_be_and_the_oldest_is_a_gap(node, eventually):
+    node.loki.faults.answer(500, 100_000)
+    async with node.tailing(stop_seconds=0.0, held_files=5) as tailer:
+        for number in range(8):
+            log = node.container(f"job-{number}")
+            # More than is read in one go: the rest waits for Loki.
+            log.write([numbered(f"job-{number}", line) for line in range(4_000)])
+            await eventually(lambda count=number: len(tailer.tails) == count + 1)
+            log.remove()
+            await eventually(
+                lambda count=number: sum(it.look.held_files for it in tailer.tails.values()) == min(5, count + 1)
+            )
+        node.loki.faults.clear()
+        await eventually(lambda: not tailer.tails)
+
+        assert tailer.counts.gaps["logRotated"] == 3
+    told = {gap.stream.split("/")[2] for gap in node.gaps}
+    assert told == {"job-0", "job-1", "job-2"}
 
 
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):
