@@ -15,7 +15,7 @@ from agent.tail.tail import Flight, Tail
 from kubescribe.loki.pushes import Outcome, Push
 from kubescribe.wire.records import Gap
 
-_LEAST_WEIGHT_BYTES = 8 * 1024
+_LEAST_WEIGHT_BYTES = 16 * 1024
 """What is on its way takes memory beside its lines: a thousand pods that wrote one each are no 100 KB."""
 
 _log = structlog.get_logger(__name__)

@@ -74,6 +74,7 @@ class Node:
 
     def uncovered(self) -> list[str]:
         """Return what is missing without a Gap."""
+        assert not self.loki.loki.forgotten, "more than the pretend Loki keeps"
         return uncovered(self.written, self.loki.entries(self.query), self.gaps())
 
     def account(self) -> Account:

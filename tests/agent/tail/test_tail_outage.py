@@ -81,7 +81,7 @@ async def test_what_is_on_its_way_of_a_pod_that_is_gone_keeps_no_file_open(node,
 async def test_a_thousand_pods_of_a_line_each_are_not_on_their_way_at_once(node, eventually):
     names = [f"job-{number:02d}" for number in range(PODS)]
     node.loki.faults.answer(503, 100_000)
-    async with node.tailing(stop_seconds=0.0, flying_bytes=64 * 1024) as tailer:
+    async with node.tailing(stop_seconds=0.0, flying_bytes=128 * 1024) as tailer:
         await come_and_go(node, eventually, names)
         await eventually(lambda: sum(bool(tail.flights) for tail in tailer.tails.values()) >= 8)
         await eventually(lambda: len(node.loki.loki.requests) > 3)
