@@ -137,8 +137,7 @@ class Discovery:
         listed = _folders(path)
         now: dict[str, frozenset[int]] = {}
         for container in filter(is_container_folder, listed or ()):
-            self._watch(path / container)
-            now[container] = _restarts(path / container)
+            now[container] = self._list(path / container)
             # In a folder that was made anew under a known name the files are others.
             is_made = pod.name in news.new_pods or container in news.new_containers[pod.name]
             known = _NONE if is_made else before.get(container, _NONE)
@@ -205,7 +204,7 @@ class Discovery:
                     self._bare[key] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
             elif container not in before and is_container_folder(container):
                 yield Missed(*pod, container=container, since=news.since)
-            elif self._is_moment(bare_at) and not missed:
+            elif self._is_moment(bare_at) and not news.files[key]:
                 yield Missed(*pod, container=container, since=bare_since)
 
     def _open(
@@ -224,8 +223,16 @@ class Discovery:
     def _is_moment(self, bare_at: int) -> bool:
         return bool(bare_at) and self._now_ns() - bare_at < _MOMENT_NS
 
-    def _watch(self, folder: Path) -> bool:
-        return self._notifier is not None and self._notifier.watch(folder)
+    def _list(self, folder: Path) -> frozenset[int]:
+        # Whether what comes and goes had anything in it is worth knowing; then a busy file would wake us at each line.
+        self._watch(folder, with_writes=True)
+        restarts = _restarts(folder)
+        if restarts:
+            self._watch(folder)
+        return restarts
+
+    def _watch(self, folder: Path, *, with_writes: bool = False) -> bool:
+        return self._notifier is not None and self._notifier.watch(folder, with_writes=with_writes)
 
 
 def _folders(folder: Path) -> list[str] | None:

@@ -124,6 +124,7 @@ class Reader:
                 is_gone=is_gone and not self._chain.listing,
                 is_unknown=bool(self._chain.listing)
                 or (self.has_ended and not is_gone and not self._chain.can_be_read()),
+                is_whole=not self._chain.listing and not self._chain.handles.nameless_bytes,
             )
         held, held_files = self._chain.handles.held
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
@@ -145,6 +146,7 @@ class Reader:
             held=held,
             held_files=held_files,
             kept=self._chain.turnover.kept_bytes,
+            is_whole=not self._is_within_a_line(current),
         )
 
     def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
@@ -154,8 +156,12 @@ class Reader:
                 return True
         elif current.seen < current.read_to or self._is_superseded(current):
             return True
-        is_open = bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
-        return is_open and (self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS)
+        return self._is_within_a_line(current) and (
+            self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS
+        )
+
+    def _is_within_a_line(self, current: _Current) -> bool:
+        return bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
 
     def read(self) -> Reading | None:
         """Read and encode the next block; None when there is nothing to be read, for now. The names must be known."""
