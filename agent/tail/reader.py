@@ -13,7 +13,15 @@ from pathlib import Path
 
 from agent.tail.chain import Chain
 from agent.tail.encoding import LineEncoder, LineNames
-from agent.tail.generations import Generation, GenerationFile, PlainFile, head_of, identity_of, open_generation
+from agent.tail.generations import (
+    REFUSED_FOR_NOW,
+    Generation,
+    GenerationFile,
+    PlainFile,
+    head_of,
+    identity_of,
+    open_generation,
+)
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
@@ -254,7 +262,9 @@ class Reader:
     def _open(self, generation: Generation, offset: int, *, order: int) -> _Current | None:
         try:
             file = open_generation(generation, offset)
-        except OSError:
+        except OSError as error:
+            if error.errno in REFUSED_FOR_NOW:
+                raise
             # Renamed, compressed or deleted since it was listed: the next look finds it.
             self._chain.look()
             return None
@@ -356,7 +366,9 @@ class Reader:
         if following is None or self._open(following, 0, order=current.order + 1) is None:
             return self._left(current)
         current.file.close()
-        self._lost += self._chain.go_on(identity, following.identity)
+        last_at = self._encoder.last_at if self._encoder else 0
+        lost = self._chain.go_on(identity, following.identity)
+        self._lost += lost or self._chain.hole_before(following.identity, last_at)
         return self.read()
 
     def _only_losses(self) -> Reading | None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -55,6 +56,37 @@ def test_a_folder_that_is_gone_is_told_once(tmp_path: Path) -> None:
 
     assert told(discovery.look_everywhere()) == {("web-0", "app", ())}
     assert told(discovery.look_everywhere()) == set()
+
+
+def test_without_inotify_the_numbers_tell_of_instances_that_came_and_went(tmp_path: Path) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    discovery = Discovery(tmp_path, None)
+    told(discovery.look_everywhere())
+    make(tmp_path, f"{POD}/app/2.log")
+    assert missed(discovery.look_everywhere()) == [("web-0", "app", 1)]
+    make(tmp_path, f"{POD}/app/3.log")
+    (tmp_path / POD / "app" / "0.log").unlink()
+    assert missed(discovery.look_everywhere()) == []
+    make(tmp_path, f"{POD}/app/9.log")
+
+    # One stands for all of them.
+    assert missed(discovery.look_everywhere()) == [("web-0", "app", 8)]
+
+
+def test_what_cannot_be_listed_for_now_is_not_gone(tmp_path: Path) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    discovery = Discovery(tmp_path, None)
+    told(discovery.look_everywhere())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert told(discovery.look_everywhere()) == set()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert told(discovery.look_everywhere()) == set()
+    remove(tmp_path / POD)
+    assert told(discovery.look_everywhere()) == {("web-0", "app", ())}
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:

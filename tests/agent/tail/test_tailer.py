@@ -394,6 +394,28 @@ async def test_no_more_deleted_pods_are_held_open_than_may_be_and_the_oldest_is_
     assert told == {"job-0", "job-1", "job-2"}
 
 
+async def test_instances_that_came_and_went_while_the_agent_was_away_are_one_gap(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+        log.restart()
+        log.write(texts(10, 20))
+        await eventually(lambda: len(node.lines()) == 20)
+        # The first one has ended.
+        await eventually(lambda: len(node.tailer.tails) == 1)
+    for number in range(2, 6):
+        log.restart()
+        log.write(texts(number * 10, number * 10 + 10))
+    async with node.tailing() as tailer:
+        await eventually(lambda: len(node.gaps) == 2)
+        await eventually(lambda: len(node.lines()) == 40)
+        await eventually(lambda: len(tailer.tails) == 1)
+
+    # What is missing of the one that was read, and the two after it.
+    assert {(gap.stream, gap.cause, gap.bytes) for gap in node.gaps} == {("logs/shop/web-0/app", "logDeleted", None)}
+
+
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):
     log = node.container()
     node.loki.loki.limits = Limits(max_line_bytes=50)
