@@ -6,6 +6,7 @@ was is known. Waits for the disk: not for the loop.
 """
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from agent.tail.generations import Generation, can_be_read, has_files, list_generations
@@ -15,6 +16,9 @@ from agent.tail.paths import Instance
 from agent.tail.retention import Retention, Turnover
 
 _TICK_NS = 100_000_000
+
+_LEAST_LIFE_NS = 3_000_000_000
+"""How often a kubelet looks for what to rotate (containerLogMonitorInterval): every 10 s, every 3 s at most."""
 
 _MAX_KNOWN = 64
 """Files of one instance. A kubelet keeps five, and more only where it is told to."""
@@ -31,6 +35,7 @@ class Chain:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
+        self._holes: set[int] = set()
         self._settled: set[int] = set()
         self._seen: tuple[int, tuple[int, int] | None] | None = None
         self._handed = 0
@@ -67,6 +72,7 @@ class Chain:
         nameless = [held for held in self.handles.generations() if held.identity not in named]
         for held in nameless:
             self.listing.insert(_place_of(held, self.listing), held)
+        self._note_hole(named)
         identities = [generation.identity for generation in self.listing]
         anchor = self._known[0][0] if self._known else None
         # What is older than the file that is read is still there, and was read; also when that one is there no more.
@@ -83,6 +89,18 @@ class Chain:
         known = {identity for identity, _ in self._known}
         # What is older than the file that is read was read, by an earlier life perhaps, and would stay on the disk.
         self._settled = named | {held.identity for held in nameless if held.identity > 0 and held.identity not in known}
+
+    def _note_hole(self, named: Collection[int]) -> None:
+        """Note before which file others may have come and gone: files go oldest first, and the newest known is gone."""
+        newest = self._known[-1][0] if self._known else 0
+        if not newest or newest in named:
+            return
+        known = {identity for identity, _ in self._known}
+        new = (it for it in self.listing if it.identity not in known and not 0 < it.identity < newest)
+        following = next(new, None)
+        # Without a rotation it is the first file of a folder that was made anew.
+        if following is not None and following.rotated:
+            self._holes.add(following.identity)
 
     def _fold(self, listed: list[int]) -> None:
         """Keep long lost files as one: nothing may grow while Loki is away. A name may be missed once or twice."""
@@ -130,6 +148,14 @@ class Chain:
         count = [known for known, _ in younger].index(chosen)
         self._known = younger[count:]
         return _lost("logRotated", younger[:count], chosen)
+
+    def hole_before(self, identity: int, last_at: int) -> list[Lost]:
+        """Return what may have been before the file *identity* and after the last line that was read."""
+        # Two rotations are at least that far apart: in less there was no other file.
+        if identity not in self._holes or identity - last_at < _LEAST_LIFE_NS:
+            return []
+        at = f"{last_at}/{identity}"
+        return [Lost(cause="logRotated", start=last_at, end=identity, at=at, detail="rotated more often than seen")]
 
     def give_up(self, identity: int, *, now: int) -> list[Lost]:
         """Return what is younger than *identity*, all of which was deleted."""

@@ -8,10 +8,12 @@ deleted with its files; what was gone before that is missed, and told. Waits for
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from agent.tail.inotify import Changed, Inotify
 from agent.tail.missing import Missed
@@ -23,6 +25,8 @@ from agent.tail.witness import Seen
 _MOMENT_NS = 2_000_000_000
 """A container whose start fails stays without a file for as long as its pod; who is gone so soon after it was seen for
 the first time was being deleted, and had one. The same goes for a pod without a container."""
+
+_log = structlog.get_logger(__name__)
 
 _NONE: frozenset[int] = frozenset()
 _NOTHING = Changed(frozenset(), is_overflown=False)
@@ -92,9 +96,16 @@ class Discovery:
         news = self._news()
         refused = self._notifier.refused if self._notifier is not None else 0
         is_watched = self._watch(self._folder)
-        finds = self._look(news, (*(_folders(self._folder) or ()), *self._known))
+        finds = self._look(news, (*self._pods(), *self._known))
         self.is_told = is_watched and self._notifier is not None and self._notifier.refused == refused
         return finds
+
+    def _pods(self) -> list[str]:
+        try:
+            return _folders(self._folder) or []
+        except OSError as error:
+            _log.warning("tail.folder_not_listed", folder=str(self._folder), error=str(error))
+            return []
 
     def forget(self, instances: Iterable[Instance]) -> None:
         """Let *instances* be new if they have files: nobody reads them any more. From any thread."""
@@ -113,8 +124,12 @@ class Discovery:
             finds.missed.append(Missed(since=news.since))
         for name in sorted({*pods, *news.pods, *self._take_forgotten()}):
             pod = parse_pod_folder(name)
-            if pod is not None:
-                self._look_at(pod, news, finds)
+            try:
+                if pod is not None:
+                    self._look_at(pod, news, finds)
+            except OSError as error:
+                # Nothing is gone because it cannot be looked at: it stays as it was known.
+                _log.warning("tail.folder_not_listed", folder=name, error=str(error))
         return finds
 
     def _take_forgotten(self) -> Iterable[str]:
@@ -128,17 +143,11 @@ class Discovery:
                 yield pod
 
     def _look_at(self, pod: PodFolder, news: News, finds: Finds) -> None:
-        path = self._folder / pod.name
         self.seen.add(pod.uid)
-        # Before it is listed: what comes in between is told.
-        self._watch(path)
+        now, is_there = self._list(self._folder / pod.name)
         is_another = self._is_another(pod, news)
         is_new, before = is_another or pod.name not in self._known, self._known.pop(pod.name, {})
-        listed = _folders(path)
-        now: dict[str, frozenset[int]] = {}
-        for container in filter(is_container_folder, listed or ()):
-            self._watch(path / container)
-            now[container] = _restarts(path / container)
+        for container in now:
             # In a folder that was made anew under a known name the files are others.
             is_made = pod.name in news.new_pods or container in news.new_containers[pod.name]
             known = _NONE if is_made else before.get(container, _NONE)
@@ -154,13 +163,13 @@ class Discovery:
         if is_another:
             finds.missed += self._missed_bare(pod)
         bare_since, bare_at = self._bare.pop((pod.name, ""), (0, 0))
-        if listed is not None:
+        if is_there:
             self._known[pod.name] = now
             if not now and (is_new or bare_at):
                 self._bare[pod.name, ""] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
-        if self._is_missed(pod, news, is_new=is_new, is_there=listed is not None):
+        if self._is_missed(pod, news, is_new=is_new, is_there=is_there):
             finds.missed.append(Missed(*pod, since=news.since))
-        elif listed is None and self._is_moment(bare_at) and not news.new_containers[pod.name]:
+        elif not is_there and self._is_moment(bare_at) and not news.new_containers[pod.name]:
             # It was seen when its containers' folders were deleted already, and it not yet.
             finds.missed.append(Missed(*pod, since=bare_since))
         finds.missed += self._missed(pod, {} if is_another else before, now, news)
@@ -187,7 +196,7 @@ class Discovery:
         return pod.name not in news.replaced_pods and any(name == pod.name for (name, _), _ in self._opened_before)
 
     def _missed(
-        self, pod: PodFolder, before: Collection[str], now: dict[str, frozenset[int]], news: News
+        self, pod: PodFolder, before: dict[str, frozenset[int]], now: dict[str, frozenset[int]], news: News
     ) -> Iterable[Missed]:
         """Yield what was made in the folder of a pod, and was gone before it was listed."""
         for container in sorted({*before, *now, *news.new_containers[pod.name]}):
@@ -197,6 +206,8 @@ class Discovery:
                 for restart in sorted(news.gone_files[key])
                 if (key, restart) not in self._opened_before and (key, restart) not in self._opened
             ]
+            skipped = _between(before.get(container, _NONE), now.get(container, _NONE)) - news.files[key]
+            missed += sorted(skipped)[-1:]
             for restart in missed:
                 yield Missed(*pod, container=container, restart=restart, since=news.since)
             bare_since, bare_at = self._bare.pop(key, (0, 0))
@@ -205,7 +216,7 @@ class Discovery:
                     self._bare[key] = (bare_since, bare_at) if bare_at else (news.since, self._now_ns())
             elif container not in before and is_container_folder(container):
                 yield Missed(*pod, container=container, since=news.since)
-            elif self._is_moment(bare_at) and not missed:
+            elif self._is_moment(bare_at) and not news.files[key]:
                 yield Missed(*pod, container=container, since=bare_since)
 
     def _open(
@@ -224,19 +235,40 @@ class Discovery:
     def _is_moment(self, bare_at: int) -> bool:
         return bool(bare_at) and self._now_ns() - bare_at < _MOMENT_NS
 
-    def _watch(self, folder: Path) -> bool:
-        return self._notifier is not None and self._notifier.watch(folder)
+    def _list(self, pod: Path) -> tuple[dict[str, frozenset[int]], bool]:
+        """Return the restarts of the containers in a pod's folder, and whether it is there. Raises OSError."""
+        # Before it is listed: what comes in between is told.
+        self._watch(pod)
+        listed = _folders(pod)
+        restarts: dict[str, frozenset[int]] = {}
+        for container in filter(is_container_folder, listed or ()):
+            folder = pod / container
+            # Whether what comes and goes had anything in it is worth knowing; then a busy file would wake us each time.
+            self._watch(folder, with_writes=True)
+            restarts[container] = _restarts(folder)
+            if restarts[container]:
+                self._watch(folder)
+        return restarts, listed is not None
+
+    def _watch(self, folder: Path, *, with_writes: bool = False) -> bool:
+        return self._notifier is not None and self._notifier.watch(folder, with_writes=with_writes)
 
 
 def _folders(folder: Path) -> list[str] | None:
     """Return the folders in *folder*; None when it is not there."""
-    with suppress(OSError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     return None
 
 
 def _restarts(folder: Path) -> frozenset[int]:
-    with suppress(OSError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         files = (parse_file_name(entry.name) for entry in entries)
         return frozenset(file.restart for file in files if file is not None)
     return _NONE
+
+
+def _between(before: frozenset[int], now: frozenset[int]) -> set[int]:
+    """Return the instances that came and went between two looks: their numbers tell, also without inotify."""
+    newest = max(before, default=-1)
+    return {*range(newest + 1, max(now, default=-1))} - now if newest >= 0 else set()

@@ -6,6 +6,7 @@ first line, whose time (the runtime stamps nanoseconds) tells the files of an in
 uncompressed text. All of it waits for the disk: not for the loop.
 """
 
+import errno
 import os
 import stat
 import zlib
@@ -28,6 +29,9 @@ _GZIP = 31
 """Of zlib: a window of 32 KiB, with gzip's header and trailer."""
 
 _PACKED_BYTES = 64 * 1024
+
+REFUSED_FOR_NOW = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+"""What the system does not give now: nothing is known of a file then, and it is not passed over."""
 
 _TRIES = 5
 """Of listing a folder in which files are renamed meanwhile."""
@@ -72,7 +76,7 @@ def list_generations(folder: Path, instance: Instance) -> list[Generation]:
     """
     Return the files of *instance* below *folder* (that of all logs) that have a first line, oldest first.
 
-    What vanishes meanwhile is left out, and so is a file that cannot be read.
+    What vanishes meanwhile is left out, and so is a file that cannot be read. Raises OSError when that is so for now.
     """
     path = folder / instance.folder
     for _ in range(_TRIES):
@@ -139,11 +143,13 @@ def can_be_read(folder: Path, instance: Instance) -> bool:
 
 
 def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
-    """Return the file at *path*; None when it is gone, has no first line yet, or is no file."""
+    """Return the file at *path*; None when it is gone, has no first line yet, or is no file. Raises OSError for now."""
     try:
         with path.open("rb", buffering=0) as file:
             found = look_into(file.fileno(), is_gzip=is_gzip)
-    except OSError:
+    except OSError as error:
+        if error.errno in REFUSED_FOR_NOW:
+            raise
         return None
     return found and replace(found, path=path, rotated=rotated, descriptor=-1)
 
@@ -309,6 +315,6 @@ def _unpacked_size(descriptor: int, packed_size: int) -> int:
 
 
 def _names(folder: Path) -> list[str]:
-    with suppress(OSError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         return [entry.name for entry in entries]
     return []

@@ -15,7 +15,8 @@ class Look:
     How an instance's files are: what is to be read, and whether they are gone for good.
 
     `held` are the bytes of deleted files that are kept on disk only because they are open here, `held_files` their
-    number; `kept` is how much the kubelet keeps of it. When `is_unknown`, the files could not be looked at.
+    number; `kept` is how much the kubelet keeps of it. When `is_whole`, no line has begun whose end is not there. When
+    `is_unknown`, the files could not be looked at.
     """
 
     unread: int = 0
@@ -24,6 +25,7 @@ class Look:
     held: int = 0
     held_files: int = 0
     kept: int = DEFAULT_BYTES
+    is_whole: bool = False
     is_unknown: bool = False
 
 

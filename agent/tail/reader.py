@@ -13,7 +13,14 @@ from pathlib import Path
 from agent.tail.chain import Chain
 from agent.tail.current import Current
 from agent.tail.encoding import LineEncoder, LineNames
-from agent.tail.generations import Generation, PlainFile, head_of, identity_of, open_generation
+from agent.tail.generations import (
+    REFUSED_FOR_NOW,
+    Generation,
+    PlainFile,
+    head_of,
+    identity_of,
+    open_generation,
+)
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
@@ -106,6 +113,7 @@ class Reader:
                 is_gone=is_gone and not self._chain.listing,
                 is_unknown=bool(self._chain.listing)
                 or (self.has_ended and not is_gone and not self._chain.can_be_read()),
+                is_whole=not self._chain.listing and not self._chain.handles.nameless_bytes,
             )
         held, held_files = self._chain.handles.held
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
@@ -131,6 +139,7 @@ class Reader:
             held=held,
             held_files=held_files,
             kept=self._chain.turnover.kept_bytes,
+            is_whole=not self._is_within_a_line(current),
         )
 
     def _has_more(self, current: Current, *, is_gone: bool) -> bool:
@@ -140,8 +149,12 @@ class Reader:
                 return True
         elif current.seen < current.read_to or self._is_superseded(current):
             return True
-        is_open = bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
-        return is_open and (self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS)
+        return self._is_within_a_line(current) and (
+            self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS
+        )
+
+    def _is_within_a_line(self, current: Current) -> bool:
+        return bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
 
     def read(self) -> Reading | None:
         """Read and encode the next block; None when there is nothing to be read, for now. The names must be known."""
@@ -233,7 +246,9 @@ class Reader:
     def _open(self, generation: Generation, offset: int, *, order: int) -> Current | None:
         try:
             file = open_generation(generation, offset)
-        except OSError:
+        except OSError as error:
+            if error.errno in REFUSED_FOR_NOW:
+                raise
             # Renamed, compressed or deleted since it was listed: the next look finds it.
             self._chain.look()
             return None
@@ -335,7 +350,9 @@ class Reader:
         if following is None or self._open(following, 0, order=current.order + 1) is None:
             return self._left(current)
         current.file.close()
-        self._lost += self._chain.go_on(identity, following.identity)
+        last_at = self._encoder.last_at if self._encoder else 0
+        lost = self._chain.go_on(identity, following.identity)
+        self._lost += lost or self._chain.hole_before(following.identity, last_at)
         return self.read()
 
     def _only_losses(self) -> Reading | None:

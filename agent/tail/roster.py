@@ -61,6 +61,19 @@ class Roster:
                 self._states.forget(instance)
             else:
                 self._add(instance, made_after=0).reader.has_ended = True
+        self._remember_skipped()
+
+    def _remember_skipped(self) -> None:
+        """Ask after instances that came and went since the earlier life: the numbers of what it knew tell."""
+        newest: dict[_Container, int] = {}
+        for instance in self._states.known():
+            newest[instance[:4]] = max(instance.restart, newest.get(instance[:4], -1))
+        for container, restart in newest.items():
+            oldest = min((it for it in self.restarts.get(container, ()) if it > restart), default=0)
+            if oldest > restart + 1:
+                # One stands for all of them: the same time, and nobody knows more.
+                skipped = Instance(*container, oldest - 1)
+                self._add(skipped, made_after=self._states.earlier().saved_at).reader.has_ended = True
 
     def take_fresh(self) -> list[Tail]:
         """Return those of which something was found since the last call."""

@@ -37,8 +37,8 @@ class Tail:
     One instance.
 
     `place` is acknowledged, `is_changed` when that is not on disk yet; `lines` are those before it, by level, as far as
-    they were counted. `first_seen` is on the monotonic clock, and so
-    is `idle_since`. `rate` is in bytes a second.
+    they were counted. `first_seen` is on the monotonic clock, and so is `idle_since`. `rate` is in bytes a second. When
+    it `is_over`, its pod has ended, as the API tells.
     """
 
     instance: Instance
@@ -51,6 +51,7 @@ class Tail:
     is_named: bool = False
     is_due: bool = False
     is_gone: bool = False
+    is_over: bool = False
     is_sending: bool = False
     window: int = FIRST_WINDOW_BYTES
     flights: deque[Flight] = field(default_factory=deque)
@@ -79,6 +80,11 @@ class Tail:
     def lag(self) -> int:
         """The bytes on the node that Loki does not have."""
         return self.look.unread + self.unacknowledged
+
+    @property
+    def is_read_out(self) -> bool:
+        """Whether everything of it is in Loki, and nothing more will come."""
+        return self.is_over and self.look.is_whole and not (self.lag or self.flights or self.is_sending)
 
     @property
     def seconds_to_loss(self) -> float:

@@ -175,6 +175,10 @@ class Tailer:
         now = self._monotonic()
         for tail, look in zip(tails, looks, strict=True):
             tail.note_look(look, now)
+            tail.is_over = self._naming.pods.is_over(tail.instance.uid)
+            if tail.is_over and tail.is_read_out != self._states.of(tail.instance).is_done:
+                # What is read of it is known to be all: nothing is lost when it is deleted while the agent is away.
+                tail.is_changed = True
         await self._name(tails, now)
         await self._retire({*tails, *await self._bound_held()}, now)
         self._wake.set()
