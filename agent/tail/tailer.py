@@ -205,9 +205,8 @@ class Tailer:
         over = []
         for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files):
             await self._in_thread(tail.reader.let_go)
-            _log.warning(
-                "tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.held, files=tail.look.held_files
-            )
+            if tail.look.unread:
+                _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.unread)
             # It may not be looked at again before the rest of it is read.
             tail.look = replace(tail.look, held=0, held_files=0)
             if tail.look.is_gone and not (tail.is_sending or tail.flights):
