@@ -202,9 +202,13 @@ class Tailer:
 
     async def _bound_held(self) -> list[Tail]:
         """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
+        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files)
+        if not chosen:
+            return []
+        # In one go: each turn of the thread may wait for a batch of reading, and they may be a thousand.
+        await self._in_thread(_let_go_all, [tail.reader for tail in chosen])
         over = []
-        for tail in beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files):
-            await self._in_thread(tail.reader.let_go)
+        for tail in chosen:
             if tail.look.unread:
                 _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.unread)
             # It may not be looked at again before the rest of it is read.
@@ -334,6 +338,11 @@ def _give_up_and_close(tails: Sequence[Tail]) -> list[list[Lost]]:
         all_lost.append(tail.reader.give_up() if tail.is_gone else [])
         tail.reader.close()
     return all_lost
+
+
+def _let_go_all(readers: Sequence[Reader]) -> None:
+    for reader in readers:
+        reader.let_go()
 
 
 def _close_all(readers: Sequence[Reader]) -> None:
