@@ -8,15 +8,14 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.tail.chain import Chain
+from agent.tail.current import Current
 from agent.tail.encoding import LineEncoder, LineNames
 from agent.tail.generations import (
     REFUSED_FOR_NOW,
     Generation,
-    GenerationFile,
     PlainFile,
     head_of,
     identity_of,
@@ -38,24 +37,6 @@ MAX_RAW_LINE_BYTES = 2**20
 
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Current:
-    """The file that is read; `offset` is where `fragment`, the beginning of a line whose end is not there, begins."""
-
-    generation: Generation
-    file: GenerationFile
-    inode: tuple[int, int]
-    order: int
-    offset: int
-    fragment: bytes = b""
-    seen: int = 0
-    is_done: bool = False
-
-    @property
-    def read_to(self) -> int:
-        return self.offset + len(self.fragment)
 
 
 class Reader:
@@ -93,7 +74,7 @@ class Reader:
         self._now_ns = now_ns
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
-        self._current: _Current | None = None
+        self._current: Current | None = None
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -157,7 +138,7 @@ class Reader:
             is_whole=not self._is_within_a_line(current),
         )
 
-    def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
+    def _has_more(self, current: Current, *, is_gone: bool) -> bool:
         """Tell whether there is something to do but to read what was written."""
         if current.is_done:
             if self._chain.after(current.generation.identity) is not None:
@@ -168,7 +149,7 @@ class Reader:
             self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS
         )
 
-    def _is_within_a_line(self, current: _Current) -> bool:
+    def _is_within_a_line(self, current: Current) -> bool:
         return bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
 
     def read(self) -> Reading | None:
@@ -236,10 +217,10 @@ class Reader:
             self._current = None
         self._chain.handles.close()
 
-    def _begin(self) -> _Current | None:
+    def _begin(self) -> Current | None:
         if not self._chain.listing:
             self._chain.look()
-        listing = self._chain.listing
+        listing = self._chain.unread
         if not listing:
             return None
         resume = self._resume
@@ -249,7 +230,7 @@ class Reader:
             return self._open(wanted, offset, order=0)
         found = self._chain.find(resume.file)
         if found is not None:
-            self._chain.begin(found.identity)
+            self._lost += self._chain.begin_again(found.identity)
             return self._open(found, resume.offset, order=0)
         first = listing[0]
         end = first.identity if first.identity > 0 else self._now_ns()
@@ -259,7 +240,7 @@ class Reader:
             self._lost.append(Lost(cause="logRotated", start=resume.last_at, end=end, at=at))
         return current
 
-    def _open(self, generation: Generation, offset: int, *, order: int) -> _Current | None:
+    def _open(self, generation: Generation, offset: int, *, order: int) -> Current | None:
         try:
             file = open_generation(generation, offset)
         except OSError as error:
@@ -270,7 +251,7 @@ class Reader:
             return None
         self._chain.handles.drop(generation.identity)
         status = os.fstat(file.descriptor)
-        self._current = _Current(
+        self._current = Current(
             generation=generation,
             file=file,
             inode=(status.st_dev, status.st_ino),
@@ -280,7 +261,7 @@ class Reader:
         )
         return self._current
 
-    def _is_superseded(self, current: _Current) -> bool:
+    def _is_superseded(self, current: Current) -> bool:
         """Tell whether nothing is written to *current* any more."""
         if current.generation.is_gzip or self._chain.after(current.generation.identity) is not None:
             return True
@@ -290,7 +271,7 @@ class Reader:
             return False
         return status.st_size > 0 and (status.st_dev, status.st_ino) != current.inode
 
-    def _check_truncation(self, current: _Current) -> None:
+    def _check_truncation(self, current: Current) -> None:
         """Begin anew with a file that was cut from within, as logrotate's copytruncate does."""
         if not isinstance(current.file, PlainFile) or current.is_done:
             return
@@ -305,6 +286,7 @@ class Reader:
         if identity is None:
             # Nothing is in it yet: it is found like a new one.
             self._resume, self._current = None, None
+            self._chain.drop(current.generation.identity)
             current.file.close()
             return
         descriptor = os.dup(current.file.descriptor)
@@ -316,7 +298,7 @@ class Reader:
         current.offset, current.fragment, current.seen = 0, b"", size
         current.order += 1
 
-    def _encode(self, current: _Current, data: bytes) -> Reading:
+    def _encode(self, current: Current, data: bytes) -> Reading:
         buffer = current.fragment + data
         begun = current.offset
         pushes: list[Push] = []
@@ -333,13 +315,13 @@ class Reader:
         current.fragment = buffer[start:]
         return self._reading(current, pushes, current.offset - begun)
 
-    def _lines(self, current: _Current, block: bytes, size: int) -> list[Push]:
+    def _lines(self, current: Current, block: bytes, size: int) -> list[Push]:
         assert self._encoder is not None  # noqa: S101 - `read` has checked it
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         current.offset += size
         return self._encoder.encode(block, place)
 
-    def _left(self, current: _Current) -> Reading | None:
+    def _left(self, current: Current) -> Reading | None:
         """Return what is left without an end, once nothing can be expected behind it."""
         if not (self.has_ended or self._monotonic() - self._grew_at > PARTIAL_SECONDS):
             return self._only_losses()
@@ -348,14 +330,14 @@ class Reader:
             return ended or self._only_losses()
         return self._reading(current, self._encoder.flush(), 0)
 
-    def _end(self, current: _Current) -> Reading | None:
+    def _end(self, current: Current) -> Reading | None:
         """Return a last line without its end. One that was written in parts may go on in the next file."""
         if not current.fragment:
             return None
         fragment, current.fragment = current.fragment, b""
         return self._reading(current, self._lines(current, fragment + b"\n", len(fragment)), len(fragment))
 
-    def _go_on(self, current: _Current) -> Reading | None:
+    def _go_on(self, current: Current) -> Reading | None:
         """Go to the next file."""
         identity = current.generation.identity
         self._chain.look()
@@ -377,7 +359,7 @@ class Reader:
             return None
         return self._reading(current, [], 0)
 
-    def _reading(self, current: _Current, pushes: list[Push], size: int) -> Reading:
+    def _reading(self, current: Current, pushes: list[Push], size: int) -> Reading:
         assert self._encoder is not None  # noqa: S101
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         lost, self._lost = self._lost, []
@@ -389,7 +371,7 @@ class Reader:
             levels=self._encoder.take_levels(),
         )
 
-    def _tell(self, cause: Cause, current: _Current, *, size: int, detail: str = "") -> None:
+    def _tell(self, cause: Cause, current: Current, *, size: int, detail: str = "") -> None:
         last_at = self._encoder.last_at if self._encoder else 0
         self._lost.append(
             Lost(
