@@ -1,5 +1,6 @@
 """What real nodes do now and then: clocks that leap, counts that begin anew, links, states of other versions."""
 
+import asyncio
 import json
 import time
 from datetime import UTC, datetime
@@ -120,6 +121,27 @@ async def test_a_clock_that_was_set_back_while_the_agent_was_away_loses_nothing_
     (gap,) = node.gaps
     assert (gap.cause, gap.detail) == ("logRotated", "the clock was set back")
     assert gap.start <= clocked.now - 2 * SECOND <= gap.to
+
+
+async def test_what_was_missed_is_told_also_by_an_agent_that_is_just_being_stopped(node, eventually):
+    keep, told = node.report, asyncio.Event()
+
+    async def report(gaps) -> None:
+        if not told.is_set():
+            # A disk that takes for ever.
+            told.set()
+            await asyncio.Event().wait()
+        await keep(gaps)
+
+    node.report = report
+    async with node.tailing() as tailer:
+        await eventually(lambda: tailer.finder and tailer.finder._discovery.is_told)
+        log = node.container()
+        log.write(["lost"])
+        log.remove()
+        await told.wait()
+
+    assert [(gap.stream, gap.cause) for gap in node.gaps] == [("logs/shop/web-0/*", "logDeleted")]
 
 
 async def test_a_state_of_an_older_version_is_gone_on_with(node, eventually):
