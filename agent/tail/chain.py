@@ -35,6 +35,7 @@ class Chain:
         self._folder = folder
         self._instance = instance
         self._known: list[tuple[int, int]] = []
+        self._past: set[int] = set()
         self._holes: set[int] = set()
         self._settled: set[int] = set()
         self._seen: tuple[int, tuple[int, int] | None] | None = None
@@ -82,6 +83,8 @@ class Chain:
             generation.identity: generation.size
             for generation in self.listing[begun:]
             if not (is_missing and anchor is not None and 0 < generation.identity < anchor)
+            # When the clock was set back they are listed behind what was read after them.
+            and generation.identity not in self._past
         }
         self._known = [(identity, max(size, sizes.pop(identity, 0))) for identity, size in self._known]
         self._known += sizes.items()
@@ -122,7 +125,34 @@ class Chain:
 
     def begin(self, identity: int) -> None:
         """Begin with the file *identity*: what is older is not wanted."""
-        self._known = self._known[[known for known, _ in self._known].index(identity) :]
+        place = [known for known, _ in self._known].index(identity)
+        self._pass(self._known[:place])
+        self._known = self._known[place:]
+
+    @property
+    def unread(self) -> list[Generation]:
+        """What is listed, without the files that are done with."""
+        return [generation for generation in self.listing if generation.identity not in self._past]
+
+    def drop(self, identity: int) -> None:
+        """Be done with the file *identity*, which was cut to nothing, and with what is older."""
+        younger = self._younger(identity)
+        kept = {known for known, _ in younger}
+        listed = [(generation.identity, 0) for generation in self.listing if generation.identity not in kept]
+        self._pass([*listed, *self._known[: len(self._known) - len(younger)]])
+        self._known = younger
+
+    def begin_again(self, identity: int) -> list[Lost]:
+        """As `begin`, where an earlier life was; return what may be younger, although its time is older."""
+        older = [it for it in self.listing if 0 < it.identity < identity and it.rotated]
+        youngest = self.listing[-1]
+        self.begin(identity)
+        if not older or youngest.rotated or youngest.descriptor >= 0 or not 0 < youngest.identity < identity:
+            return []
+        # What is written now is older than what was read: the clock was set back, and times order nothing any more.
+        at = f"{identity}/{youngest.identity}"
+        start = older[0].identity
+        return [Lost(cause="logRotated", start=start, end=identity, at=at, detail="the clock was set back")]
 
     def find(self, identity: int) -> Generation | None:
         """Return the file with that first line."""
@@ -146,6 +176,7 @@ class Chain:
         """Begin with *chosen*, the file that is read after *identity*; return what lay between and is gone."""
         younger = self._younger(identity)
         count = [known for known, _ in younger].index(chosen)
+        self._pass(self._known[: len(self._known) - len(younger) + count])
         self._known = younger[count:]
         return _lost("logRotated", younger[:count], chosen)
 
@@ -160,6 +191,12 @@ class Chain:
     def give_up(self, identity: int, *, now: int) -> list[Lost]:
         """Return what is younger than *identity*, all of which was deleted."""
         return _lost("logDeleted", [known for known in self._younger(identity) if known[1]], now)
+
+    def _pass(self, files: list[tuple[int, int]]) -> None:
+        """Note that *files* are done with; of those that have no name any more nobody asks again."""
+        if len(self._past) > _MAX_KNOWN:
+            self._past &= {generation.identity for generation in self.listing}
+        self._past |= {identity for identity, _ in files if identity > 0}
 
     def _younger(self, identity: int) -> list[tuple[int, int]]:
         places = [place for place, (known, _) in enumerate(self._known) if known == identity]

@@ -98,7 +98,7 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
         # Between compressing a file and removing it both are there: the same text, and the plain one is read faster.
         if file.rotated not in found or not file.is_gzip:
             found[file.rotated] = (name, file.is_gzip)
-    # The suffix is a time: its order is that of age, and the file without one is the youngest.
+    # The suffix is a time, and the file without one is the youngest.
     ordered = sorted(found.items(), key=lambda item: (not item[0], item[0]))
     generations = []
     is_whole = True
@@ -108,6 +108,9 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
             generations.append(generation)
         elif not (folder / name).exists():
             is_whole = False
+    if all(generation.identity > 0 for generation in generations):
+        # It is local time, in which an hour comes twice a year again; the lines' is not.
+        generations.sort(key=lambda it: (not it.rotated, it.identity))
     return generations, is_whole
 
 

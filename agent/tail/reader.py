@@ -223,7 +223,7 @@ class Reader:
     def _begin(self) -> Current | None:
         if not self._chain.listing:
             self._chain.look()
-        listing = self._chain.listing
+        listing = self._chain.unread
         if not listing:
             return None
         resume = self._resume
@@ -233,7 +233,7 @@ class Reader:
             return self._open(wanted, offset, order=0)
         found = self._chain.find(resume.file)
         if found is not None:
-            self._chain.begin(found.identity)
+            self._lost += self._chain.begin_again(found.identity)
             return self._open(found, resume.offset, order=0)
         first = listing[0]
         end = first.identity if first.identity > 0 else self._now_ns()
@@ -289,6 +289,7 @@ class Reader:
         if identity is None:
             # Nothing is in it yet: it is found like a new one.
             self._resume, self._current = None, None
+            self._chain.drop(current.generation.identity)
             current.file.close()
             return
         descriptor = os.dup(current.file.descriptor)

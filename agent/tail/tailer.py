@@ -27,6 +27,7 @@ from agent.tail.handing import Counted, Handing, nobody_counts
 from agent.tail.holding import beyond
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
+from agent.tail.missing import Missed
 from agent.tail.naming import Naming
 from agent.tail.opening import raise_file_limit
 from agent.tail.outcomes import Outcomes
@@ -118,6 +119,7 @@ class Tailer:
                 await self._outcomes.settled(self._settings.stop_seconds)
                 for task in tasks[3:]:
                     task.cancel()
+            await self._tell_missed(finder.close())
             await self._save()
             await self._handing.finish()
         finally:
@@ -144,8 +146,11 @@ class Tailer:
         self._roster.take(finds.found)
         if finds.found:
             self._look_now.set()
+        await self._tell_missed(finds.missed)
+
+    async def _tell_missed(self, missed: Sequence[Missed]) -> None:
         now = self._now_ns()
-        await self._outcomes.tell_all([(missed.instance, missed.lost(now)) for missed in finds.missed])
+        await self._outcomes.tell_all([(each.instance, each.lost(now)) for each in missed])
 
     # Reading.
 

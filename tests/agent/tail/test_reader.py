@@ -60,6 +60,9 @@ class Bench:
         return reader
 
     def rotate(self, between: Callable[[], None] | None = None) -> None:
+        if self.seconds_between_rotations and not self.log.size:
+            # The kubelet rotates what is large.
+            return
         self.now += self.seconds_between_rotations * 10**9
         self.log.rotate(between)
 
@@ -466,3 +469,21 @@ def test_however_many_files_were_rotated_away_unread_they_are_one_loss(tmp_path:
     assert (lost.cause, lost.size) == ("logRotated", sum(sizes[: len(missing)]))
     assert lost.start - 1_000_003 == missing[0]
     assert missing[-1] < lost.end
+
+
+def test_a_file_that_was_cut_while_older_ones_are_there_is_read_from_its_beginning(bench: Bench) -> None:
+    bench.write(1)
+    bench.log.rotate()
+    bench.write(1)
+    bench.read()
+    bench.read()
+    assert len(bench.lines) == 2
+    os.truncate(bench.log.path, 0)
+    bench.read()
+    bench.read()
+    bench.write(1)
+
+    bench.end()
+
+    assert bench.lines == list(bench.written)
+    assert [lost.cause for lost in bench.lost] == ["logTruncated"]

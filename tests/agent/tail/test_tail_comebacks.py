@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-PODS, ROUNDS = 50, 15
+PODS, ROUNDS = 60, 10
 
 
 def open_files() -> int:
