@@ -24,7 +24,7 @@ class TailSettings:
     flying_bytes: int = 16 * MIB
     window_bytes: int = 2 * MIB
     held_bytes: int = 512 * MIB
-    held_files: int = 4096
+    held_files: int = 8192
     look_seconds: float = 0.5
     save_seconds: float = 1.0
     count_seconds: float = 15.0
