@@ -155,7 +155,10 @@ class LineReader:
             last = {it.container: it.restart for it in found.instances}
             for instance in wanted:
                 is_last = last[instance.container] == instance.restart
-                sources.append(_Source(index, instance, generations_of(self._folder, instance), is_last))
+                try:
+                    sources.append(_Source(index, instance, generations_of(self._folder, instance), is_last))
+                except OSError as error:
+                    missing.append(f"pod {pod.namespace}/{pod.name}: files cannot be read: {error.strerror}")
             pace.pause()
             if len(sources) > MAX_INSTANCES:
                 missing.append(f"more than {MAX_INSTANCES} containers were asked for; name fewer pods")

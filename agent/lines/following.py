@@ -247,7 +247,11 @@ class Follower:
         return True
 
     def _next_generation(self, container: _Container) -> Generation | None:
-        generations = generations_of(self._folder, container.instance)
+        try:
+            generations = generations_of(self._folder, container.instance)
+        except OSError:
+            # No descriptor is left, or no memory: it is looked for again.
+            return None
         if not container.identity:
             return generations[0] if generations else None
         for index, generation in enumerate(generations):

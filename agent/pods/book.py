@@ -28,6 +28,9 @@ UNSEEN_SECONDS = 7 * 24 * 3600
 _MAX_BEARERS = 8
 """Pods of one name, of a StatefulSet that is evicted again and again."""
 
+_LAST_PHASES = (b'"phase":"Succeeded"', b'"phase":"Failed"')
+"""As the API server writes them. A pod does not leave these, and its containers have ended before it gets there."""
+
 _MAX_UNREAD_BODIES = 1024
 _MAX_ENDED = 4096
 _SECOND = 1_000_000_000
@@ -68,6 +71,7 @@ class PodBook:
         self._by_name: dict[tuple[str, str], tuple[PodFacts, ...]] = {}
         self._by_container: dict[str, PodFacts] = {}
         self._containers: dict[str, tuple[str, ...]] = {}
+        self._over: set[str] = set()
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._unseen: OrderedDict[str, int] = OrderedDict()
         self._zones: dict[str, str] = {}
@@ -120,6 +124,10 @@ class PodBook:
     def of_file(self, uid: str) -> PodFacts | None:
         """Return the pod whose files carry *uid*, which of a static pod is not the one in the API."""
         return self._by_file.get(uid) or self._pods.get(uid)
+
+    def is_over(self, file_uid: str) -> bool:
+        """Tell whether no container will ever write again of the pod whose files carry *file_uid*."""
+        return file_uid in self._over
 
     def of_name(self, namespace: str, name: str) -> PodFacts | None:
         """Return the pod that had this name last."""
@@ -222,6 +230,9 @@ class PodBook:
                 )
             self._add(known)
         self._unseen.pop(change.uid, None)
+        # The files of a static pod are also those of its next mirror.
+        if known.file_uid == known.uid and any(phase in change.body for phase in _LAST_PHASES):
+            self._over.add(known.uid)
         if change.gone and change.uid not in self._dead:
             now = self._dead[change.uid] = self._now_ns()
             self.news.add(change.uid)
@@ -263,6 +274,7 @@ class PodBook:
         if pod is None:
             return
         self._by_file.pop(pod.file_uid, None)
+        self._over.discard(uid)
         name = (pod.namespace, pod.name)
         self._by_name[name] = tuple(it for it in self._by_name.get(name, ()) if it is not pod)
         if not self._by_name[name]:

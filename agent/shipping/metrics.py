@@ -58,7 +58,8 @@ class TailCollector(Collector):
         )
         yield GaugeMetricFamily(
             "kubescribe_log_seconds_to_loss",
-            "When the kubelet (5 files of 10 MiB) deletes what Loki does not have, of the container that is nearest to"
-            " it, at the pace at which lines are written and Loki takes them now; +Inf: not in sight.",
+            "When the kubelet deletes what Loki does not have, of the container that is nearest to it, at the pace at"
+            " which lines are written and Loki takes them now; +Inf: not in sight. How much it keeps is learned from"
+            " what it rotates; before that 5 files of 10 MiB.",
             value=min((tail.seconds_to_loss for tail in tails), default=float("inf")),
         )

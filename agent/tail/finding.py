@@ -7,14 +7,16 @@ What it finds is open already; see discovery. Without inotify all folders are lo
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
 from agent.tail.discovery import Discovery, Finds
 from agent.tail.inotify import Inotify
+from agent.tail.missing import Missed
 from agent.tail.opening import raise_file_limit
+from agent.tail.paths import Instance
 from agent.tail.settings import TailSettings
 from agent.tail.witness import NO_EARLIER_LIFE, EarlierLife, TakeEnded, unseen
 
@@ -50,6 +52,7 @@ class Finder:
         self._monotonic = monotonic
         self._finding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-find")
         self._under_way: Future[Finds] | None = None
+        self._untold: list[Missed] = []
         self._notifier = _notifier() if settings.with_inotify else None
         self._discovery = Discovery(
             settings.folder, self._notifier, now_ns=now_ns, since=since, max_files=raise_file_limit()
@@ -72,12 +75,16 @@ class Finder:
             if await self._changes(due):
                 finds = await self._in_thread(self._discovery.look_at_changes)
                 is_overflown = finds.is_overflown
-                await take(finds)
+                await self._hand(finds, take)
             if is_overflown or self._monotonic() >= due:
                 begun = self._monotonic()
-                await take(await self._in_thread(self._look_everywhere))
+                await self._hand(await self._in_thread(self._look_everywhere), take)
                 # A folder of many thousands takes long to look through: a fiftieth of the time at most goes there.
                 due = self._monotonic() + max(self._scan_seconds, 50 * (self._monotonic() - begun))
+
+    def forget(self, instances: Iterable[Instance]) -> None:
+        """Find *instances*, which are read to their end and have no files any more, again if they come back."""
+        self._discovery.forget(instances)
 
     async def _changes(self, due: float) -> bool:
         """Wait for something to change, until *due* at most; tell whether it did."""
@@ -94,17 +101,27 @@ class Finder:
             if self._notifier is not None:
                 loop.remove_reader(self._notifier.descriptor)
 
-    def close(self) -> None:
-        """Let the last look end."""
+    def close(self) -> list[Missed]:
+        """Let the last look end; return what was missed and may not be told yet. Twice is once."""
         self._finding.shutdown(wait=True)
         if self._notifier is not None:
             self._notifier.close()
+            self._notifier = None
+        missed, self._untold = self._untold, []
         last, self._under_way = self._under_way, None
         if last is not None and not last.cancelled() and last.exception() is None:
+            missed += last.result().missed
             # Nobody took what it found.
             for found in last.result().found:
                 for opened in found.opened:
                     os.close(opened.descriptor)
+        return missed
+
+    async def _hand(self, finds: Finds, take: Take) -> None:
+        # Who is stopped within may not have told it.
+        self._untold = finds.missed
+        await take(finds)
+        self._untold = []
 
     def _look_everywhere(self) -> Finds:
         # Whose end was told before the look has been looked for as long as there is any use in it.

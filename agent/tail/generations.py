@@ -6,6 +6,7 @@ first line, whose time (the runtime stamps nanoseconds) tells the files of an in
 uncompressed text. All of it waits for the disk: not for the loop.
 """
 
+import errno
 import os
 import stat
 import zlib
@@ -28,6 +29,9 @@ _GZIP = 31
 """Of zlib: a window of 32 KiB, with gzip's header and trailer."""
 
 _PACKED_BYTES = 64 * 1024
+
+REFUSED_FOR_NOW = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+"""What the system does not give now: nothing is known of a file then, and it is not passed over."""
 
 _TRIES = 5
 """Of listing a folder in which files are renamed meanwhile."""
@@ -72,7 +76,7 @@ def list_generations(folder: Path, instance: Instance) -> list[Generation]:
     """
     Return the files of *instance* below *folder* (that of all logs) that have a first line, oldest first.
 
-    What vanishes meanwhile is left out, and so is a file that cannot be read.
+    What vanishes meanwhile is left out, and so is a file that cannot be read. Raises OSError when that is so for now.
     """
     path = folder / instance.folder
     for _ in range(_TRIES):
@@ -94,7 +98,7 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
         # Between compressing a file and removing it both are there: the same text, and the plain one is read faster.
         if file.rotated not in found or not file.is_gzip:
             found[file.rotated] = (name, file.is_gzip)
-    # The suffix is a time: its order is that of age, and the file without one is the youngest.
+    # The suffix is a time, and the file without one is the youngest.
     ordered = sorted(found.items(), key=lambda item: (not item[0], item[0]))
     generations = []
     is_whole = True
@@ -104,6 +108,9 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
             generations.append(generation)
         elif not (folder / name).exists():
             is_whole = False
+    if all(generation.identity > 0 for generation in generations):
+        # It is local time, in which an hour comes twice a year again; the lines' is not.
+        generations.sort(key=lambda it: (not it.rotated, it.identity))
     return generations, is_whole
 
 
@@ -139,11 +146,13 @@ def can_be_read(folder: Path, instance: Instance) -> bool:
 
 
 def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
-    """Return the file at *path*; None when it is gone, has no first line yet, or is no file."""
+    """Return the file at *path*; None when it is gone, has no first line yet, or is no file. Raises OSError for now."""
     try:
         with path.open("rb", buffering=0) as file:
             found = look_into(file.fileno(), is_gzip=is_gzip)
-    except OSError:
+    except OSError as error:
+        if error.errno in REFUSED_FOR_NOW:
+            raise
         return None
     return found and replace(found, path=path, rotated=rotated, descriptor=-1)
 
@@ -309,6 +318,6 @@ def _unpacked_size(descriptor: int, packed_size: int) -> int:
 
 
 def _names(folder: Path) -> list[str]:
-    with suppress(OSError), os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         return [entry.name for entry in entries]
     return []

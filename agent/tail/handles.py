@@ -47,10 +47,11 @@ class Handles:
         return sum(os.fstat(each.descriptor).st_size for each in list(self._open) if each.identity is None)
 
     @property
-    def held_bytes(self) -> int:
-        """The bytes that are on the disk only because they are open here."""
+    def held(self) -> tuple[int, int]:
+        """The bytes that are on the disk only because they are open here, and of how many files."""
         statuses = [os.fstat(each.descriptor) for each in list(self._open)]
-        return sum(status.st_size for status in statuses if not status.st_nlink)
+        sizes = [status.st_size for status in statuses if not status.st_nlink]
+        return sum(sizes), len(sizes)
 
     def generations(self) -> list[Generation]:
         """Return the files that have a line by now."""

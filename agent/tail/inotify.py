@@ -1,9 +1,10 @@
 """
-Linux's inotify for folders: what was made, renamed or deleted in them. Not what was written to their files.
+Linux's inotify for folders: what was made, renamed or deleted in them.
 
 By ctypes, since it is three calls of libc and the libraries around them are not kept any more or bring a compiler's
-output along. Writes are not asked for: a busy file would wake the agent at each line, while its size is looked at twice
-a second anyway.
+output along. Writes are asked for only until a folder's first file is open: whether what came and went had anything in
+it is known by them alone. After that a busy file would wake the agent at each line, while its size is looked at twice a
+second anyway.
 """
 
 import ctypes
@@ -16,6 +17,7 @@ from typing import NamedTuple
 _NONBLOCK, _CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE, _DELETE_SELF = 0x40, 0x80, 0x100, 0x200, 0x400
 _ONLYDIR, _ISDIR, _Q_OVERFLOW, _IGNORED = 0x0100_0000, 0x4000_0000, 0x4000, 0x8000
+_MODIFY = 0x2
 _MASK = _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _DELETE_SELF | _ONLYDIR
 _HEAD = struct.Struct("iIII")
 
@@ -29,7 +31,8 @@ class Changed(NamedTuple):
 
     `made` are those of `names` that came into being, whether or not they are there still, `folders` those of them that
     are folders; `unmade` those that were deleted afterwards, and of folders also those that were made once more;
-    `deleted` what was deleted that had been there before.
+    `deleted` what was deleted that had been there before. Of those that were made where writes are told, `empty` were
+    written nothing.
     """
 
     names: frozenset[tuple[Path, str]]
@@ -38,6 +41,43 @@ class Changed(NamedTuple):
     folders: frozenset[tuple[Path, str]] = frozenset()
     unmade: frozenset[tuple[Path, str]] = frozenset()
     deleted: frozenset[tuple[Path, str]] = frozenset()
+    empty: frozenset[tuple[Path, str]] = frozenset()
+
+
+class _Told:
+    """What is told in one go."""
+
+    def __init__(self) -> None:
+        self.is_overflown = False
+        self._names: set[tuple[Path, str]] = set()
+        self._made: set[tuple[Path, str]] = set()
+        self._folders: set[tuple[Path, str]] = set()
+        self._unmade: set[tuple[Path, str]] = set()
+        self._deleted: set[tuple[Path, str]] = set()
+        self._empty: set[tuple[Path, str]] = set()
+
+    def take(self, name: tuple[Path, str], mask: int, *, with_writes: bool) -> None:
+        """Take one event; *with_writes* where they are told."""
+        if mask & _MODIFY:
+            self._empty.discard(name)
+            return
+        self._names.add(name)
+        if mask & _MADE:
+            # Of several under one name the first may have been written.
+            if with_writes and mask & _CREATE and name not in self._made and name not in self._deleted:
+                self._empty.add(name)
+            self._made.add(name)
+            if mask & _ISDIR:
+                self._folders.add(name)
+            else:
+                self._unmade.discard(name)
+        elif mask & _DELETE:
+            (self._unmade if name in self._made else self._deleted).add(name)
+
+    def changed(self) -> Changed:
+        """Return all of it."""
+        told = (self._made, self._folders, self._unmade, self._deleted, self._empty)
+        return Changed(frozenset(self._names), self.is_overflown, *map(frozenset, told))
 
 
 class Inotify:
@@ -50,15 +90,22 @@ class Inotify:
         self.descriptor = self._checked(self._libc.inotify_init1(_NONBLOCK | _CLOEXEC))
         self._folders: dict[int, Path] = {}
         self._watched: dict[Path, int] = {}
+        self._with_writes: set[int] = set()
         self.refused = 0
         """Watches that the system did not give (fs.inotify.max_user_watches)."""
 
-    def watch(self, folder: Path) -> bool:
-        """Watch *folder*; False when it is gone, or the system gives no more watches. Twice is once."""
-        if folder in self._watched:
+    def watch(self, folder: Path, *, with_writes: bool = False) -> bool:
+        """
+        Watch *folder*; False when it is gone, or the system gives no more watches. Twice is once.
+
+        *with_writes* those are told as well, until it is asked for without; not of one that is watched already.
+        """
+        known = self._watched.get(folder)
+        if known is not None and (with_writes or known not in self._with_writes):
             return True
+        mask = _MASK | _MODIFY if with_writes else _MASK
         try:
-            number = self._checked(self._libc.inotify_add_watch(self.descriptor, os.fsencode(folder), _MASK))
+            number = self._checked(self._libc.inotify_add_watch(self.descriptor, os.fsencode(folder), mask))
         except OSError as error:
             self.refused += error.errno in (errno.ENOSPC, errno.ENOMEM)
             return False
@@ -66,44 +113,35 @@ class Inotify:
         self._watched.pop(self._folders.get(number, folder), None)
         self._folders[number] = folder
         self._watched[folder] = number
+        if with_writes:
+            self._with_writes.add(number)
+        else:
+            self._with_writes -= {number, known}
         return True
 
     def read(self) -> Changed:
         """Return what changed since it was asked last; nothing when nothing did."""
-        names: set[tuple[Path, str]] = set()
-        made: set[tuple[Path, str]] = set()
-        folders: set[tuple[Path, str]] = set()
-        unmade: set[tuple[Path, str]] = set()
-        deleted: set[tuple[Path, str]] = set()
-        is_overflown = False
+        told = _Told()
         while True:
             try:
                 data = os.read(self.descriptor, 65_536)
             except BlockingIOError:
-                told = map(frozenset, (made, folders, unmade, deleted))
-                return Changed(frozenset(names), is_overflown, *told)
+                return told.changed()
             at = 0
             while at < len(data):
                 number, mask, _, length = _HEAD.unpack_from(data, at)
                 name = os.fsdecode(data[at + _HEAD.size : at + _HEAD.size + length].rstrip(b"\0"))
                 at += _HEAD.size + length
-                is_overflown = is_overflown or bool(mask & _Q_OVERFLOW)
+                told.is_overflown = told.is_overflown or bool(mask & _Q_OVERFLOW)
                 folder = self._folders.get(number)
                 if folder is None:
                     continue
                 if mask & _IGNORED:
                     del self._folders[number]
+                    self._with_writes.discard(number)
                     self._watched.pop(folder, None)
                 elif name:
-                    names.add((folder, name))
-                    if mask & _MADE:
-                        made.add((folder, name))
-                        if mask & _ISDIR:
-                            folders.add((folder, name))
-                        else:
-                            unmade.discard((folder, name))
-                    elif mask & _DELETE:
-                        (unmade if (folder, name) in made else deleted).add((folder, name))
+                    told.take((folder, name), mask, with_writes=number in self._with_writes)
 
     def close(self) -> None:
         """End all watches."""

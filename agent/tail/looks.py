@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.tail.joining import Place
 from agent.tail.losing import Lost
+from agent.tail.retention import DEFAULT_BYTES
 from kubescribe.loki.pushes import Push
 
 
@@ -13,14 +14,18 @@ class Look:
     """
     How an instance's files are: what is to be read, and whether they are gone for good.
 
-    `held` are the bytes of a deleted file that is kept on disk only because it is open here. When `is_unknown`, the
-    files could not be looked at.
+    `held` are the bytes of deleted files that are kept on disk only because they are open here, `held_files` their
+    number; `kept` is how much the kubelet keeps of it. When `is_whole`, no line has begun whose end is not there. When
+    `is_unknown`, the files could not be looked at.
     """
 
     unread: int = 0
     is_due: bool = False
     is_gone: bool = False
     held: int = 0
+    held_files: int = 0
+    kept: int = DEFAULT_BYTES
+    is_whole: bool = False
     is_unknown: bool = False
 
 

@@ -20,6 +20,10 @@ class Pods(Protocol):
         """Return the pod whose files carry *uid*."""
         ...
 
+    def is_over(self, file_uid: str) -> bool:
+        """Tell whether no container will ever write again of the pod whose files carry *file_uid*."""
+        ...
+
     def zone_of(self, node: str) -> str | None:
         """Return the zone of *node*, "" for one that has none, None when nobody has told yet."""
         ...

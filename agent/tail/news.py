@@ -17,9 +17,9 @@ class News:
     What changed since `since`, nanoseconds.
 
     `pods` are the folders where anything did, `files` the restarts of the instances whose file that is written was
-    made, `gone_files` those of them whose file was deleted again, not renamed. `brief_pods` were made and deleted,
-    whether or not they are there once more: a static pod keeps its uid, and so its folder's name. `replaced_pods` had
-    been there before that.
+    made, `gone_files` those of them whose file was deleted again, not renamed, unless nothing was in it, for sure.
+    `brief_pods` were made and deleted, whether or not they are there once more: a static pod keeps its uid, and so its
+    folder's name. `replaced_pods` had been there before that.
     """
 
     since: int
@@ -56,6 +56,6 @@ class News:
                 if is_made and not is_folder and file is not None and not file.rotated:
                     container = (folder.parent.name, folder.name)
                     news.files[container].add(file.restart)
-                    if (folder, name) in changed.unmade:
+                    if (folder, name) in changed.unmade and (folder, name) not in changed.empty:
                         news.gone_files[container].add(file.restart)
         return news

@@ -15,6 +15,9 @@ from agent.tail.tail import Flight, Tail
 from kubescribe.loki.pushes import Outcome, Push
 from kubescribe.wire.records import Gap
 
+_LEAST_WEIGHT_BYTES = 16 * 1024
+"""What is on its way takes memory beside its lines: a thousand pods that wrote one each are no 100 KB."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -54,7 +57,7 @@ class Outcomes:
 
     def begin(self, tail: Tail, reading: Reading, now: float) -> Flight:
         """Take a reading that is about to be sent."""
-        weight = sum(len(push.entries) for push in reading.pushes)
+        weight = max(sum(len(push.entries) for push in reading.pushes), _LEAST_WEIGHT_BYTES if reading.pushes else 0)
         self.flying_bytes += weight
         return tail.begin(reading, weight, now)
 

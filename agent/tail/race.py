@@ -5,9 +5,6 @@ Bytes that are behind say little: a busy container is always some behind, and a 
 what was written is held against what Loki took, over half a minute to a minute: pushes come in bursts.
 """
 
-NODE_BYTES = 5 * 10 * 2**20
-"""What a kubelet keeps of one container: containerLogMaxFiles of containerLogMaxSize, by default."""
-
 WINDOW_SECONDS = 30.0
 ON_ITS_WAY_BYTES = 5 * 2**20
 """Less than this is between two pushes, as long as Loki takes any at all."""
@@ -38,9 +35,13 @@ class Race:
             self._behind_per_second = ((written - was_written) - (taken - was_taken)) / (now - since)
             self._is_taken = taken > was_taken
 
-    def seconds_to_loss(self, lag: int) -> float:
-        """Return when the first of *lag* bytes is deleted that Loki does not have, NEVER when that is not in sight."""
+    def seconds_to_loss(self, lag: int, kept_bytes: int) -> float:
+        """
+        Return when the first of *lag* bytes is deleted that Loki does not have, NEVER when that is not in sight.
+
+        The kubelet keeps *kept_bytes*.
+        """
         if self._behind_per_second <= 0 or (self._is_taken and lag < ON_ITS_WAY_BYTES):
             return NEVER
-        seconds = max(0, NODE_BYTES - lag) / self._behind_per_second
+        seconds = max(0, kept_bytes - lag) / self._behind_per_second
         return seconds if seconds < HORIZON_SECONDS else NEVER

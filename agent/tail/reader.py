@@ -7,19 +7,26 @@ name. Everything here waits for the disk: it runs in a thread, never on the loop
 """
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.tail.chain import Chain
+from agent.tail.current import Current
 from agent.tail.encoding import LineEncoder, LineNames
-from agent.tail.generations import Generation, GenerationFile, PlainFile, head_of, identity_of, open_generation
+from agent.tail.generations import (
+    REFUSED_FOR_NOW,
+    Generation,
+    PlainFile,
+    head_of,
+    identity_of,
+    open_generation,
+)
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Cause, Lost
 from agent.tail.opening import Opened
 from agent.tail.paths import Instance
+from agent.tail.retention import Retention
 from agent.tail.starting import first_wanted
 from kubescribe.loki.pushes import Push
 
@@ -28,37 +35,19 @@ BLOCK_BYTES = 256 * 1024
 MAX_RAW_LINE_BYTES = 2**20
 """A runtime writes lines of some 100 KiB at most: what has no end for longer is damage, and is divided here."""
 
-_TICK_NS = 100_000_000
-
 PARTIAL_SECONDS = 30.0
 """A line whose end has not come for so long goes out as it is: its process has hung, or died unnoticed."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Current:
-    """The file that is read; `offset` is where `fragment`, the beginning of a line whose end is not there, begins."""
-
-    generation: Generation
-    file: GenerationFile
-    inode: tuple[int, int]
-    order: int
-    offset: int
-    fragment: bytes = b""
-    seen: int = 0
-    is_done: bool = False
-
-    @property
-    def read_to(self) -> int:
-        return self.offset + len(self.fragment)
 
 
 class Reader:
     """
     Reads one instance; `resume` is where an earlier life stopped, `since` from when on lines are wanted without one.
 
-    No file of it was there before `made_after`, as far as anybody looked.
+    No file of it was there before `made_after`, as far as anybody looked; when it `was_done`, all that was there then
+    was read.
 
-    `names` are set before the first `read`; `has_ended` when nothing will be written any more.
+    `names` are set before the first `read`; `has_ended` when nothing will be written any more. *retention* is that of
+    the node.
     """
 
     def __init__(
@@ -68,23 +57,24 @@ class Reader:
         *,
         resume: Place | None,
         since: int,
+        was_done: bool = False,
         made_after: int = 0,
         now_ns: Callable[[], int],
         monotonic: Callable[[], float],
+        retention: Retention | None = None,
     ) -> None:
         self.instance = instance
         self.has_ended = False
         self._live_path = folder / instance.folder / instance.live_name
-        self._chain = Chain(folder, instance)
+        self._chain = Chain(folder, instance, retention or Retention())
         self._resume = resume
+        self._was_done = was_done
         self._since = since
         self._made_after = max(since, made_after)
         self._now_ns = now_ns
         self._monotonic = monotonic
         self._encoder: LineEncoder | None = None
-        self._current: _Current | None = None
-        self._folder_seen: tuple[int, tuple[int, int] | None] | None = None
-        self._handed = 0
+        self._current: Current | None = None
         self._lost: list[Lost] = []
         self._grew_at = monotonic()
 
@@ -112,7 +102,7 @@ class Reader:
     def look(self) -> Look:
         """Return how the files are."""
         live = _inode_of(self._live_path)
-        self._look_at_folder(live)
+        self._chain.look_if_changed(live)
         current = self._current or self._begin()
         self._chain.settle()
         # Of a container that starts again and again the kubelet deletes old instances and keeps the folder.
@@ -123,14 +113,19 @@ class Reader:
                 is_gone=is_gone and not self._chain.listing,
                 is_unknown=bool(self._chain.listing)
                 or (self.has_ended and not is_gone and not self._chain.can_be_read()),
+                is_whole=not self._chain.listing and not self._chain.handles.nameless_bytes,
             )
-        held = self._chain.handles.held_bytes
+        held, held_files = self._chain.handles.held
         if isinstance(current.file, PlainFile) and current.file.descriptor >= 0:
             status = os.fstat(current.file.descriptor)
             if status.st_size != current.seen:
                 self._grew_at = self._monotonic()
             current.seen = status.st_size
-            held += status.st_size if not status.st_nlink else 0
+            if is_gone and current.offset == current.seen:
+                # All of it is on its way, which may take an hour: nobody writes to it any more.
+                current.finish()
+            elif not status.st_nlink:
+                held, held_files = held + status.st_size, held_files + 1
         identity = current.generation.identity
         unread = 0 if current.is_done else max(0, current.seen - current.read_to)
         if current.is_done and self._chain.after(identity) is None:
@@ -138,36 +133,28 @@ class Reader:
             self._chain.look()
         return Look(
             unread=unread + self._chain.unread_after(identity),
-            is_due=bool(unread or self._lost) or self._has_more(current, is_gone=is_gone),
+            # Of what is gone, `give_up` tells what was lost.
+            is_due=bool(unread or (self._lost and not is_gone)) or self._has_more(current, is_gone=is_gone),
             is_gone=is_gone,
             held=held,
+            held_files=held_files,
+            kept=self._chain.turnover.kept_bytes,
+            is_whole=not self._is_within_a_line(current),
         )
 
-    def _look_at_folder(self, live: tuple[int, int] | None) -> None:
-        """List the files again if anything may have happened to them; an inode alone tells nothing: it is reused."""
-        try:
-            changed_at = self._live_path.parent.stat().st_mtime_ns
-        except OSError:
-            changed_at = 0
-        # A number, not a flag: one that comes between looking at a flag and taking it down would be overlooked.
-        handed = self._chain.handles.added
-        if (changed_at, live) == self._folder_seen and handed == self._handed:
-            return
-        self._handed = handed
-        self._chain.look()
-        # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
-        is_settled = time.time_ns() - changed_at > _TICK_NS
-        self._folder_seen = (changed_at, live) if is_settled else None
-
-    def _has_more(self, current: _Current, *, is_gone: bool) -> bool:
+    def _has_more(self, current: Current, *, is_gone: bool) -> bool:
         """Tell whether there is something to do but to read what was written."""
         if current.is_done:
             if self._chain.after(current.generation.identity) is not None:
                 return True
         elif current.seen < current.read_to or self._is_superseded(current):
             return True
-        is_open = bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
-        return is_open and (self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS)
+        return self._is_within_a_line(current) and (
+            self.has_ended or is_gone or self._monotonic() - self._grew_at > PARTIAL_SECONDS
+        )
+
+    def _is_within_a_line(self, current: Current) -> bool:
+        return bool(current.fragment) or bool(self._encoder and self._encoder.joiner.is_open)
 
     def read(self) -> Reading | None:
         """Read and encode the next block; None when there is nothing to be read, for now. The names must be known."""
@@ -200,6 +187,8 @@ class Reader:
         self._lost = []
         nameless = self._chain.handles.nameless_bytes
         resume = self._resume if self._current is None and not lost else None
+        if resume is not None and self._was_done:
+            return lost
         if resume is not None:
             lost.append(self._never_read(resume.last_at, f"{resume.file}/{resume.offset}"))
         elif nameless or not (self._current or lost or self._chain.handles.were_empty):
@@ -214,11 +203,15 @@ class Reader:
         """Stop holding a deleted file on disk: what is unread of it is lost."""
         self._chain.handles.close()
         current = self._current
-        if current is not None and current.file.descriptor >= 0 and not os.fstat(current.file.descriptor).st_nlink:
-            self._tell("logRotated", current, size=max(0, current.seen - current.offset))
-            current.fragment = b""
-            current.is_done = True
-            current.file.close()
+        if current is None or current.file.descriptor < 0:
+            return
+        status = os.fstat(current.file.descriptor)
+        if not status.st_nlink:
+            size = current.seen if current.generation.is_gzip else status.st_size
+            # What was read of it is on its way.
+            if size > current.offset:
+                self._tell("logRotated", current, size=size - current.offset)
+            current.finish()
 
     def close(self) -> None:
         """Close the file."""
@@ -227,10 +220,10 @@ class Reader:
             self._current = None
         self._chain.handles.close()
 
-    def _begin(self) -> _Current | None:
+    def _begin(self) -> Current | None:
         if not self._chain.listing:
             self._chain.look()
-        listing = self._chain.listing
+        listing = self._chain.unread
         if not listing:
             return None
         resume = self._resume
@@ -240,26 +233,28 @@ class Reader:
             return self._open(wanted, offset, order=0)
         found = self._chain.find(resume.file)
         if found is not None:
-            self._chain.begin(found.identity)
+            self._lost += self._chain.begin_again(found.identity)
             return self._open(found, resume.offset, order=0)
         first = listing[0]
         end = first.identity if first.identity > 0 else self._now_ns()
         at = f"{resume.file}/{resume.offset}"
         current = self._open(first, 0, order=1)
-        if current is not None:
+        if current is not None and not self._was_done:
             self._lost.append(Lost(cause="logRotated", start=resume.last_at, end=end, at=at))
         return current
 
-    def _open(self, generation: Generation, offset: int, *, order: int) -> _Current | None:
+    def _open(self, generation: Generation, offset: int, *, order: int) -> Current | None:
         try:
             file = open_generation(generation, offset)
-        except OSError:
+        except OSError as error:
+            if error.errno in REFUSED_FOR_NOW:
+                raise
             # Renamed, compressed or deleted since it was listed: the next look finds it.
             self._chain.look()
             return None
         self._chain.handles.drop(generation.identity)
         status = os.fstat(file.descriptor)
-        self._current = _Current(
+        self._current = Current(
             generation=generation,
             file=file,
             inode=(status.st_dev, status.st_ino),
@@ -269,7 +264,7 @@ class Reader:
         )
         return self._current
 
-    def _is_superseded(self, current: _Current) -> bool:
+    def _is_superseded(self, current: Current) -> bool:
         """Tell whether nothing is written to *current* any more."""
         if current.generation.is_gzip or self._chain.after(current.generation.identity) is not None:
             return True
@@ -279,7 +274,7 @@ class Reader:
             return False
         return status.st_size > 0 and (status.st_dev, status.st_ino) != current.inode
 
-    def _check_truncation(self, current: _Current) -> None:
+    def _check_truncation(self, current: Current) -> None:
         """Begin anew with a file that was cut from within, as logrotate's copytruncate does."""
         if not isinstance(current.file, PlainFile) or current.is_done:
             return
@@ -294,6 +289,7 @@ class Reader:
         if identity is None:
             # Nothing is in it yet: it is found like a new one.
             self._resume, self._current = None, None
+            self._chain.drop(current.generation.identity)
             current.file.close()
             return
         descriptor = os.dup(current.file.descriptor)
@@ -305,7 +301,7 @@ class Reader:
         current.offset, current.fragment, current.seen = 0, b"", size
         current.order += 1
 
-    def _encode(self, current: _Current, data: bytes) -> Reading:
+    def _encode(self, current: Current, data: bytes) -> Reading:
         buffer = current.fragment + data
         begun = current.offset
         pushes: list[Push] = []
@@ -322,13 +318,13 @@ class Reader:
         current.fragment = buffer[start:]
         return self._reading(current, pushes, current.offset - begun)
 
-    def _lines(self, current: _Current, block: bytes, size: int) -> list[Push]:
+    def _lines(self, current: Current, block: bytes, size: int) -> list[Push]:
         assert self._encoder is not None  # noqa: S101 - `read` has checked it
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         current.offset += size
         return self._encoder.encode(block, place)
 
-    def _left(self, current: _Current) -> Reading | None:
+    def _left(self, current: Current) -> Reading | None:
         """Return what is left without an end, once nothing can be expected behind it."""
         if not (self.has_ended or self._monotonic() - self._grew_at > PARTIAL_SECONDS):
             return self._only_losses()
@@ -337,14 +333,14 @@ class Reader:
             return ended or self._only_losses()
         return self._reading(current, self._encoder.flush(), 0)
 
-    def _end(self, current: _Current) -> Reading | None:
+    def _end(self, current: Current) -> Reading | None:
         """Return a last line without its end. One that was written in parts may go on in the next file."""
         if not current.fragment:
             return None
         fragment, current.fragment = current.fragment, b""
         return self._reading(current, self._lines(current, fragment + b"\n", len(fragment)), len(fragment))
 
-    def _go_on(self, current: _Current) -> Reading | None:
+    def _go_on(self, current: Current) -> Reading | None:
         """Go to the next file."""
         identity = current.generation.identity
         self._chain.look()
@@ -355,7 +351,9 @@ class Reader:
         if following is None or self._open(following, 0, order=current.order + 1) is None:
             return self._left(current)
         current.file.close()
-        self._lost += self._chain.go_on(identity, following.identity)
+        last_at = self._encoder.last_at if self._encoder else 0
+        lost = self._chain.go_on(identity, following.identity)
+        self._lost += lost or self._chain.hole_before(following.identity, last_at)
         return self.read()
 
     def _only_losses(self) -> Reading | None:
@@ -364,7 +362,7 @@ class Reader:
             return None
         return self._reading(current, [], 0)
 
-    def _reading(self, current: _Current, pushes: list[Push], size: int) -> Reading:
+    def _reading(self, current: Current, pushes: list[Push], size: int) -> Reading:
         assert self._encoder is not None  # noqa: S101
         place = Place(current.order, current.generation.identity, current.offset, self._encoder.last_at)
         lost, self._lost = self._lost, []
@@ -376,7 +374,7 @@ class Reader:
             levels=self._encoder.take_levels(),
         )
 
-    def _tell(self, cause: Cause, current: _Current, *, size: int, detail: str = "") -> None:
+    def _tell(self, cause: Cause, current: Current, *, size: int, detail: str = "") -> None:
         last_at = self._encoder.last_at if self._encoder else 0
         self._lost.append(
             Lost(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
+from msgspec.structs import replace
 
 from agent.tail.encoding import LineNames
 from agent.tail.joining import Place
@@ -26,7 +27,7 @@ _SECOND = 1_000_000_000
 class News:
     """What the disk does not have yet, as it was at one moment."""
 
-    places: list[tuple[Tail, Place, dict[str, int]]]
+    places: list[tuple[Tail, Place | None, Saved]]
     found: dict[Instance, Saved]
     finished: dict[Instance, Saved]
 
@@ -87,6 +88,10 @@ class States:
         """Tell whether nothing is left to be read of *instance*."""
         return instance in self._finished or self.of(instance).is_done
 
+    def is_unsaved(self, instance: Instance) -> bool:
+        """Tell whether the end of *instance* is still to be written: until then nothing may begin under its name."""
+        return instance in self._finished
+
     def known(self) -> list[Instance]:
         """Return the instances of which something is known."""
         return list(self.store.instances)
@@ -115,31 +120,19 @@ class States:
 
     def finish(self, tail: Tail) -> None:
         """Note that *tail* is read to its end, or gone; the next `save` keeps it."""
-        place = tail.place
-        self._finished[tail.instance] = Saved(
-            instance=tail.instance,
-            place=None if place is None else (place.file, place.offset, place.last_at),
-            lines=dict(tail.lines) or None,
-            is_done=True,
-            is_gone=tail.is_gone,
-        )
+        self._finished[tail.instance] = replace(_place_of(tail), is_done=True, is_gone=tail.is_gone)
 
     def news(self, tails: Iterable[Tail]) -> News:
         """Return how far each of *tails* is now, and what has ended, where that is not kept yet."""
         return News(
-            places=[
-                (tail, tail.place, dict(tail.lines)) for tail in tails if tail.is_changed and tail.place is not None
-            ],
+            places=[(tail, tail.place, _place_of(tail)) for tail in tails if tail.is_changed],
             found=dict(self._found),
             finished=dict(self._finished),
         )
 
     async def save(self, news: News) -> bool:
         """Keep *news*; False when it could not be, and is tried again."""
-        changed = [
-            Saved(instance=tail.instance, place=(place.file, place.offset, place.last_at), lines=lines or None)
-            for tail, place, lines in news.places
-        ]
+        changed = [saved for _, _, saved in news.places]
         if not changed and not news.found and not news.finished:
             return True
         if not await self._write([*news.found.values(), *changed, *news.finished.values()]):
@@ -147,8 +140,8 @@ class States:
         for instance, saved in news.found.items():
             if self._found.get(instance) is saved:
                 del self._found[instance]
-        for tail, place, _ in news.places:
-            tail.is_changed = tail.place != place
+        for tail, place, saved in news.places:
+            tail.is_changed = tail.place != place or tail.is_read_out != saved.is_done
         for instance, saved in news.finished.items():
             if self._finished.get(instance) is saved:
                 del self._finished[instance]
@@ -178,3 +171,13 @@ class States:
             _log.warning("tail.state_not_written", error=str(error))
             return False
         return True
+
+
+def _place_of(tail: Tail) -> Saved:
+    place = tail.place
+    return Saved(
+        instance=tail.instance,
+        place=None if place is None else (place.file, place.offset, place.last_at),
+        lines=dict(tail.lines) or None,
+        is_done=tail.is_read_out,
+    )

@@ -82,7 +82,12 @@ class TailStore:
                 self._take(_DECODER.decode(line))
             except msgspec.MsgspecError:
                 break
-        self._file.rewrite(self._lines())
+        try:
+            self._file.rewrite(self._lines())
+        except OSError:
+            # Of a full disk: what is written later goes behind what is there, if anything is.
+            if not self.saved_at:
+                raise
 
     def write(self, news: Sequence[Saved]) -> None:
         """Keep *news*: when this returns they are on disk. Raises OSError; then they have to be written again."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
 from agent.tail.paths import Instance
-from agent.tail.race import NODE_BYTES, Race
+from agent.tail.race import Race
 from agent.tail.reader import Reader
 
 FIRST_WINDOW_BYTES = 128 * 1024
@@ -37,8 +37,8 @@ class Tail:
     One instance.
 
     `place` is acknowledged, `is_changed` when that is not on disk yet; `lines` are those before it, by level, as far as
-    they were counted. `first_seen` is on the monotonic clock, and so
-    is `idle_since`. `rate` is in bytes a second.
+    they were counted. `first_seen` is on the monotonic clock, and so is `idle_since`. `rate` is in bytes a second. When
+    it `is_over`, its pod has ended, as the API tells.
     """
 
     instance: Instance
@@ -51,6 +51,7 @@ class Tail:
     is_named: bool = False
     is_due: bool = False
     is_gone: bool = False
+    is_over: bool = False
     is_sending: bool = False
     window: int = FIRST_WINDOW_BYTES
     flights: deque[Flight] = field(default_factory=deque)
@@ -81,16 +82,21 @@ class Tail:
         return self.look.unread + self.unacknowledged
 
     @property
+    def is_read_out(self) -> bool:
+        """Whether everything of it is in Loki, and nothing more will come."""
+        return self.is_over and self.look.is_whole and not (self.lag or self.flights or self.is_sending)
+
+    @property
     def seconds_to_loss(self) -> float:
         """When the kubelet deletes what Loki does not have, as fast as both go now; +Inf: not in sight."""
-        return self.race.seconds_to_loss(self.lag)
+        return self.race.seconds_to_loss(self.lag, self.look.kept)
 
     @property
     def seconds_left(self) -> float:
         """When it would, if nothing more were read: whose turn it is."""
         if not self.lag or self.rate < 1.0:
             return float("inf")
-        return max(0.0, (NODE_BYTES - self.lag) / self.rate)
+        return max(0.0, (self.look.kept - self.lag) / self.rate)
 
     def note_look(self, look: Look, now: float) -> None:
         """Take how the files are."""

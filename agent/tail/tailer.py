@@ -11,10 +11,8 @@ here asks the API server. Files are read in one thread, the state is written in 
 """
 
 import asyncio
-import os
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -23,15 +21,18 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from agent.tail.counts import TailCounts
-from agent.tail.discovery import Finds, Found
+from agent.tail.discovery import Finds
 from agent.tail.finding import Finder
 from agent.tail.handing import Counted, Handing, nobody_counts
+from agent.tail.holding import beyond
 from agent.tail.looks import Look, Reading
 from agent.tail.losing import Lost
+from agent.tail.missing import Missed
 from agent.tail.naming import Naming
+from agent.tail.opening import raise_file_limit
 from agent.tail.outcomes import Outcomes
-from agent.tail.paths import Instance
 from agent.tail.reader import BLOCK_BYTES, Reader
+from agent.tail.roster import Roster
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
@@ -76,14 +77,14 @@ class Tailer:
         self._now_ns = now_ns
         self._monotonic = monotonic
         self.counts = TailCounts()
-        self.tails: dict[Instance, Tail] = {}
         self.finder: Finder | None = None
-        self._fresh: set[Instance] = set()
-        self._restarts: dict[tuple[str, str, str, str], frozenset[int]] = {}
         self._states = States(settings, now_ns=now_ns)
+        self._roster = Roster(settings, self._states, now_ns=now_ns, monotonic=monotonic)
+        self.tails = self._roster.tails
         self._outcomes = Outcomes(self.counts, report, monotonic=monotonic)
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
+        self._held_files = min(settings.held_files, max(1, raise_file_limit() // 2))
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -102,7 +103,7 @@ class Tailer:
                 monotonic=self._monotonic,
             )
             await self._found(await finder.first())
-            self._remember_gone()
+            self._roster.remember_gone()
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(finder.run(self._found), name="tail-find"),
@@ -118,11 +119,13 @@ class Tailer:
                 await self._outcomes.settled(self._settings.stop_seconds)
                 for task in tasks[3:]:
                     task.cancel()
+            await self._tell_missed(finder.close())
             await self._save()
             await self._handing.finish()
         finally:
             if self.finder is not None:
                 self.finder.close()
+            self._roster.close()
             self._close()
 
     async def stop(self) -> None:
@@ -140,66 +143,14 @@ class Tailer:
     # Finding.
 
     async def _found(self, finds: Finds) -> None:
-        for found in finds.found:
-            self._take(found)
+        self._roster.take(finds.found)
         if finds.found:
             self._look_now.set()
+        await self._tell_missed(finds.missed)
+
+    async def _tell_missed(self, missed: Sequence[Missed]) -> None:
         now = self._now_ns()
-        await self._outcomes.tell_all([(missed.instance, missed.lost(now)) for missed in finds.missed])
-
-    def _take(self, found: Found) -> None:
-        container = (*found.pod, found.container)
-        newest = max(found.restarts, default=-1)
-        before = self._restarts.pop(container, frozenset())
-        if found.restarts:
-            self._restarts[container] = found.restarts
-        for restart in before | found.restarts:
-            instance = Instance(*container, restart)
-            tail = self.tails.get(instance)
-            if tail is None and restart not in found.restarts:
-                self._states.forget(instance)
-            elif tail is None and not self._states.is_done(instance):
-                self._states.note(instance, found.since)
-                tail = self._add(instance, made_after=found.since)
-            if tail is None:
-                continue
-            self._fresh.add(instance)
-            tail.reader.has_ended = tail.reader.has_ended or restart != newest
-        for opened in found.opened:
-            tail = self.tails.get(Instance(*container, opened.restart))
-            if tail is not None:
-                tail.reader.hold(opened)
-            else:
-                os.close(opened.descriptor)
-
-    def _add(self, instance: Instance, *, made_after: int) -> Tail:
-        kept = self._states.of(instance)
-        reader = Reader(
-            self._settings.folder,
-            instance,
-            resume=kept.place,
-            since=self._states.since,
-            made_after=kept.made_after or made_after,
-            now_ns=self._now_ns,
-            monotonic=self._monotonic,
-        )
-        seen = self._monotonic()
-        tail = Tail(instance=instance, reader=reader, first_seen=seen, place=kept.place, lines=Counter(kept.lines))
-        if kept.enrichment is not None:
-            reader.name(self._states.names(instance), first_at=kept.frozen_at)
-            tail.is_named = True
-        self.tails[instance] = tail
-        return tail
-
-    def _remember_gone(self) -> None:
-        """Ask after instances that were known and have no files any more: what was lost is told."""
-        for instance in self._states.known():
-            if instance in self.tails or instance.restart in self._restarts.get(instance[:4], frozenset()):
-                continue
-            if self._states.is_done(instance):
-                self._states.forget(instance)
-            else:
-                self._add(instance, made_after=0).reader.has_ended = True
+        await self._outcomes.tell_all([(each.instance, each.lost(now)) for each in missed])
 
     # Reading.
 
@@ -207,8 +158,7 @@ class Tailer:
         due = self._monotonic()
         while True:
             self._look_now.clear()
-            fresh, self._fresh = self._fresh, set()
-            tails = [self.tails[instance] for instance in fresh if instance in self.tails]
+            tails = self._roster.take_fresh()
             begun = self._monotonic()
             is_round = begun >= due
             if is_round:
@@ -230,9 +180,12 @@ class Tailer:
         now = self._monotonic()
         for tail, look in zip(tails, looks, strict=True):
             tail.note_look(look, now)
+            tail.is_over = self._naming.pods.is_over(tail.instance.uid)
+            if tail.is_over and tail.is_read_out != self._states.of(tail.instance).is_done:
+                # What is read of it is known to be all: nothing is lost when it is deleted while the agent is away.
+                tail.is_changed = True
         await self._name(tails, now)
-        await self._bound_held()
-        await self._retire(tails, now)
+        await self._retire({*tails, *await self._bound_held()}, now)
         self._wake.set()
 
     async def _name(self, tails: Sequence[Tail], now: float) -> None:
@@ -252,41 +205,48 @@ class Tailer:
             tail.reader.name(self._states.names(instance), first_at=begun.last_at if begun else 0)
             tail.is_named = True
 
-    async def _bound_held(self) -> None:
-        """Let go of deleted files that are still to be read, the largest first, when they take too much disk."""
-        held = sorted((tail for tail in self.tails.values() if tail.look.held), key=lambda tail: tail.look.held)
-        excess = sum(tail.look.held for tail in held) - self._settings.held_bytes
-        while excess > 0 and held:
-            tail = held.pop()
-            held_bytes = tail.look.held
-            excess -= held_bytes
-            await self._in_thread(tail.reader.let_go)
+    async def _bound_held(self) -> list[Tail]:
+        """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
+        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files)
+        if not chosen:
+            return []
+        # In one go: each turn of the thread may wait for a batch of reading, and they may be a thousand.
+        await self._in_thread(_let_go_all, [tail.reader for tail in chosen])
+        over = []
+        for tail in chosen:
+            if tail.look.unread:
+                _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=tail.look.unread)
             # It may not be looked at again before the rest of it is read.
-            tail.look = replace(tail.look, held=0)
-            _log.warning("tail.file_let_go", folder=tail.instance.folder, bytes=held_bytes)
+            tail.look = replace(tail.look, held=0, held_files=0)
+            if tail.look.is_gone and not (tail.is_sending or tail.flights):
+                # Nothing is left to be told but that. To be read, it would wait for room in memory.
+                tail.is_due = False
+                over.append(tail)
+        return over
 
-    async def _retire(self, tails: Sequence[Tail], now: float) -> None:
+    async def _retire(self, tails: Collection[Tail], now: float) -> None:
         """Close what will not be written any more and is in Loki; forget what has no files any more."""
         ended = []
         for tail in tails:
             if tail.is_sending or tail.flights or tail.is_due or (tail.look.unread and not tail.look.is_gone):
                 continue
             # What was found anew since it was looked at is looked at again, and so is what could not be.
-            if tail.instance in self._fresh or tail.look.is_unknown:
+            if self._roster.is_fresh(tail.instance) or tail.look.is_unknown:
                 continue
             if tail.look.is_gone or (tail.reader.has_ended and now - tail.idle_since >= self._settings.idle_seconds):
                 tail.is_gone = tail.look.is_gone
                 ended.append(tail)
         if not ended:
             return
+        self._roster.begin_leaving(ended)
         all_lost = await self._in_thread(_give_up_and_close, ended)
         # Before it is noted that nothing is left of them.
         await self._outcomes.tell_all(
             [(tail.instance, each) for tail, lost in zip(ended, all_lost, strict=True) for each in lost]
         )
-        for tail in ended:
-            del self.tails[tail.instance]
-            self._states.finish(tail)
+        self._roster.leave(ended)
+        if self.finder is not None:
+            self.finder.forget([tail.instance for tail in ended if tail.is_gone])
 
     async def _read_forever(self) -> None:
         # Each instance is submitted by itself: one whose stream has no room in the sender holds up no other.
@@ -303,13 +263,14 @@ class Tailer:
                 await self._wake.wait()
 
     def _most_urgent(self) -> list[Tail]:
-        if self._outcomes.flying_bytes >= self._settings.flying_bytes:
+        room = min(_AT_ONCE_BYTES, self._settings.flying_bytes - self._outcomes.flying_bytes)
+        if room <= 0:
             return []
         now = self._monotonic()
         ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
         if len(ready) > 1:
             ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
-        chosen, room = [], _AT_ONCE_BYTES
+        chosen = []
         for tail in ready:
             chosen.append(tail)
             room -= min(max(tail.look.unread, _LEAST_BYTES), BLOCK_BYTES)
@@ -332,6 +293,8 @@ class Tailer:
             self._outcomes.watch(await self._sender.submit(push), tail, flight, push, self._wake.set)
         if not reading.pushes:
             self._outcomes.land(tail)
+            # Of what only told of losses, the next look sees whether there is more; to be read, it would wait for room.
+            tail.is_due = tail.is_due and reading.size > 0
         tail.is_sending = False
         self._wake.set()
 
@@ -348,6 +311,8 @@ class Tailer:
         await self._outcomes.tell_refused()
         if not await self._states.save(news):
             self.counts.store_failures += 1
+        # What came under the name of one that is forgotten for good by now.
+        self._roster.take()
 
 
 def _look_at_all(readers: Sequence[Reader]) -> list[Look]:
@@ -380,10 +345,15 @@ def _give_up_and_close(tails: Sequence[Tail]) -> list[list[Lost]]:
     return all_lost
 
 
+def _let_go_all(readers: Sequence[Reader]) -> None:
+    for reader in readers:
+        reader.let_go()
+
+
 def _close_all(readers: Sequence[Reader]) -> None:
     for reader in readers:
         reader.close()
 
 
 def _less(look: Look, size: int) -> Look:
-    return Look(unread=max(0, look.unread - size), is_due=look.is_due, is_gone=look.is_gone, held=look.held)
+    return replace(look, unread=max(0, look.unread - size))

@@ -14,7 +14,7 @@ _SMALL_BYTES = 2**20
 
 
 class LineFile:
-    """The file *path*, whose folder is made. `read` and `rewrite` come before anything else."""
+    """The file *path*, whose folder is made. `read` or `rewrite` come before anything else."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,7 +24,8 @@ class LineFile:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def read(self) -> list[bytes]:
-        """Return the lines that are whole, up to the first that is not."""
+        """Return the lines that are whole, up to the first that is not; behind these `append` goes on."""
+        self._size = 0
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -35,6 +36,8 @@ class LineFile:
             if checksum != b"%08x" % zlib.crc32(text):
                 break
             lines.append(text)
+            self._size += len(line) + 1
+        self._live_bytes, self._is_torn = self._size, self._size < len(data)
         return lines
 
     def is_bloated(self) -> bool:

@@ -44,6 +44,9 @@ class NoPods:
     def of_file(self, _uid: str) -> PodFacts | None:
         return None
 
+    def is_over(self, _uid: str) -> bool:
+        return False
+
     def zone_of(self, _node: str) -> str | None:
         return ""
 

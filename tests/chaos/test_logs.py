@@ -8,11 +8,8 @@ after its own de-duplication must be none. The moments are drawn from a seed. Th
 import asyncio
 import json
 import random
-import socket
 import sys
-import time
-import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,14 +20,23 @@ import pytest
 
 from benchmarks import daemons
 from benchmarks.memory import peak_bytes
-from kubescribe.wire.times import from_rfc3339
-from simulator.control import Control
-from simulator.logs.sequence import Account, numbered
-from simulator.logs.writer import ContainerLog, LogOf
+from simulator.logs.sequence import Account
 from simulator.loki.app import RunningLoki, running_loki
 from simulator.loki.limits import Limits, unlimited
-from simulator.process import simulator_process
-from tests.kubescribe.gateway.house import snappy, stream
+from tests.chaos.badday import bad_day
+from tests.chaos.covering import uncovered
+from tests.chaos.watched import (
+    LINES_OF_A_POD,
+    assert_named,
+    free_port,
+    live_shortly,
+    make_pod,
+    push_until_taken,
+    until,
+    until_nothing_is_left,
+    until_told,
+    watched,
+)
 
 SHIPPER = (sys.executable, "-m", "tests.chaos.shipper")
 GENERATOR = (sys.executable, "-m", "simulator.logs.generate")
@@ -44,9 +50,7 @@ LONG_EVERY = 397
 STARTS = 4
 """The first, one with the gateway, and one after each of two kills while shippers push."""
 
-TIMEOUT = aiohttp.ClientTimeout(total=5)
 Options = tuple[str, ...]
-RATE_LIMITED = "ingestion rate limit exceeded for user fake (limit: 4194304 bytes/sec) while attempting to ingest"
 
 
 @dataclass
@@ -67,6 +71,11 @@ class Node:
         except FileNotFoundError:
             return []
         return list({gap["id"]: gap for line in lines if line.endswith("}") and (gap := json.loads(line))}.values())
+
+    def uncovered(self) -> list[str]:
+        """Return what is missing without a Gap."""
+        assert not self.loki.loki.forgotten, "more than the pretend Loki keeps"
+        return uncovered(self.written, self.loki.entries(self.query), self.gaps())
 
     def account(self) -> Account:
         """Return which of the numbered lines Loki would show."""
@@ -90,49 +99,7 @@ class Node:
 
     async def until_whole(self, seconds: float) -> None:
         """Wait until everything written is in Loki, or is missing and a Gap says so; *seconds* without anything new."""
-        loop, known = asyncio.get_running_loop(), -1
-        since = begun = loop.time()
-        while left := uncovered(self):
-            looked_at = loop.time()
-            if (count := len(self.loki.entries(self.query))) != known:
-                known, since = count, looked_at
-            if looked_at - since > seconds:
-                pytest.fail(f"nothing new for {seconds:g} s: {left}; gaps: {self.gaps()}")
-            # The pretend Loki is in this loop: looking through 400,000 lines must leave it time to answer.
-            await asyncio.sleep(max(0.2, 2 * (loop.time() - begun)))
-            begun = loop.time()
-
-
-def uncovered(node: Node) -> list[str]:
-    """
-    Return what is missing without a Gap over the time between the lines beside it, a line for each container.
-
-    The end of a container's lines is never covered: its last file is there, and nothing of it may be lost.
-    """
-    missing = node.account().missing(node.written)
-    if not missing:
-        return []
-    at: dict[str, dict[int, int]] = {}
-    for entry in node.loki.entries(node.query):
-        container, number = entry.line.split(" ", 2)[:2]
-        at.setdefault(container.removeprefix("seq="), {})[int(number.removeprefix("n="))] = entry.at
-    gaps = node.gaps()
-    found = []
-    for container, numbers in missing.items():
-        of_it = [gap for gap in gaps if gap["stream"].endswith(f"/{container}/app")]
-        known = at.get(container, {})
-        if max(known, default=-1) < node.written[container] - 2:
-            found.append(f"{container}: {len(numbers)} missing, the end as well")
-            continue
-        for number in numbers:
-            before = max((known[n] for n in known if n < number), default=0)
-            after = min((known[n] for n in known if n > number), default=2**63)
-            # The clock of the machine may have been set back between the two.
-            begin, end = sorted((before, after))
-            if not any(gap["from"] < end and begin < gap["to"] for gap in of_it):
-                found.append(f"{container}: {number} of {len(numbers)} missing, between {before} and {after}")
-                break
-    return found
+        await until_nothing_is_left(self.uncovered, lambda: len(self.loki.entries(self.query)), seconds)
 
 
 @asynccontextmanager
@@ -149,49 +116,6 @@ async def node_in(folder: Path, limits: Limits) -> AsyncIterator[Node]:
         )
         async with daemons.running(shipper):
             yield Node(logs, loki, shipper)
-
-
-async def misbehave(loki: RunningLoki, draw: random.Random, enough: asyncio.Event) -> None:
-    """Be as bad as a Loki is on its worst day, a fault after the other, until it is *enough*."""
-    while not enough.is_set():
-        await asyncio.sleep(draw.uniform(0.05, 0.4))
-        match draw.randrange(7):
-            case 0:
-                loki.faults.answer(500, draw.randrange(1, 5))
-            case 1:
-                loki.faults.answer(503, 2, retry_after="1")
-            case 2:
-                loki.faults.answer(429, 2, text=RATE_LIMITED)
-            case 3 | 4 | 5 as which:
-                loki.faults.cut(("before", "halfway", "after")[which - 3], draw.randrange(1, 4))
-            case _:
-                await loki.down()
-                await asyncio.sleep(draw.uniform(0.1, 0.6))
-                await loki.up()
-
-
-async def kill(
-    victim: daemons.Daemon, draw: random.Random, enough: asyncio.Event, *, most_seconds: float = 1.2
-) -> None:
-    """Kill -9 and start again until it is *enough*; *most_seconds* is the longest life."""
-    while not enough.is_set():
-        await asyncio.sleep(draw.uniform(0.2, most_seconds))
-        await victim.kill()
-        await asyncio.sleep(draw.uniform(0.0, 0.3))
-        await victim.start()
-
-
-@asynccontextmanager
-async def bad_day(loki: RunningLoki, victim: daemons.Daemon, draw: random.Random, **life: float) -> AsyncIterator[None]:
-    """Kill *victim* and let *loki* misbehave during the block; at its end all is well, and *victim* starts anew."""
-    enough = asyncio.Event()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(misbehave(loki, draw, enough))
-        group.create_task(kill(victim, draw, enough, **life))
-        yield
-        enough.set()
-    loki.faults.clear()
-    await victim.restart()
 
 
 async def written_on_a_bad_day(node: Node, draw: random.Random, *, seconds: float, rate: int, options: Options) -> None:
@@ -231,7 +155,7 @@ async def shows_that_what_is_lost_is_told(folder: Path, *, seed: int, seconds: f
             options=("--max-files", "2", "--restart-every", "1.3"),
         )
 
-        assert uncovered(node) == []
+        assert node.uncovered() == []
         assert {gap["cause"] for gap in node.gaps()} <= {"logRotated", "logDeleted"}
 
 
@@ -293,134 +217,6 @@ async def test_a_loki_that_is_away_for_gigabytes_costs_no_memory(tmp_path: Path)
     await shows_that_an_absence_costs_no_memory(tmp_path, lines=1_000_000)
 
 
-@dataclass
-class Watched:
-    """A cluster of one node, the agent that watches it and ships to `loki`, and an aggregator."""
-
-    control: Control
-    loki: RunningLoki
-    agent: daemons.Daemon
-    aggregator: daemons.Daemon
-    logs: Path
-
-    def pods_seen(self) -> int:
-        """Return how many pods the agent has told the aggregator of."""
-        path = "/api/v1/objects?kind=Pod&namespace=batch"
-        with urllib.request.urlopen(self.aggregator.said["http"].rstrip("/") + path) as answer:
-            return len(json.load(answer)["items"])
-
-    def gaps(self) -> list[dict[str, Any]]:
-        """Return what the journal says was lost of lines."""
-        found, path = [], "/api/v1/gaps?limit=1000"
-        while path:
-            with urllib.request.urlopen(self.aggregator.said["http"].rstrip("/") + path) as answer:
-                page = json.load(answer)
-            found += [gap for gap in page["items"] if gap["stream"].startswith("logs/")]
-            path = page["next"]
-        return found
-
-
-@asynccontextmanager
-async def watched(folder: Path, *options: str) -> AsyncIterator[Watched]:
-    logs = folder / "pods"
-    logs.mkdir()
-    async with (
-        simulator_process(folder / "cluster", "--quiet", "--nodes", "1") as cluster,
-        cluster.control() as control,
-        running_loki(unlimited()) as loki,
-    ):
-        await control.node("node-0")
-        aggregator = daemons.aggregator(folder / "aggregator")
-        await aggregator.start()
-        agent = daemons.agent(
-            folder / "agent",
-            kubeconfig=cluster.kubeconfig,
-            ingest=aggregator.said["ingest"],
-            options=("--loki", loki.url, "--logs", str(logs), "--cluster", "eu", *options),
-        )
-        async with daemons.running(aggregator, agent):
-            await agent.start()
-            yield Watched(control, loki, agent, aggregator, logs)
-
-
-LABELS = {"app.kubernetes.io/name": "reports", "app.kubernetes.io/part-of": "billing", "team": "finance"}
-LOKI_LABELS = {"cluster": "eu", "namespace": "batch", "service_name": "reports", "application": "billing"}
-"""None of which stands in a path."""
-
-LINES_OF_A_POD = 3
-
-
-async def make_pod(control: Control, name: str) -> str:
-    """Make a pod that runs on the node, and return its uid."""
-    spec = {"nodeName": "node-0", "containers": [{"name": "app", "image": "report:7"}]}
-    made = await control.create(
-        "pods", {"metadata": {"name": name, "namespace": "batch", "labels": LABELS}, "spec": spec}
-    )
-    return str(made["metadata"]["uid"])
-
-
-def assert_named(loki: RunningLoki) -> None:
-    """Check that every line went under its pod's names, not only those that a path or a shipper tells."""
-    for each in loki.streams():
-        assert dict(each.labels).items() >= LOKI_LABELS.items(), each.labels
-    for entry in loki.entries():
-        metadata = dict(entry.metadata)
-        assert (metadata.get("meta"), metadata["image"], metadata["team"]) == (None, "report:7", "finance")
-
-
-async def until(condition: Callable[[], bool], seconds: float, tell: Callable[[], object]) -> None:
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        if asyncio.get_running_loop().time() > deadline:
-            pytest.fail(f"not within {seconds:g} s: {tell()}")
-        await asyncio.sleep(0.1)
-
-
-async def live_shortly(it: Watched, gate: asyncio.Semaphore, name: str, written: dict[str, int]) -> None:
-    """Be a pod that writes three lines at once, is deleted after two seconds, and its files with it."""
-    async with gate:
-        uid = await make_pod(it.control, name)
-        log = ContainerLog(it.logs, LogOf(namespace="batch", pod=name, uid=uid, container="app"))
-        log.write(numbered(name, number) for number in range(LINES_OF_A_POD))
-        written[name] = time.time_ns()
-        await asyncio.sleep(2)
-        await it.control.delete("pods", "batch", name)
-        log.remove()
-
-
-def untold(it: Watched, written: dict[str, int]) -> dict[str, list[int]]:
-    """Return the lines that are neither in Loki nor covered by a Gap; no Gap is of a pod that is there."""
-    account = Account()
-    account.add(entry.line for entry in it.loki.entries())
-    assert account.repeats == 0
-    missing = account.missing(dict.fromkeys(written, LINES_OF_A_POD))
-    gaps = it.gaps() if missing else []
-    for pod in {gap["stream"].split("/")[2] for gap in gaps} - {"*"}:
-        assert pod in missing, gaps
-    spans: dict[str, list[tuple[int, int]]] = {}
-    for gap in gaps:
-        spans.setdefault(gap["stream"].split("/")[2], []).append((from_rfc3339(gap["from"]), from_rfc3339(gap["to"])))
-    return {
-        name: numbers
-        for name, numbers in missing.items()
-        if not any(start <= written[name] <= end for start, end in (*spans.get(name, ()), *spans.get("*", ())))
-    }
-
-
-async def until_told(it: Watched, written: dict[str, int], seconds: float) -> None:
-    """Wait until every line has arrived, or a Gap covers it; for *seconds* at most without anything new."""
-    loop, known = asyncio.get_running_loop(), (-1, 0)
-    since = begun = loop.time()
-    while left := untold(it, written):
-        now = (len(it.loki.entries()), len(left))
-        if now != known:
-            known, since = now, loop.time()
-        if loop.time() - since > seconds:
-            pytest.fail(f"nothing new for {seconds:g} s, of {len(left)} pods lines are missing: {sorted(left)[:10]}")
-        await asyncio.sleep(max(0.2, 4 * (loop.time() - begun)))
-        begun = loop.time()
-
-
 async def shows_that_short_pods_keep_their_labels(folder: Path, *, pods: int, at_once: int) -> None:
     names = [f"report-{number:05d}-x{number % 7}" for number in range(pods)]
     async with watched(folder, "--profile", "standalone", "--logs-pod-labels", "team") as it:
@@ -445,26 +241,6 @@ async def test_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) 
 @pytest.mark.timeout(3600)
 async def test_ten_thousand_pods_that_live_for_two_seconds_keep_their_labels(tmp_path: Path) -> None:
     await shows_that_short_pods_keep_their_labels(tmp_path, pods=10_000, at_once=400)
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
-async def push_until_taken(session: aiohttp.ClientSession, url: str, pod: str, lines: range) -> None:
-    """Push some lines as Promtail does, the same bytes again until they are taken."""
-    now = time.time_ns()
-    text = [numbered(pod, number).encode() for number in lines]
-    body = snappy(stream(f'{{namespace="batch", pod="{pod}", container="app", job="mine"}}', *text, at=now))
-    while True:
-        try:
-            async with session.post(f"{url}/loki/api/v1/push", data=body, timeout=TIMEOUT) as answer:
-                if answer.status == 204:
-                    return
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            await asyncio.sleep(0.05)
 
 
 async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes: int) -> None:
@@ -492,7 +268,9 @@ async def shows_that_a_gateway_loses_nothing(folder: Path, *, seed: int, pushes:
         async with bad_day(it.loki, it.agent, draw, most_seconds=2.5):
             await asyncio.gather(*map(ship, pods))
 
-        await until(lambda: len(it.loki.entries()) >= sum(written.values()), 60, lambda: len(it.loki.entries()))
+        await until_nothing_is_left(
+            lambda: max(0, sum(written.values()) - len(it.loki.entries())), lambda: len(it.loki.entries()), 60
+        )
         account = Account()
         account.add(entry.line for entry in it.loki.entries())
         assert account.missing(written) == {}

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.pods.book import DEAD_SECONDS, PodBook
@@ -50,6 +51,18 @@ def pod(name: str, uid: str, *, node: str = "n1", ids: tuple[str, ...] = (), gon
         gone=gone,
         body=json.dumps(body, separators=(",", ":")).encode(),
     )
+
+
+@pytest.mark.parametrize(("phase", "is_over"), [("Running", False), ("Succeeded", True), ("Failed", True)])
+def test_a_pod_in_its_last_phase_is_over_but_never_a_static_one(book: PodBook, phase: str, is_over: bool) -> None:
+    for name, meta in (("job-0", {}), ("etcd", {"annotations": {MIRROR: "f" * 32}})):
+        change = pod(name, name, **meta)
+        status = f'"status":{{"phase":"{phase}",'.encode()
+        book.observe(msgspec.structs.replace(change, body=change.body.replace(b'"status":{', status)))
+
+    assert book.is_over("job-0") is is_over
+    assert not book.is_over("etcd")
+    assert not book.is_over("f" * 32)
 
 
 def test_a_pod_is_found_by_uid_name_and_container(book: PodBook) -> None:

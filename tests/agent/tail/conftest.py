@@ -40,11 +40,15 @@ class KnownPods:
 
     def __init__(self) -> None:
         self.pods: dict[str, PodFacts] = {}
+        self.over: set[str] = set()
         self.zone: str | None = "zone-a"
         self.comes_later = False
 
     def of_file(self, uid: str) -> PodFacts | None:
         return self.pods.get(uid)
+
+    def is_over(self, uid: str) -> bool:
+        return uid in self.over
 
     def zone_of(self, _node: str) -> str | None:
         return self.zone

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -55,6 +56,37 @@ def test_a_folder_that_is_gone_is_told_once(tmp_path: Path) -> None:
 
     assert told(discovery.look_everywhere()) == {("web-0", "app", ())}
     assert told(discovery.look_everywhere()) == set()
+
+
+def test_without_inotify_the_numbers_tell_of_instances_that_came_and_went(tmp_path: Path) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    discovery = Discovery(tmp_path, None)
+    told(discovery.look_everywhere())
+    make(tmp_path, f"{POD}/app/2.log")
+    assert missed(discovery.look_everywhere()) == [("web-0", "app", 1)]
+    make(tmp_path, f"{POD}/app/3.log")
+    (tmp_path / POD / "app" / "0.log").unlink()
+    assert missed(discovery.look_everywhere()) == []
+    make(tmp_path, f"{POD}/app/9.log")
+
+    # One stands for all of them.
+    assert missed(discovery.look_everywhere()) == [("web-0", "app", 8)]
+
+
+def test_what_cannot_be_listed_for_now_is_not_gone(tmp_path: Path) -> None:
+    make(tmp_path, f"{POD}/app/0.log")
+    discovery = Discovery(tmp_path, None)
+    told(discovery.look_everywhere())
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert told(discovery.look_everywhere()) == set()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert told(discovery.look_everywhere()) == set()
+    remove(tmp_path / POD)
+    assert told(discovery.look_everywhere()) == {("web-0", "app", ())}
 
 
 def test_a_folder_that_is_not_there_yet_holds_nothing(tmp_path: Path) -> None:
@@ -201,6 +233,37 @@ def test_a_pod_that_was_gone_but_for_its_folder_is_missed(tmp_path: Path, discov
     assert missed(discovery.look_everywhere()) == []
 
 
+@pytest.mark.parametrize("is_folder_gone", [False, True], ids=["file", "folder"])
+@pytest.mark.parametrize("texts", [[""], ["x"], ["", ""], ["x", ""], ["", "x"]], ids=repr)
+def test_a_container_that_was_gone_at_once_is_missed_if_it_wrote_anything(
+    tmp_path: Path, discovery: Discovery, texts: list[str], is_folder_gone: bool
+) -> None:
+    (tmp_path / POD / "app").mkdir(parents=True)
+    told(discovery.look_at_changes())
+    for text in texts:
+        make(tmp_path, f"{POD}/app/0.log", text=text)
+        (tmp_path / POD / "app" / "0.log").unlink()
+    if is_folder_gone:
+        remove(tmp_path / POD)
+
+    assert missed(discovery.look_at_changes()) == ([("web-0", "app", 0)] if any(texts) else [])
+    assert missed(discovery.look_everywhere()) == []
+
+
+def test_writes_are_not_told_any_more_once_a_container_has_a_file(
+    tmp_path: Path, discovery: Discovery, notifier: Inotify
+) -> None:
+    (tmp_path / POD / "app").mkdir(parents=True)
+    told(discovery.look_at_changes())
+    make(tmp_path, f"{POD}/app/0.log")
+    told(discovery.look_at_changes())
+    with (tmp_path / POD / "app" / "0.log").open("a") as file:
+        file.write("x")
+
+    with pytest.raises(BlockingIOError):
+        os.read(notifier.descriptor, 1024)
+
+
 @pytest.mark.parametrize("name", [POD, f"{POD}/app"])
 def test_what_never_started_a_container_is_not_missed(tmp_path: Path, notifier: Inotify, name: str) -> None:
     seconds = itertools.count(0, 10)
@@ -244,9 +307,9 @@ def test_an_overflow_is_told_and_everything_is_to_be_looked_at(tmp_path: Path, d
 
 def test_new_pods_are_looked_for_again_and_again_while_watches_are_refused(tmp_path: Path, notifier: Inotify) -> None:
     class Exhausted(Inotify):
-        def watch(self, folder: Path) -> bool:
+        def watch(self, folder: Path, *, with_writes: bool = False) -> bool:
             self.refused += folder != tmp_path
-            return folder == tmp_path and super().watch(folder)
+            return folder == tmp_path and super().watch(folder, with_writes=with_writes)
 
     exhausted = Exhausted()
     try:

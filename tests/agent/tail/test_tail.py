@@ -4,8 +4,9 @@ from typing import cast
 
 from agent.tail.looks import Look
 from agent.tail.paths import Instance
-from agent.tail.race import NEVER, NODE_BYTES
+from agent.tail.race import NEVER
 from agent.tail.reader import Reader
+from agent.tail.retention import DEFAULT_BYTES
 from agent.tail.tail import Tail
 
 PACE = 1_000_000
@@ -24,7 +25,7 @@ def test_a_loss_that_goes_on_is_still_told_as_near_though_what_is_behind_stays_t
     """The kubelet deletes a full file of 10 MiB now and then: what is behind goes up and down below its limit."""
     tail = a_tail()
     told = [
-        looked(tail, min(PACE * now, NODE_BYTES - 10 * 2**20 + PACE * now % (10 * 2**20)), now) for now in range(300)
+        looked(tail, min(PACE * now, DEFAULT_BYTES - 10 * 2**20 + PACE * now % (10 * 2**20)), now) for now in range(300)
     ]
 
     assert told[10] == NEVER

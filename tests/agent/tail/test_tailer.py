@@ -194,14 +194,49 @@ async def test_containers_that_never_wrote_a_line_leave_no_gap(node, eventually)
     async with node.tailing() as tailer:
         log = node.container()
         log.open()
-        await eventually(lambda: {0} in tailer._restarts.values())
+        await eventually(lambda: {0} in tailer._roster.restarts.values())
         log.restart()
-        await eventually(lambda: {0, 1} in tailer._restarts.values())
+        await eventually(lambda: {0, 1} in tailer._roster.restarts.values())
         log.remove()
         await eventually(lambda: not tailer.tails)
-        await eventually(lambda: not tailer._restarts)
+        await eventually(lambda: not tailer._roster.restarts)
 
     assert node.gaps == []
+
+
+async def test_a_pod_that_had_ended_and_was_read_leaves_no_gap_when_it_is_deleted_while_the_agent_is_away(
+    node, eventually
+):
+    written, silent = node.container("job-0"), node.container("job-1")
+    async with node.tailing() as tailer:
+        written.write(["hello"])
+        silent.open()
+        node.pods.over = {written.of.uid, silent.of.uid}
+        await eventually(lambda: len(tailer.tails) == 2 and node.lines())
+        await eventually(lambda: all(tailer._states.of(instance).is_done for instance in tailer.tails))
+    written.remove()
+    silent.remove()
+
+    async with node.tailing() as tailer:
+        await eventually(lambda: tailer.finder)
+        node.container("job-2").write(["again"])
+        await eventually(lambda: len(node.lines()) == 2)
+        await eventually(lambda: len(tailer._states.known()) == 1)
+
+    assert node.gaps == []
+
+
+async def test_what_a_pod_writes_although_it_had_ended_is_read(node, eventually):
+    log = node.container()
+    node.pods.over = {log.of.uid}
+    async with node.tailing() as tailer:
+        log.write(["hello"])
+        await eventually(lambda: any(tailer._states.of(instance).is_done for instance in tailer.tails))
+        log.write(["more"])
+        await eventually(lambda: node.lines() == ["hello", "more"])
+    log.write(["and more"])
+    async with node.tailing():
+        await eventually(lambda: node.lines() == ["hello", "more", "and more"])
 
 
 async def test_what_was_found_and_vanished_while_the_agent_was_dead_is_told_once(node, eventually):
@@ -337,6 +372,48 @@ async def test_what_was_deleted_of_a_container_that_was_restarted_while_nobody_l
 
     (gap,) = node.gaps
     assert (gap.cause, gap.outcome, gap.stream) == ("logDeleted", "lost", "logs/shop/web-0/app")
+
+
+async def test_no_more_deleted_pods_are_held_open_than_may_be_and_the_oldest_is_a_gap(node, eventually):
+    node.loki.faults.answer(500, 100_000)
+    async with node.tailing(stop_seconds=0.0, held_files=5) as tailer:
+        for number in range(8):
+            log = node.container(f"job-{number}")
+            # More than is read in one go: the rest waits for Loki.
+            log.write([numbered(f"job-{number}", line) for line in range(4_000)])
+            await eventually(lambda count=number: len(tailer.tails) == count + 1)
+            log.remove()
+            await eventually(
+                lambda count=number: sum(it.look.held_files for it in tailer.tails.values()) == min(5, count + 1)
+            )
+        node.loki.faults.clear()
+        await eventually(lambda: not tailer.tails)
+
+        assert tailer.counts.gaps["logRotated"] == 3
+    told = {gap.stream.split("/")[2] for gap in node.gaps}
+    assert told == {"job-0", "job-1", "job-2"}
+
+
+async def test_instances_that_came_and_went_while_the_agent_was_away_are_one_gap(node, eventually):
+    log = node.container()
+    async with node.tailing():
+        log.write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 10)
+        log.restart()
+        log.write(texts(10, 20))
+        await eventually(lambda: len(node.lines()) == 20)
+        # The first one has ended.
+        await eventually(lambda: len(node.tailer.tails) == 1)
+    for number in range(2, 6):
+        log.restart()
+        log.write(texts(number * 10, number * 10 + 10))
+    async with node.tailing() as tailer:
+        await eventually(lambda: len(node.gaps) == 2)
+        await eventually(lambda: len(node.lines()) == 40)
+        await eventually(lambda: len(tailer.tails) == 1)
+
+    # What is missing of the one that was read, and the two after it.
+    assert {(gap.stream, gap.cause, gap.bytes) for gap in node.gaps} == {("logs/shop/web-0/app", "logDeleted", None)}
 
 
 async def test_lines_that_loki_refuses_for_good_are_counted_and_told(node, eventually):
