@@ -10,6 +10,12 @@ What a gateway answers instead of 204, drawn here; a shipper acts on the status.
     └── DiskFailed         503: the disk is short or refuses; retried after a while
 """
 
+COME_AGAIN_SECONDS = 2
+"""
+What Retry-After tells. The SDKs of OpenTelemetry obey it and give a batch up after ten seconds in all, at once where
+the hint leads beyond them; whoever waits longer by itself (the collector, Fluent Bit, Fluentd) is not hurried by it.
+"""
+
 
 class GatewayError(Exception):
     """Root of a gateway's errors."""
@@ -51,11 +57,11 @@ class Busy(GatewayError):
     """There is no room now."""
 
     status = 429
-    retry_seconds = 5
+    retry_seconds = COME_AGAIN_SECONDS
 
 
 class DiskFailed(GatewayError):
     """The disk has no room for us, or does not serve."""
 
     status = 503
-    retry_seconds = 10
+    retry_seconds = COME_AGAIN_SECONDS
