@@ -56,7 +56,14 @@ class _Kubernetes(msgspec.Struct, gc=False):
     docker_id: str = ""
 
 
+class _Record(msgspec.Struct, gc=False):
+    """A line of Fluent Bit. Only the map at its top is the filter's: what lies deeper was written by the program."""
+
+    kubernetes: _Kubernetes | None = None
+
+
 _PUSH = msgspec.json.Decoder(Push)
+_RECORD = msgspec.json.Decoder(_Record)
 _KUBERNETES = msgspec.json.Decoder(_Kubernetes)
 _MAP = '"kubernetes":{'
 _BRACES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
@@ -143,12 +150,14 @@ def _pairs(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:
 
 def _clue_of_line(line: str) -> Clue | None:
     """Return what a line of Fluent Bit tells of its pod, None for any other line."""
-    at = line.find(_MAP)
+    at = line.rfind(_MAP)
     if at < 0 or not line.startswith("{"):
         return None
     try:
-        told = _KUBERNETES.decode(_object(line[at + len(_MAP) - 1 :]))
+        told = _RECORD.decode(line).kubernetes
     except (msgspec.MsgspecError, UnicodeEncodeError):
+        told = _told_by(line[at + len(_MAP) - 1 :])
+    if told is None:
         return None
     clue = Clue(
         uid=told.pod_id,
@@ -158,6 +167,14 @@ def _clue_of_line(line: str) -> Clue | None:
         container=told.container_name,
     )
     return clue if clue.names_a_pod else None
+
+
+def _told_by(text: str) -> _Kubernetes | None:
+    """Return the map that *text* begins with: of a line that is no JSON elsewhere."""
+    try:
+        return _KUBERNETES.decode(_object(text))
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
 
 
 def _object(text: str) -> str:

@@ -75,6 +75,15 @@ async def test_what_was_pushed_keeps_its_labels_and_gets_the_names_of_its_pods(t
         assert {**names_of(pod), **theirs}.items() <= {**metadata, **labels}.items()
 
 
+async def test_a_map_that_a_program_wrote_into_its_own_json_leads_to_no_other_pod(tmp_path):
+    # `event.kubernetes`, `kubernetes` and a text of these programs name coredns; the filter's map comes last.
+    async with pushing(tmp_path, Node()) as to:
+        found = await taken(to, "fluent-bit-loki-nested", 3)
+
+    for labels, _, _, metadata in found:
+        assert names_of("postgres-0").items() <= {**metadata, **labels}.items()
+
+
 async def test_winstons_protobuf_is_the_same_lines(tmp_path):
     async with pushing(tmp_path, Node()) as to:
         found = await taken(to, "winston-loki-proto", 2)
