@@ -26,13 +26,19 @@ _LOADED_BYTES = 8 * 2**20
 """Of a body that is read by Python's own reader, which makes objects of whatever is in it; of a larger one halves of
 surrogate pairs are not put right."""
 
+_LARGE_DIGITS = 19
+"""Of a time that may be beyond what is taken: 2 ** 63."""
+
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+_NO_METADATA = msgspec.Raw(b"")
 
 
 class _Entry(msgspec.Struct, array_like=True, gc=False):
     at: str
     line: str
-    metadata: msgspec.Raw = msgspec.Raw(b"")
+    metadata: msgspec.Raw = _NO_METADATA
 
 
 class _Stream(msgspec.Struct, gc=False):
@@ -92,7 +98,7 @@ def streams_of(push: Push) -> Iterator[Incoming]:
     *push* is used up: what was encoded is let go, so that a large one is not in memory twice.
     """
     gathering = Gathering()
-    metadata: dict[bytes, bytes] = {b"": b""}
+    metadata: dict[bytes, bytes] = {}
     for stream in push.streams or ():
         labels = _labels(stream.stream)
         text, tells_a_pod = selector_text(labels), clue_of(labels).names_a_pod
@@ -101,9 +107,12 @@ def streams_of(push: Push) -> Iterator[Incoming]:
         while values:
             entry = values.pop()
             at_ns = _time(entry.at)
-            raw = bytes(entry.metadata)
-            if (encoded := metadata.get(raw)) is None:
-                encoded = metadata[raw] = encode_metadata(_metadata(raw))
+            encoded = b""
+            if entry.metadata is not _NO_METADATA:
+                raw = bytes(entry.metadata)
+                if raw not in metadata:
+                    metadata[raw] = encode_metadata(_metadata(raw))
+                encoded = metadata[raw]
             clue = None if tells_a_pod else _clue_of_line(entry.line)
             made = encode_entry(at_ns, entry.line.encode("utf-8", "replace"), encoded)
             if (piece := gathering.add(text, clue, at_ns, made)) is not None:
@@ -121,6 +130,8 @@ def _labels(given: dict[str, str | int | float | bool]) -> dict[str, str]:
 
 
 def _time(text: str) -> int:
+    if text.isdigit() and text.isascii() and len(text) < _LARGE_DIGITS:
+        return int(text)
     if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 20:
         raise BadPush(f"{text[:40]!r} is no time in nanoseconds")
     return clamped(int(text))

@@ -4,13 +4,13 @@ import asyncio
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kubescribe.gateway.decoding import WASTED_SECONDS, Decoding
 from kubescribe.gateway.errors import Busy, TooLarge
 from kubescribe.gateway.intake import Received, Understood
+from kubescribe.runtime.worker import Worker
 from tests.kubescribe.gateway.house import NOW, pushing, snappy, stream
 
 
@@ -20,7 +20,7 @@ def received(body=b"x"):
 
 @pytest.fixture
 def thread():
-    with ThreadPoolExecutor(1) as made:
+    with Worker("decoding") as made:
         yield made
 
 

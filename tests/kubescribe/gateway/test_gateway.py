@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import random
 import signal
 import socket
@@ -101,6 +102,18 @@ async def test_a_packed_body_is_let_in_with_the_room_that_it_takes_unpacked(tmp_
         writer.close()
 
         await until(lambda: to.gateway._admission.inside == 0)
+
+
+async def test_a_connection_that_was_stopped_before_its_push_was_let_in_goes_on(tmp_path):
+    async with pushing(tmp_path) as to:
+        admission = to.gateway._admission
+        # Lines that snappy does not make smaller: more than the connection holds by itself.
+        body = snappy(stream(TEXT, *(os.urandom(512).hex().encode() for _ in range(2000))))
+        async with asyncio.TaskGroup() as group:
+            async with admission.let_in(16 * 2**20):
+                going = group.create_task(to.post(body))
+                await until(lambda: admission._waiting)
+            assert (await going)[0] == 204
 
 
 async def test_a_push_without_a_line_is_nothing(tmp_path):
