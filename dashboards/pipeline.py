@@ -254,7 +254,7 @@ def _loki() -> list[Panel]:
         graph(
             "Shippers' pushes",
             "What shippers push to the gateways, a second, by our answer. 429 and 503: the spool is full or it just"
-            " started; 403: a tenant that it may not name.",
+            " started; 400: not understood, or for a tenant that it may not name.",
             graphed(_answers("gateway_requests_total"), "{{code}}"),
             graphed(f"sum({per_second(series('gateway_lines_total', pod='unknown'))}) > 0", "lines of no known pod"),
             unit="reqps",

@@ -21,21 +21,32 @@ class Admission:
         self._patience_seconds = patience_seconds
         self._turn = asyncio.Lock()
         self._left = asyncio.Event()
+        self._waiting = 0
         self.inside = 0
 
     @asynccontextmanager
     async def let_in(self, size: int) -> AsyncIterator[None]:
         """Hold room for *size* bytes while the block runs. Raises Busy when there is none for too long."""
-        try:
-            async with asyncio.timeout(self._patience_seconds), self._turn:
-                while self.inside and self.inside + size > self._max_bytes:
-                    self._left.clear()
-                    await self._left.wait()
-                self.inside += size
-        except TimeoutError:
-            raise Busy("too many pushes are on their way") from None
+        if self._waiting or not self._has_room(size):
+            await self._wait_for(size)
+        self.inside += size
         try:
             yield
         finally:
             self.inside -= size
             self._left.set()
+
+    async def _wait_for(self, size: int) -> None:
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience_seconds), self._turn:
+                while not self._has_room(size):
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            raise Busy("too many pushes are on their way") from None
+        finally:
+            self._waiting -= 1
+
+    def _has_room(self, size: int) -> bool:
+        return not self.inside or self.inside + size <= self._max_bytes

@@ -7,9 +7,10 @@ either. OTLP (otlp.go): application/x-protobuf or application/json; absent or gz
 """
 
 import zlib
-from typing import Literal
+from typing import Literal, cast
 
 import cramjam
+from isal import isal_zlib
 
 from kubescribe.gateway.errors import BadPush, TooLarge
 
@@ -20,6 +21,9 @@ _PIECE_BYTES = 64 * 1024
 """Of a packed body at a time: behind the end of each member zlib copies what is left of its piece."""
 
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": -zlib.MAX_WBITS}
+
+
+_ERRORS: tuple[type[Exception], ...] = (zlib.error, cast("type[Exception]", isal_zlib.error))
 
 
 def media_type(content_type: str) -> str:
@@ -35,12 +39,12 @@ def unwrapped(body: bytes, encoding: str, max_bytes: int, *, api: Literal["loki"
         raise BadPush(f"Content-Encoding {encoding[:40]!r} not supported")
     try:
         return _inflated(body, _WINDOWS[encoding], max_bytes)
-    except zlib.error as error:
+    except _ERRORS as error:
         if encoding == "deflate":
             # HTTP means zlib's format by the word (RFC 9110), Go's compress/flate the bare one: both are sent.
             try:
                 return _inflated(body, zlib.MAX_WBITS, max_bytes)
-            except zlib.error:
+            except _ERRORS:
                 pass
         raise BadPush(f"the body is no {encoding}: {error}") from error
 
@@ -68,7 +72,7 @@ def _inflated(body: bytes, window: int, max_bytes: int) -> bytes:
     parts: list[bytes] = []
     at = size = members = 0
     left = b""
-    inflater = zlib.decompressobj(window)
+    inflater = isal_zlib.decompressobj(window)
     while True:
         if inflater.eof:
             left = inflater.unused_data
@@ -78,7 +82,7 @@ def _inflated(body: bytes, window: int, max_bytes: int) -> bytes:
             members += 1
             if members >= _MAX_MEMBERS:
                 raise BadPush(f"the body has more than {_MAX_MEMBERS} members of gzip")
-            inflater = zlib.decompressobj(window)
+            inflater = isal_zlib.decompressobj(window)
         if not left:
             if at >= len(body):
                 raise zlib.error("it ends too early")

@@ -32,7 +32,7 @@ class GatewayConfig:
         (),
         TENANTS,
         help="The tenants (X-Scope-OrgID) that shippers may name besides loki.tenant; a push that names another is"
-        " refused with 403. Empty: only loki.tenant, and without that any.",
+        " refused with 400. Empty: only loki.tenant, and without that any.",
         why="what loki.tenant keeps apart, no shipper's header should mix; a Loki whose tenants are told by nobody but"
         " the shippers has to be told them",
     )

@@ -7,12 +7,12 @@ not: what they cost beyond that is held against the address that they came from,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from functools import partial
 
 from kubescribe.gateway.errors import Busy
 from kubescribe.gateway.intake import Received, Understood
+from kubescribe.runtime.worker import Worker
 
 PATIENCE_SECONDS = 3.0
 """With the five of admission below every shipper's timeout."""
@@ -38,7 +38,7 @@ class Decoding:
 
     def __init__(
         self,
-        thread: ThreadPoolExecutor,
+        thread: Worker,
         understand: Callable[[Received], Understood],
         *,
         now: Callable[[], float] = time.monotonic,
@@ -55,10 +55,11 @@ class Decoding:
         if self.wasted_seconds(address) >= WASTED_SECONDS:
             raise Busy("the pushes from this address unpack to far more than was sent; they have to wait")
         size = len(received.body)
-        async with self._in_turn():
-            used, failure, understood = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._timed, received
-            )
+        await self._have_turn()
+        try:
+            used, failure, understood = await self._thread.run(partial(self._timed, received))
+        finally:
+            self._turn.release()
         self._charge(address, used - WORTH_SECONDS - size * WORTH_SECONDS_PER_BYTE)
         if understood is None:
             raise failure or RuntimeError("neither understood nor refused")
@@ -69,17 +70,16 @@ class Decoding:
         seconds, at = self._wasted.get(address, (0.0, 0.0))
         return max(0.0, seconds - (self._now() - at) * WASTED_SECONDS / _MINUTE_SECONDS)
 
-    @asynccontextmanager
-    async def _in_turn(self) -> AsyncIterator[None]:
+    async def _have_turn(self) -> None:
+        if not self._turn.locked():
+            # It need not wait, so nobody has to look at the clock.
+            await self._turn.acquire()
+            return
         try:
             async with asyncio.timeout(self.patience_seconds):
                 await self._turn.acquire()
         except TimeoutError:
             raise Busy("too many pushes wait to be understood") from None
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def _timed(self, received: Received) -> tuple[float, Exception | None, Understood | None]:
         """In the thread. What is refused costs as well."""

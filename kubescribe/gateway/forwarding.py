@@ -220,14 +220,18 @@ class Forwarder:
             return  # the sender was stopped: nothing is known, and after the next start it is sent again
         result = outcome.result()
         self.numbers.accepted += result.accepted
-        for reason, count in result.rejected.items():
-            self.numbers.reject(reason, count)
+        if result.rejected:
+            for reason, count in result.rejected.items():
+                self.numbers.reject(reason, count)
         self._ways.land(way, flight, time.monotonic())
         self._step()
 
     def _step(self) -> None:
-        self._moved.set()
-        self._settled.set()
+        # Of the many outcomes of a request the first one tells it all.
+        if not self._moved.is_set():
+            self._moved.set()
+        if not self._settled.is_set():
+            self._settled.set()
 
     async def _take_back(self) -> None:
         """Make room, for those who wait, of what tenants have that Loki holds up."""

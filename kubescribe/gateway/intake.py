@@ -126,6 +126,8 @@ class Intake:
         if len(whole) > FRAME_BYTES:
             held.clear()
             return pack_anew(lokiproto.streams_of_large(whole), self._naming, waits=waits)
-        request, streams = lokiproto.streams_of(whole)
-        packed = held.pop() if request is whole else compress(bytes(request))
-        return pack(streams, self._naming, request=packed, waits=waits)
+        try:
+            return pack(lokiproto.checked(whole), self._naming, request=held[0], waits=waits)
+        except lokiproto.Unusual:
+            request, streams = lokiproto.put_right(whole)
+            return pack(streams, self._naming, request=compress(request), waits=waits)

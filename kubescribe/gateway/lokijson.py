@@ -26,13 +26,19 @@ _LOADED_BYTES = 8 * 2**20
 """Of a body that is read by Python's own reader, which makes objects of whatever is in it; of a larger one halves of
 surrogate pairs are not put right."""
 
+_LARGE_DIGITS = 19
+"""Of a time that may be beyond what is taken: 2 ** 63."""
+
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+_NO_METADATA = msgspec.Raw(b"")
 
 
 class _Entry(msgspec.Struct, array_like=True, gc=False):
     at: str
     line: str
-    metadata: msgspec.Raw = msgspec.Raw(b"")
+    metadata: msgspec.Raw = _NO_METADATA
 
 
 class _Stream(msgspec.Struct, gc=False):
@@ -56,7 +62,14 @@ class _Kubernetes(msgspec.Struct, gc=False):
     docker_id: str = ""
 
 
+class _Record(msgspec.Struct, gc=False):
+    """A line of Fluent Bit. Only the map at its top is the filter's: what lies deeper was written by the program."""
+
+    kubernetes: _Kubernetes | None = None
+
+
 _PUSH = msgspec.json.Decoder(Push)
+_RECORD = msgspec.json.Decoder(_Record)
 _KUBERNETES = msgspec.json.Decoder(_Kubernetes)
 _MAP = '"kubernetes":{'
 _BRACES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
@@ -85,7 +98,7 @@ def streams_of(push: Push) -> Iterator[Incoming]:
     *push* is used up: what was encoded is let go, so that a large one is not in memory twice.
     """
     gathering = Gathering()
-    metadata: dict[bytes, bytes] = {b"": b""}
+    metadata: dict[bytes, bytes] = {}
     for stream in push.streams or ():
         labels = _labels(stream.stream)
         text, tells_a_pod = selector_text(labels), clue_of(labels).names_a_pod
@@ -94,9 +107,12 @@ def streams_of(push: Push) -> Iterator[Incoming]:
         while values:
             entry = values.pop()
             at_ns = _time(entry.at)
-            raw = bytes(entry.metadata)
-            if (encoded := metadata.get(raw)) is None:
-                encoded = metadata[raw] = encode_metadata(_metadata(raw))
+            encoded = b""
+            if entry.metadata is not _NO_METADATA:
+                raw = bytes(entry.metadata)
+                if raw not in metadata:
+                    metadata[raw] = encode_metadata(_metadata(raw))
+                encoded = metadata[raw]
             clue = None if tells_a_pod else _clue_of_line(entry.line)
             made = encode_entry(at_ns, entry.line.encode("utf-8", "replace"), encoded)
             if (piece := gathering.add(text, clue, at_ns, made)) is not None:
@@ -114,6 +130,8 @@ def _labels(given: dict[str, str | int | float | bool]) -> dict[str, str]:
 
 
 def _time(text: str) -> int:
+    if text.isdigit() and text.isascii() and len(text) < _LARGE_DIGITS:
+        return int(text)
     if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 20:
         raise BadPush(f"{text[:40]!r} is no time in nanoseconds")
     return clamped(int(text))
@@ -143,12 +161,14 @@ def _pairs(items: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:
 
 def _clue_of_line(line: str) -> Clue | None:
     """Return what a line of Fluent Bit tells of its pod, None for any other line."""
-    at = line.find(_MAP)
+    at = line.rfind(_MAP)
     if at < 0 or not line.startswith("{"):
         return None
     try:
-        told = _KUBERNETES.decode(_object(line[at + len(_MAP) - 1 :]))
+        told = _RECORD.decode(line).kubernetes
     except (msgspec.MsgspecError, UnicodeEncodeError):
+        told = _told_by(line[at + len(_MAP) - 1 :])
+    if told is None:
         return None
     clue = Clue(
         uid=told.pod_id,
@@ -158,6 +178,14 @@ def _clue_of_line(line: str) -> Clue | None:
         container=told.container_name,
     )
     return clue if clue.names_a_pod else None
+
+
+def _told_by(text: str) -> _Kubernetes | None:
+    """Return the map that *text* begins with: of a line that is no JSON elsewhere."""
+    try:
+        return _KUBERNETES.decode(_object(text))
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
 
 
 def _object(text: str) -> str:

@@ -16,6 +16,11 @@ from kubescribe.gateway.parts import check_messages, messages_in
 from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, streams_in, times_of
 from kubescribe.loki.encoding import field
 
+
+class Unusual(Exception):
+    """A request that cannot be cut as it lies; a parser has to look at the whole."""
+
+
 _STREAM = 0x0A
 _LENGTH_DELIMITED = 2
 
@@ -28,14 +33,19 @@ def streams_of(request: bytes | memoryview) -> tuple[bytes | memoryview, list[In
     """
     if (found := _cut(request)) is not None:
         return request, found
+    return put_right(request)
+
+
+def put_right(request: bytes | memoryview) -> tuple[bytes, list[Incoming]]:
+    """Return what `streams_of` does of a *request* that is Unusual. Raises BadPush."""
     try:
         message = Push.FromString(request)
     except DecodeError:
         message = _repaired(request)
-    request = _canonical(message)
-    if (found := _cut(request)) is None:
+    written = _canonical(message)
+    if (found := _cut(written)) is None:
         raise BadPush("a stream has no labels")
-    return request, found
+    return written, found
 
 
 def streams_of_large(request: bytes | memoryview) -> Iterator[Incoming]:
@@ -88,22 +98,29 @@ def _length(data: bytes | memoryview, at: int) -> tuple[int, int]:
         raise BadPush(f"the body is no push request in protobuf: {error}") from error
 
 
-def _cut(request: bytes | memoryview) -> list[Incoming] | None:
+def checked(request: bytes | memoryview) -> Iterator[Incoming]:
     """
-    Return the streams as they lie in *request*, None where something is not as Loki's clients write it.
+    Yield the streams as they lie in *request*. Raises Unusual where something is not as Loki's clients write it.
 
-    Each is checked by itself: a stream and what the parser makes of it fit into a processor's cache, a push does not.
+    Each is checked by itself, when it is asked for: a stream and what the parser makes of it fit into a processor's
+    cache, a push does not.
     """
-    found: list[Incoming] = []
     try:
         for labels, entries in streams_in(request):
             stream = Stream.FromString(entries)
-            if stream.labels or stream.hash or not stream.entries:
-                return None
-            found.append(Incoming(str(labels, "utf-8"), entries, len(stream.entries), *times_of(stream.entries)))
-    except (DecodeError, ValueError):
+            parsed = stream.entries
+            if not parsed or stream.labels or stream.hash:
+                raise Unusual("a stream has no entries, or more than these")
+            yield Incoming(str(labels, "utf-8"), entries, len(parsed), *times_of(parsed))
+    except (DecodeError, ValueError) as error:
+        raise Unusual(str(error)) from error
+
+
+def _cut(request: bytes | memoryview) -> list[Incoming] | None:
+    try:
+        return list(checked(request))
+    except Unusual:
         return None
-    return found
 
 
 def _canonical(message: Any) -> bytes:

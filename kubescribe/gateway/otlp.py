@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.messages import Logs, LooseLogs
 from kubescribe.gateway.streams import Gathering, Incoming, clamped
-from kubescribe.labels.clues import NOTHING, Clue, clue_of, clue_of_path
+from kubescribe.labels.clues import CONTAINER, CONTAINER_ID, NAMESPACE, POD, POD_UID, Clue, clue_of
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata
 
@@ -48,8 +48,24 @@ INDEXED = frozenset(
 )
 """distributor.otlp.default_resource_attributes_as_index_labels."""
 
-FILE_PATH = "log.file.path"
-"""What the collector's filelog receiver tells of a record without the container operator."""
+KUBERNETES = "kubernetes"
+"""The map that Fluent Bit's and Fluentd's filters make: an attribute of a record, or a part of a body that is a map."""
+
+_TELLING = {
+    name: name.replace(".", "_")
+    for name in (
+        "log.file.path",  # what the collector's filelog receiver tells without the container operator
+        "k8s.namespace.name",
+        "k8s.pod.name",
+        "k8s.pod.uid",
+        "k8s.container.name",
+        "k8s.container.restart_count",
+        "container.id",
+    )
+}
+"""A record's own attributes that tell of its container, and the labels that clue_of knows them as."""
+
+_IN_MAP = frozenset(NAMESPACE + POD + POD_UID + CONTAINER + CONTAINER_ID)
 
 _DEEPEST = 32
 _FOREIGN = re.compile(r"[^a-zA-Z0-9]+")
@@ -75,6 +91,7 @@ def streams_of(logs: Any, *, now_ns: int) -> Iterator[Incoming]:
     *logs* is a message, or what has the same attributes.
     """
     gathering = Gathering()
+    clues: dict[tuple[tuple[str, str], ...], Clue | None] = {}
     for of_resource in logs.resource_logs:
         labels, metadata = _split(of_resource.resource.attributes)
         clue = clue_of({**dict(metadata), **labels})
@@ -85,7 +102,7 @@ def streams_of(logs: Any, *, now_ns: int) -> Iterator[Incoming]:
                 at_ns = clamped(record.time_unix_nano or record.observed_time_unix_nano or now_ns)
                 line = text_of(record.body).encode("utf-8", "replace")
                 entry = encode_entry(at_ns, line, encode_metadata_pairs(_record(record)) + shared)
-                if (piece := gathering.add(text, _clue(clue, record), at_ns, entry)) is not None:
+                if (piece := gathering.add(text, _clue(clue, record, clues), at_ns, entry)) is not None:
                     yield piece
     yield from gathering.rest()
 
@@ -181,14 +198,37 @@ def _record(record: Any) -> Pairs:
     return pairs
 
 
-def _clue(of_resource: Clue, record: Any) -> Clue | None:
+def _clue(of_resource: Clue, record: Any, known: dict[tuple[tuple[str, str], ...], Clue | None]) -> Clue | None:
+    """Return what tells of the container of *record*; what records told before is *known*."""
     if of_resource.names_a_pod:
         return of_resource
+    told = tuple(_told(record))
+    if not told:
+        return None
+    if told not in known:
+        clue = clue_of(dict(told))
+        known[told] = clue if clue.names_a_pod else None
+    return known[told]
+
+
+def _told(record: Any) -> Iterator[tuple[str, str]]:
     for attribute in record.attributes:
-        if _str(attribute.key) == FILE_PATH:
-            clue = clue_of_path(text_of(attribute.value))
-            return None if clue is NOTHING else clue
-    return None
+        key = _str(attribute.key)
+        if key in _TELLING:
+            yield _TELLING[key], text_of(attribute.value)
+        elif key == KUBERNETES:
+            yield from _told_by_map(attribute.value)
+    if record.body.WhichOneof("value") == "kvlist_value":
+        for part in record.body.kvlist_value.values:
+            if _str(part.key) == KUBERNETES:
+                yield from _told_by_map(part.value)
+
+
+def _told_by_map(value: Any) -> Iterator[tuple[str, str]]:
+    if value.WhichOneof("value") == "kvlist_value":
+        for part in value.kvlist_value.values:
+            if (name := f"{KUBERNETES}_{_str(part.key)}") in _IN_MAP:
+                yield name, text_of(part.value)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

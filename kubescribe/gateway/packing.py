@@ -58,21 +58,33 @@ def nothing_waits(_: Collection[str]) -> bool:
     return False
 
 
-def pack(streams: Sequence[Incoming], naming: Naming, *, request: bytes, waits: Waits = nothing_waits) -> Packed:
-    """Return *streams* as a frame around *request*, compressed, with exactly these. Raises BadPush, TooLarge."""
-    check_streams(len(streams))
-    named = [naming.name(stream.labels, stream.clue, at=stream.first_at) for stream in streams]
-    if any(_clashes(stream, name) for stream, name in zip(streams, named, strict=True)):
-        return pack_anew(streams, naming, waits=waits)
+def pack(streams: Iterable[Incoming], naming: Naming, *, request: bytes, waits: Waits = nothing_waits) -> Packed:
+    """
+    Return *streams*, asked for one by one, as a frame around *request*, compressed, with exactly these.
+
+    What is made of a stream's entries is made right behind their check, while they are warm, unless the first stream
+    tells that it may be for nothing. Raises BadPush, TooLarge, and what asking for a stream raises.
+    """
+    taken: list[Incoming] = []
+    frozen: list[Frozen] = []
+    made: list[bytes] = []
     found: Counter[Found] = Counter()
-    for stream, name in zip(streams, named, strict=True):
+    size, clashes = 0, False
+    for number, stream in enumerate(streams, 1):
+        check_streams(number)
+        name = naming.name(stream.labels, stream.clue, at=stream.first_at)
+        clashes = clashes or _clashes(stream, name)
+        taken.append(stream)
+        frozen.append(Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at))
         found[name.found] += stream.count
-    frozen = tuple(
-        Frozen(name.labels, name.encoded, stream.count, stream.first_at, stream.last_at)
-        for stream, name in zip(streams, named, strict=True)
-    )
-    made = _made(frozen, [stream.entries for stream in streams], waits)
-    return Packed((Draft(frozen, request, found.total(), made),) if streams else (), found)
+        size += len(stream.entries) + len(name.encoded) * stream.count
+        if len(made) == number - 1 and size <= MADE_BYTES and not clashes and (made or not waits([name.labels])):
+            made.append(append_metadata(stream.entries, name.encoded))
+    if clashes:
+        return pack_anew(taken, naming, waits=waits)
+    if len(made) < len(taken):
+        made = list(_made(frozen, [stream.entries for stream in taken], waits))
+    return Packed((Draft(tuple(frozen), request, found.total(), tuple(made)),) if taken else (), found)
 
 
 def pack_anew(streams: Iterable[Incoming], naming: Naming, *, waits: Waits = nothing_waits) -> Packed:

@@ -6,19 +6,18 @@ put takes two syncs at most, however many shippers there are.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from kubescribe.gateway.errors import GatewayError
 from kubescribe.gateway.finals import Finals
 from kubescribe.gateway.frames import Frame
 from kubescribe.gateway.store import Body, SpoolLimits, Store, open_store
 from kubescribe.runtime.room import RoomOf, room_of
+from kubescribe.runtime.worker import Worker
 
-_Result = TypeVar("_Result")
+_Waiting = tuple[Body, "asyncio.Future[None]"]
 
 FRESH_BYTES = 4 * 2**20
 """Of frames that were just written and are to be sent next; each is dropped when it, or one behind it, was read."""
@@ -27,11 +26,11 @@ FRESH_BYTES = 4 * 2**20
 class Spool:
     """An open spool. Made by `open_spool`."""
 
-    def __init__(self, store: Store, disk: ThreadPoolExecutor) -> None:
+    def __init__(self, store: Store, disk: Worker) -> None:
         self.store = store
         self._disk = disk
-        self._waiting: list[tuple[Body, asyncio.Future[None]]] = []
-        self._turn = asyncio.Lock()
+        self._waiting: list[_Waiting] = []
+        self._is_writing = False
         self._grown = asyncio.Event()
         self._newest = store.last_n
         self._fresh: dict[int, Frame] = {}
@@ -43,11 +42,8 @@ class Spool:
         self.store.admit(waiting + body.size, body.frames[0].head.tenant)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, done))
-        async with self._turn:
-            if not done.done():
-                group, self._waiting = self._waiting, []
-                # Shielded: a shipper that hangs up must not take the others' answers along.
-                await asyncio.shield(self._run(lambda: self._commit(group)))
+        if not self._is_writing:
+            self._write()
         await done
 
     async def next(self, after: int) -> Frame:
@@ -58,14 +54,14 @@ class Spool:
                 self._fresh_bytes -= fresh.memory_bytes
                 return fresh
             # Asking the thread for what is not there yet would be a third of its jobs.
-            if self._newest > after and (frame := await self._run(lambda: self.store.read(after))) is not None:
+            if self._newest > after and (frame := await self._disk.run(partial(self.store.read, after))) is not None:
                 self._drop_fresh(frame.n)
                 return frame
             await self._grown.wait()
 
     async def read(self, n: int) -> Frame | None:
         """Return frame *n*, which `next` returned before, None when it is damaged. Raises OSError."""
-        frame = await self._run(lambda: self.store.read(n - 1))
+        frame = await self._disk.run(partial(self.store.read, n - 1))
         return frame if frame is not None and frame.n == n else None
 
     def _drop_fresh(self, through: int) -> None:
@@ -74,55 +70,50 @@ class Spool:
 
     async def acknowledge(self, n: int) -> None:
         """Note durably that Loki has everything up to *n*. Raises OSError."""
-        await self._run(lambda: self.store.acknowledge(n))
+        await self._disk.run(partial(self.store.acknowledge, n))
 
     async def release(self, finals: Finals) -> bool:
         """Give back of what is final beyond the cursor; tell whether that was any. Raises OSError."""
-        return await self._run(lambda: self.store.release(finals))
+        return await self._disk.run(partial(self.store.release, finals))
 
     async def keep_finals(self, finals: Finals) -> None:
         """Note durably what is final beyond the cursor. Raises OSError."""
-        await self._run(lambda: self.store.keep_finals(finals))
+        await self._disk.run(partial(self.store.keep_finals, finals))
 
-    def _commit(self, group: list[tuple[Body, "asyncio.Future[None]"]]) -> None:
-        failure: GatewayError | None = None
-        frames: list[Frame] = []
-        try:
-            frames = self.store.append([body for body, _ in group])
-        except GatewayError as error:
-            failure = error
-        loop = group[0][1].get_loop()
-        loop.call_soon_threadsafe(self._tell, [done for _, done in group], failure, frames)
+    def _write(self) -> None:
+        """Have written what waits; whoever comes meanwhile is of the next group."""
+        group, self._waiting = self._waiting, []
+        self._is_writing = bool(group)
+        if group:
+            writing = self._disk.run(partial(self.store.append, [body for body, _ in group]))
+            # Not a task of one of them: a shipper that hangs up must not take the others' answers along.
+            writing.add_done_callback(partial(self._written, group))
 
-    def _tell(
-        self, waiting: "list[asyncio.Future[None]]", failure: GatewayError | None, frames: Sequence[Frame]
-    ) -> None:
-        self._newest = frames[-1].n if frames else self._newest
-        for frame in frames:
+    def _written(self, group: list[_Waiting], writing: "asyncio.Future[list[Frame]]") -> None:
+        failure = writing.exception()
+        for frame in () if failure is not None else writing.result():
+            self._newest = frame.n
             # Who is up to date reads and unpacks nothing again. What does not fit is on disk like everything.
             if self._fresh_bytes + frame.memory_bytes <= FRESH_BYTES:
                 self._fresh[frame.n] = frame
                 self._fresh_bytes += frame.memory_bytes
         self._grown.set()
-        for done in waiting:
+        for _, done in group:
             if done.done():
                 continue
             if failure is None:
                 done.set_result(None)
             else:
                 done.set_exception(failure)
-
-    def _run(self, job: Callable[[], _Result]) -> "asyncio.Future[_Result]":
-        return asyncio.get_running_loop().run_in_executor(self._disk, job)
+        self._write()
 
 
 @asynccontextmanager
 async def open_spool(folder: Path, limits: SpoolLimits, *, room: RoomOf = room_of) -> AsyncIterator[Spool]:
     """Open the spool in *folder* while the block runs. Raises StartupError."""
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(1, thread_name_prefix="gateway-disk") as disk:
-        store = await loop.run_in_executor(disk, lambda: open_store(folder, limits, room=room))
+    with Worker("gateway-disk") as disk:
+        store = await disk.run(lambda: open_store(folder, limits, room=room))
         try:
             yield Spool(store, disk)
         finally:
-            await loop.run_in_executor(disk, store.close)
+            await disk.run(store.close)

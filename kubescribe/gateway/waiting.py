@@ -26,12 +26,17 @@ PORTION_STREAMS = 500
 
 _COMPACT = 1024
 
+_NONE = array("Q")
+"""What nothing is noted in: nearly every way has no notes, and lives as long as one push."""
+
 
 class Notes:
     """Numbers of frames, ascending, each once."""
 
+    __slots__ = ("_numbers", "_start")
+
     def __init__(self) -> None:
-        self._numbers = array("Q")
+        self._numbers = _NONE
         self._start = 0
 
     def __len__(self) -> int:
@@ -47,6 +52,8 @@ class Notes:
 
     def add(self, n: int) -> None:
         """Note *n*, which is larger than the others."""
+        if self._numbers is _NONE:
+            self._numbers = array("Q")
         self._numbers.append(n)
 
     def put_back(self, numbers: Iterable[int]) -> None:
@@ -171,5 +178,9 @@ def by_way(tenant: Tenant, pushes: Iterable[Push]) -> dict[Way, list[Push]]:
     """Return *pushes* by the ways that they go, which are made where there are none."""
     found: dict[Way, list[Push]] = {}
     for push in pushes:
-        found.setdefault(tenant.way(way_key(push)), []).append(push)
+        way = tenant.way(_key_of(push.labels))
+        if way in found:
+            found[way].append(push)
+        else:
+            found[way] = [push]
     return found

@@ -143,17 +143,21 @@ class Ways:
 
     def land(self, way: Way, flight: Flight, now: float) -> None:
         """Take that the fate of *flight* is final."""
+        tenant, flights = way.tenant, way.flights
         flight.is_final = True
         self._count(way, -flight.size)
-        way.tenant.moved_at = now
-        self._well.add(way.tenant.key)
-        self.let_go(way.tenant)
-        is_slow = now - flight.since > STALL_SECONDS
-        way.window = FIRST_WINDOW_BYTES if is_slow else min(2 * way.window, MAX_WINDOW_BYTES)
-        while way.flights and way.flights[0].is_final:
-            way.flights.popleft()
-        if way.notes and way.flying < way.window:
-            way.tenant.ready[way] = None
+        tenant.moved_at = now
+        self._well.add(tenant.key)
+        self.let_go(tenant)
+        if now - flight.since > STALL_SECONDS:
+            way.window = FIRST_WINDOW_BYTES
+        elif way.window < MAX_WINDOW_BYTES:
+            way.window = min(2 * way.window, MAX_WINDOW_BYTES)
+        while flights and flights[0].is_final:
+            flights.popleft()
+        # Nearly always nothing is noted of the whole tenant, which is quicker told.
+        if tenant.noted and way.notes and way.flying < way.window:
+            tenant.ready[way] = None
         self.forget_way(way)
 
     def held_up(self, now: float) -> list[Tenant]:
@@ -206,10 +210,12 @@ class Ways:
 
     def forget_way(self, way: Way) -> None:
         """Drop a way of which everything is final, and its tenant."""
-        if way.flights or way.notes or way.is_submitting:
+        tenant = way.tenant
+        if way.flights or way.is_submitting or (tenant.noted and way.notes):
             return
-        way.tenant.ways.pop(way.key, None)
-        self.forget(way.tenant)
+        tenant.ways.pop(way.key, None)
+        if not tenant.ways:
+            self.forget(tenant)
 
     def forget(self, tenant: Tenant) -> None:
         """Drop *tenant* when everything of it is final."""
@@ -242,7 +248,7 @@ class Ways:
         return sorted(found)
 
     def _onto(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
-        if way.notes or not self._send(way, n, pushes, now):
+        if (way.tenant.noted and way.notes) or not self._send(way, n, pushes, now):
             self._note(way, n)
         return bool(way.outbox)
 
@@ -255,26 +261,28 @@ class Ways:
 
     def _send(self, way: Way, n: int, pushes: list[Push], now: float) -> bool:
         """Put those of *pushes* that were not yet sent into the outbox, tell whether all are."""
+        tenant = way.tenant
         for push in pushes[way.sent :]:
-            if way.flying >= way.window or not self.has_room(way.tenant):
+            if way.flying >= way.window or not self.has_room(tenant):
                 if way.flying >= way.window:
-                    way.tenant.ready.pop(way, None)
+                    tenant.ready.pop(way, None)
                 return False
             flight = Flight(n, len(push.entries) + PUSH_BYTES, now, index=way.sent)
             way.flights.append(flight)
             way.outbox.append((push, flight))
-            if not way.tenant.flying:
-                way.tenant.moved_at = now
+            if not tenant.flying:
+                tenant.moved_at = now
             self._count(way, flight.size)
             way.sent += 1
         way.sent = 0
         return True
 
     def _count(self, way: Way, size: int) -> None:
+        tenant = way.tenant
         way.flying += size
-        way.tenant.flying += size
+        tenant.flying += size
         self.flying += size
-        if way.tenant.is_held:
+        if tenant.is_held:
             self.held_flying += size
 
     def _drop_note(self, way: Way) -> None:

@@ -11,6 +11,7 @@ equal (grafana/loki#21039). Tests hold every function against google.protobuf.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 import cramjam
@@ -49,8 +50,14 @@ def field(tag: int, value: bytes) -> bytes:
 def encode_time(at_ns: int) -> bytes:
     """Return the timestamp field of an entry at *at_ns* (since 1970, not negative); protobuf leaves zeros out."""
     seconds, nanos = divmod(at_ns, _SECOND)
-    inner = (b"\x08" + varint(seconds) if seconds else b"") + (b"\x10" + varint(nanos) if nanos else b"")
-    return b"\x0a" + bytes((len(inner),)) + inner
+    inner = _seconds(seconds) + b"\x10" + varint(nanos) if nanos else _seconds(seconds)
+    return b"\x0a" + _ONE_BYTE[len(inner)] + inner
+
+
+@lru_cache(maxsize=256)
+def _seconds(seconds: int) -> bytes:
+    # Many lines are of the same second.
+    return b"\x08" + varint(seconds) if seconds else b""
 
 
 def encode_metadata(metadata: Mapping[str, str]) -> bytes:
@@ -62,7 +69,11 @@ def encode_metadata(metadata: Mapping[str, str]) -> bytes:
 
 def encode_entry(at_ns: int, line: bytes, metadata: bytes = b"") -> bytes:
     """Return the entries field of a stream with one entry; *line* is valid UTF-8, *metadata* from encode_metadata."""
-    return field(0x12, encode_time(at_ns) + (field(0x12, line) if line else b"") + metadata)
+    time = encode_time(at_ns)
+    head = b"\x12" + varint(len(line)) if line else b""
+    # The line is copied once.
+    size = len(time) + len(head) + len(line) + len(metadata)
+    return b"".join((b"\x12", varint(size), time, head, line, metadata))
 
 
 def encode_stream(labels: str, entries: bytes) -> bytes:

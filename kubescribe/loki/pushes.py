@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+
+class Push(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     Some entries of one stream, in order, encoded once and for all.
 
@@ -25,8 +25,7 @@ class Push:
     tenant: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     What became of a push, finally: `accepted` entries are in Loki, `rejected` ones never will be, by reason.
 
@@ -35,7 +34,7 @@ class Outcome:
     """
 
     accepted: int
-    rejected: Mapping[str, int] = field(default_factory=dict)
+    rejected: Mapping[str, int] = {}
 
 
 class Sender(Protocol):

@@ -5,9 +5,10 @@ Frames of bytes, one behind the other, each with its length and checksum: what s
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from isal.isal_zlib import crc32
 
 _PREFIX = struct.Struct(">II")
 PREFIX_BYTES = _PREFIX.size
@@ -26,7 +27,7 @@ def framed(*payload: bytes) -> tuple[bytes, ...]:
     length = crc = 0
     for part in payload:
         length += len(part)
-        crc = zlib.crc32(part, crc)
+        crc = crc32(part, crc)
     return (_PREFIX.pack(length, crc), *payload)
 
 
@@ -44,5 +45,5 @@ def frames_from(data: bytes | memoryview, start: int, *, min_bytes: int, max_byt
         if not min_bytes <= length <= max_bytes or end > len(view):
             return
         payload = view[start + _PREFIX.size : end]
-        yield Framed(payload, end, zlib.crc32(payload) == crc)
+        yield Framed(payload, end, crc32(payload) == crc)
         start = end

@@ -4,13 +4,13 @@ import asyncio
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from kubescribe.gateway.decoding import WASTED_SECONDS, Decoding
-from kubescribe.gateway.errors import Busy, TooLarge
+from kubescribe.gateway.errors import COME_AGAIN_SECONDS, Busy, TooLarge
 from kubescribe.gateway.intake import Received, Understood
+from kubescribe.runtime.worker import Worker
 from tests.kubescribe.gateway.house import NOW, pushing, snappy, stream
 
 
@@ -20,7 +20,7 @@ def received(body=b"x"):
 
 @pytest.fixture
 def thread():
-    with ThreadPoolExecutor(1) as made:
+    with Worker("decoding") as made:
         yield made
 
 
@@ -37,7 +37,7 @@ async def test_who_waits_too_long_for_the_thread_is_told_to_come_again(thread):
     decoding.patience_seconds = 0.01
     with pytest.raises(Busy, match="wait to be understood") as raised:
         await decoding.understand(received(), "a")
-    assert (raised.value.status, raised.value.retry_seconds) == (429, 5)
+    assert (raised.value.status, raised.value.retry_seconds) == (429, COME_AGAIN_SECONDS)
 
     going.set()
     assert len(await asyncio.gather(*first)) == 2
@@ -82,4 +82,4 @@ async def test_packed_bombs_of_one_address_are_refused_with_429_after_a_few(tmp_
 
         to.gateway.decoding._charge("127.0.0.1", WASTED_SECONDS)
         async with to.session.post(to.url + "/loki/api/v1/push", data=snappy(stream('{a="b"}', b"x"))) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (429, "5")
+            assert (answer.status, answer.headers["Retry-After"]) == (429, str(COME_AGAIN_SECONDS))

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import random
 import signal
 import socket
@@ -13,7 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from kubescribe.gateway.errors import Busy
+from kubescribe.gateway.errors import Busy, DiskFailed
 from kubescribe.gateway.store import SpoolLimits
 from kubescribe.labels.pods import PodFacts
 from kubescribe.labels.selectors import parse_selector
@@ -103,6 +104,18 @@ async def test_a_packed_body_is_let_in_with_the_room_that_it_takes_unpacked(tmp_
         await until(lambda: to.gateway._admission.inside == 0)
 
 
+async def test_a_connection_that_was_stopped_before_its_push_was_let_in_goes_on(tmp_path):
+    async with pushing(tmp_path) as to:
+        admission = to.gateway._admission
+        # Lines that snappy does not make smaller: more than the connection holds by itself.
+        body = snappy(stream(TEXT, *(os.urandom(512).hex().encode() for _ in range(2000))))
+        async with asyncio.TaskGroup() as group:
+            async with admission.let_in(16 * 2**20):
+                going = group.create_task(to.post(body))
+                await until(lambda: admission._waiting)
+            assert (await going)[0] == 204
+
+
 async def test_a_push_without_a_line_is_nothing(tmp_path):
     async with pushing(tmp_path) as to:
         assert await to.post(b'{"streams": []}', {"Content-Type": "application/json"}) == (204, "")
@@ -182,7 +195,7 @@ async def test_a_full_spool_says_429_and_when_to_come_again_and_then_takes_more(
         while (answer := await to.post(body[taken]))[0] == 204:
             taken += 1
         async with to.session.post(to.url + "/loki/api/v1/push", data=body[taken]) as again:
-            assert (again.status, again.headers["Retry-After"]) == (429, "5")
+            assert (again.status, again.headers["Retry-After"]) == (429, "2")
         assert answer[0] == 429
         async with to.session.get(to.url + "/ready") as ready:
             assert ready.status in (200, 503)
@@ -201,13 +214,20 @@ async def test_a_disk_that_is_short_says_503_and_nothing_is_written(tmp_path):
     async with pushing(tmp_path, room=lambda _: room) as to:
         room = Room(0.14, 1.0)
         async with to.session.post(to.url + "/loki/api/v1/push", data=snappy(stream(TEXT, b"x"))) as answer:
-            assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
         async with to.session.get(to.url + "/ready") as ready:
             assert ready.status == 503
         assert not list(tmp_path.glob("*.seg"))
 
         room = Room(1.0, 1.0)
         assert await to.post(snappy(stream(TEXT, b"x"))) == (204, "")
+
+
+def test_whoever_gives_up_after_ten_seconds_is_told_to_come_again_several_times_before():
+    # The deadline of opentelemetry's exporters for Python and JavaScript, which obey Retry-After or give up at once.
+    hints = [error.retry_seconds for error in (Busy, DiskFailed)]
+
+    assert all(0 < 4 * seconds < 10 for seconds in hints)
 
 
 async def test_what_loki_refuses_is_counted_by_its_reason_and_the_rest_goes_on(tmp_path):

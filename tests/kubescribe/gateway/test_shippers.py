@@ -1,7 +1,8 @@
 """
-One test for each shipper that people run: the body and the headers that it sends by default, and what Loki gets.
+One test for each shipper that was not run to see it: what it sends by default, made by hand, and what Loki gets.
 
-Headers and bodies are those of the named sources; labels are those of the shippers' own charts and documentation.
+Headers and bodies are those of the named sources; labels are those of the shippers' own charts and documentation. What
+was really sent by others is in test_captured.
 """
 
 import gzip
@@ -70,7 +71,7 @@ async def test_alloy(tmp_path):
     assert lines == [(NOW, "one", {**metadata, **told}), (NOW + 1, "two", metadata)]
 
 
-async def test_fluent_bit_with_its_default_labels(tmp_path):
+async def test_fluent_bits_lines_of_a_stranger_go_on_as_they_came_beside_others_of_their_stream(tmp_path):
     # fluent-bit plugins/out_loki/loki.c: one stream, job=fluent-bit, the record with filter_kubernetes' map as line.
     def record(log, pod, **more):
         kubernetes = {
@@ -101,37 +102,6 @@ async def test_fluent_bit_with_its_default_labels(tmp_path):
     ours = tuple(sorted({**OURS, "job": "fluent-bit"}.items()))
     assert stored[ours] == [(NOW, known, METADATA), (NOW + 2, known, METADATA)]
     assert sorted(stored[(("job", "fluent-bit"),)]) == [(NOW + 1, other, {}), (NOW + 3, "plain", {})]
-
-
-async def test_fluent_bit_with_label_keys(tmp_path):
-    # loki.c, loki_compose_payload: a stream for each record, keys as normalize_ra_key_name makes them; compress gzip.
-    labels = {"job": "fluentbit", "kubernetes_namespace_name": "shop", "kubernetes_pod_name": WEB.name}
-    streams = [{"stream": labels, "values": [[str(NOW + n), f"line {n}"]]} for n in range(3)]
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip", "User-Agent": "Fluent-Bit"}
-    async with pushing(tmp_path) as to:
-        assert await to.post(gzip.compress(json.dumps({"streams": streams}).encode()), headers) == (204, "")
-
-        found, lines = one(await to.stored(3))
-
-    # The pod has one container, so it is this one.
-    assert found == {**OURS, **labels}
-    assert [line for _, line, _ in lines] == ["line 0", "line 1", "line 2"]
-
-
-async def test_fluentd(tmp_path):
-    # fluent-plugin-grafana-loki, out_loki.rb: JSON, the thread as a label, lines as key_value; labels as its README's.
-    labels = {"fluentd_thread": "flush_thread_0", "container_name": "app", "namespace_name": "shop", "pod": WEB.name}
-    line = 'log="say \\"hi\\"" stream="stdout"'
-    body = {"streams": [{"stream": labels, "values": [[str(NOW), line]]}]}
-    headers = {"Content-Type": "application/json", "User-Agent": "Ruby", "Accept": "*/*"}
-    async with pushing(tmp_path) as to:
-        assert await to.post(json.dumps(body).encode(), headers) == (204, "")
-
-        found, lines = one(await to.stored(1))
-
-    assert found == {**OURS, **labels}
-    metadata = {name: value for name, value in METADATA.items() if name != "pod"}
-    assert lines == [(NOW, line, metadata)]
 
 
 async def test_the_opentelemetry_collector(tmp_path):

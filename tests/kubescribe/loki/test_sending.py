@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from kubescribe.loki.errors import SenderStopped
@@ -143,7 +144,7 @@ async def test_entries_that_their_stream_does_not_take_any_more_come_alone_under
 
     async with fake_loki(decide) as loki, sending(loki.url) as sender:
         old = push_of("web", "old1", "old2", at=behind)
-        mixed = replace(
+        mixed = msgspec.structs.replace(
             old, entries=old.entries + push_of("web", "new").entries, count=3, last_at=NOW, content_bytes=90
         )
         results = await outcomes(sender, mixed, push_of("web", "newer", at=NOW + 1))
@@ -333,7 +334,7 @@ async def test_a_stop_sends_what_waits_if_there_is_time():
 async def test_a_push_without_entries_is_a_mistake_of_the_caller():
     async with fake_loki() as loki, sending(loki.url) as sender:
         with pytest.raises(ValueError, match="without an entry"):
-            await sender.submit(replace(push_of("web", "x"), count=0))
+            await sender.submit(msgspec.structs.replace(push_of("web", "x"), count=0))
 
 
 async def test_a_tenant_that_has_nothing_to_send_costs_nothing_after_a_while():

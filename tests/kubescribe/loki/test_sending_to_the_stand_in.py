@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import msgspec
 import pytest
 
 from kubescribe.loki.pushes import Outcome
@@ -131,7 +132,7 @@ async def test_of_a_push_with_bad_entries_the_good_ones_arrive_and_the_bad_ones_
         "new": (push_of("web", "new", at=now + HOUR), "too_far_in_future"),
     }[what]
     good = push_of("web", "a", at=now)
-    both = replace(good, entries=bad.entries + good.entries, count=2, first_at=min(bad.first_at, now))
+    both = msgspec.structs.replace(good, entries=bad.entries + good.entries, count=2, first_at=min(bad.first_at, now))
     async with running_loki() as loki, sending(loki.url) as sender:
         assert await outcomes(sender, both) == [Outcome(accepted=1, rejected={reason: 1})]
 
