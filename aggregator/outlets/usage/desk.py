@@ -66,6 +66,7 @@ class UsageDesk:
     def take(self, usage: Usage) -> None:
         """Take what an agent tells."""
         self._latest.take(usage, self._now_ns())
+        self.collector.told(usage.node)
 
     async def run(self) -> NoReturn:
         """Forget what is old, until cancelled."""

@@ -10,20 +10,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from aggregator.census.families import Family
 from aggregator.outlets.usage.latest import REFUSALS, Latest, Told
-from aggregator.outlets.usage.shown import ToldContainer, ToldPod, block_of, labels_in, seconds_of
+from aggregator.outlets.usage.pages import OF_CONTAINERS, OF_PODS, Page, Pages, Volume, value_of
+from aggregator.outlets.usage.shown import block_of, labels_in, seconds_of
+from aggregator.outlets.usage.steady import SECOND
 from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
-from kubescribe.wire.usage import NodeUsage, PodUsage, Space
+from kubescribe.runtime.packing import Fragment
+from kubescribe.wire.usage import NodeUsage, Space
 
 MAX_SERIES = 200_000
+
+_SCRAPED_SECONDS = 300
+"""For so long after a scrape the next one is prepared; any scrape interval is shorter."""
 
 T = TypeVar("T")
 
@@ -65,6 +70,40 @@ USAGE: Mapping[str, Family] = {
 Rows = list[Row]
 
 
+class _Rows(Protocol):
+    """How a family is told."""
+
+    def rows(self) -> Rows: ...
+
+    def lines(self, name: str) -> Iterator[str | Fragment]: ...
+
+    def count(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The rows of the family *name* of containers or pods, of which most are text already."""
+
+    pages: Sequence[Page]
+    name: str
+
+    def count(self) -> int:
+        return sum(page.lines(self.name).count for page in self.pages)
+
+    def rows(self) -> Rows:
+        value_in = value_of(self.name)
+        return [
+            (labels_in(it.block), value)
+            for page in self.pages
+            for it in page.things(self.name)
+            if (value := value_in(it)) is not None
+        ]
+
+    def lines(self, _: str) -> Iterator[Fragment]:
+        """Give the rows as text, a node at a time."""
+        return (lines.fragment for page in self.pages if (lines := page.lines(self.name)).count)
+
+
 @dataclass(frozen=True, slots=True)
 class _Made(Generic[T]):
     """
@@ -78,6 +117,9 @@ class _Made(Generic[T]):
     block: Callable[[T], str]
     values: Callable[[Sequence[T]], Iterable[float | None]]
 
+    def count(self) -> int:
+        return len(self.things)  # at most
+
     def rows(self) -> Rows:
         values = self.values(self.things)
         return [
@@ -87,7 +129,7 @@ class _Made(Generic[T]):
         ]
 
     def lines(self, name: str) -> Iterator[str]:
-        """Give the rows as text, some at a time. Written to be quick: they are a hundred thousand, new each time."""
+        """Give the rows as text, some at a time."""
         for start in range(0, len(self.things), CHUNK_ROWS):
             some = self.things[start : start + CHUNK_ROWS]
             valued = zip(map(self.block, some), self.values(some), strict=True)
@@ -103,14 +145,29 @@ class UsageCollector(Collector):
         self._latest = latest
         self._now_ns = now_ns
         self._limits = limits or (lambda name: USAGE[name].max_series)
+        self._pages = Pages(latest)
+        self._read_at = 0
+
+    def told(self, node: str) -> bool:
+        """Note that *node* has told of its pods; return whether their lines are made now, since somebody scrapes."""
+        now = self._now_ns()
+        is_scraped = bool(node) and now - self._read_at <= _SCRAPED_SECONDS * SECOND
+        if is_scraped:
+            self._pages.write(node, now)
+        return is_scraped
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, none before any agent has told of usage; read them in their order, once."""
         if not self._latest.has_heard:
             return
-        now = self._now_ns()
+        self._read_at = now = self._now_ns()
         beyond: Counter[str] = Counter()
-        makers = _of_pods(self._latest.pods(now)) | _of_nodes(list(self._latest.nodes(now)))
+        pages = self._pages.look(now)
+        makers: dict[str, _Rows] = {
+            **_of_pages(pages),
+            **_of_spaces("volume", _VOLUME, _volumes(pages)),
+            **_of_nodes(list(self._latest.nodes(now))),
+        }
         for name, family in USAGE.items():
             kind = "counter" if name.endswith("_total") else "gauge"
             made, limit = makers[name], self._limits(name)
@@ -120,7 +177,7 @@ class UsageCollector(Collector):
                 kind,
                 family.labels,
                 partial(_cut, made.rows, limit, beyond, name),
-                lines=partial(made.lines, f"kubescribe_{name}") if len(made.things) <= limit else None,
+                lines=partial(made.lines, f"kubescribe_{name}") if made.count() <= limit else None,
             )
         yield TableFamily(
             "kubescribe_usage_series_beyond_limit",
@@ -144,29 +201,8 @@ def _cut(rows: Callable[[], Rows], limit: int, beyond: Counter[str], name: str) 
     return made[:limit]
 
 
-def _of_pods(told: list[Told[PodUsage]]) -> dict[str, _Made[Any]]:
-    """Return how the rows of each family about pods are made."""
-    pods = [it.shown for it in told if it.shown is not None]
-    containers = list(chain.from_iterable([it.containers for it in pods]))
-
-    def of_containers(values: Callable[[Sequence[ToldContainer]], Iterable[float | None]]) -> _Made[ToldContainer]:
-        return _Made(containers, _block, values)
-
-    def of_pods(values: Callable[[Sequence[ToldPod]], Iterable[float | None]]) -> _Made[ToldPod]:
-        return _Made(pods, _block, values)
-
-    return {
-        "container_cpu_usage_seconds_total": of_containers(lambda some: [it.cpu_seconds for it in some]),
-        "container_memory_working_set_bytes": of_containers(lambda some: [it.memory_bytes for it in some]),
-        "container_disk_usage_bytes": of_containers(lambda some: [it.disk_bytes for it in some]),
-        "pod_network_receive_bytes_total": of_pods(lambda some: [it.received_bytes for it in some]),
-        "pod_network_transmit_bytes_total": of_pods(lambda some: [it.sent_bytes for it in some]),
-        "pod_ephemeral_storage_usage_bytes": of_pods(lambda some: [it.disk_bytes for it in some]),
-        **_of_spaces("volume", _VOLUME, _volumes(told)),
-    }
-
-
-_block: Callable[[Any], str] = attrgetter("block")
+def _of_pages(pages: Sequence[Page]) -> dict[str, "_Kept"]:
+    return {name: _Kept(pages, name) for name in (*OF_CONTAINERS, *OF_PODS)}
 
 
 def _of_nodes(nodes: list[Told[NodeUsage]]) -> dict[str, _Made[Any]]:
@@ -196,15 +232,15 @@ def _of_spaces(prefix: str, names: tuple[str, ...], spaces: list[_Space]) -> dic
     return {f"{prefix}_{field}": made(field) for field in fields}
 
 
-def _volumes(pods: list[Told[PodUsage]]) -> list[_Space]:
+def _volumes(pages: Iterable[Page]) -> list[_Space]:
     """Return each claim's volume once: of several pods that mount it, the newest word."""
-    newest: dict[tuple[str, ...], tuple[int, Space]] = {}
-    for told in pods:
-        for volume in told.usage.volumes:
-            key = told.usage.namespace, volume.claim
-            if volume.claim and newest.get(key, (0,))[0] <= told.seen_at:
-                newest[key] = told.seen_at, volume.space
-    return [(key, space) for key, (_, space) in newest.items()]
+    newest: dict[tuple[str, ...], Volume] = {}
+    for page in pages:
+        for volume in page.volumes:
+            former = newest.get(volume.claim)
+            if former is None or former.seen_at <= volume.seen_at:
+                newest[volume.claim] = volume
+    return [(key, volume.space) for key, volume in newest.items()]
 
 
 def _disks(nodes: list[Told[NodeUsage]]) -> list[_Space]:

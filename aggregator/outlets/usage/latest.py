@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+import msgspec
+
 from aggregator.outlets.usage.ring import Ring
 from aggregator.outlets.usage.shown import ToldPod, block_of, blocks_of, shown_of
 from aggregator.outlets.usage.steady import SECOND, SteadyCounter
@@ -34,8 +36,10 @@ REFUSALS = ("name", "order", "elsewhere", "gone", "limit")
 
 T = TypeVar("T", NodeUsage, PodUsage)
 
+Names = tuple[str | int, ...]
 
-class Told(Generic[T]):
+
+class Told(msgspec.Struct, Generic[T], gc=False, eq=False):
     """
     What was last told of a pod or a node; the counters are by container, "" for a node's own.
 
@@ -44,36 +48,43 @@ class Told(Generic[T]):
     together when it is told of: all of it is at hand then, and a scrape would look for the parts of all pods.
     """
 
-    __slots__ = (
-        *("blocks", "cpu", "node", "received", "ring", "seen_at"),
-        *("sent", "shown", "source", "told_at", "usage"),
-    )
-
-    def __init__(self, node: str, usage: T, blocks: dict[str, str]) -> None:
-        self.node = node
-        self.usage: T = usage
-        self.source = ""
-        self.seen_at = 0
-        """When it was last news, by our clock; what a source repeats is none."""
-        self.told_at = 0
-        self.blocks = blocks
-        self.shown: ToldPod | None = None
-        self.cpu: dict[str, SteadyCounter] = {}
-        self.received = SteadyCounter()
-        self.sent = SteadyCounter()
-        self.ring = Ring()
+    node: str
+    usage: T
+    blocks: dict[str, str]
+    names: Names = ()
+    """What was looked at already: as long as its pod is told of by these, its names are in order."""
+    source: str = ""
+    seen_at: int = 0
+    """When it was last news, by our clock; what a source repeats is none."""
+    told_at: int = 0
+    shown: ToldPod | None = None
+    cpu: dict[str, SteadyCounter] = msgspec.field(default_factory=dict)
+    received: SteadyCounter = msgspec.field(default_factory=SteadyCounter)
+    sent: SteadyCounter = msgspec.field(default_factory=SteadyCounter)
+    ring: Ring = msgspec.field(default_factory=Ring)
 
     def is_fresh(self, now: int) -> bool:
         """Tell whether it may be shown."""
         return now - self.seen_at <= FRESH_SECONDS * SECOND
 
 
+class PodsOf:
+    """The pods of one node, by namespace and name; `version` is another whenever something was told of one."""
+
+    __slots__ = ("told", "version")
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], Told[PodUsage]] = {}
+        self.version = 0
+
+
 class Latest:
     """All of it. Every method is called in the loop and returns at once."""
 
     def __init__(self, register: Register) -> None:
-        self._register = register
-        self._pods: dict[tuple[str, str, str], Told[PodUsage]] = {}
+        self.register = register
+        self._pods: dict[str, PodsOf] = {}
+        self._count_of_pods = 0
         self._nodes: dict[str, Told[NodeUsage]] = {}
         self.refused: Counter[str] = Counter()
         self.has_heard = False
@@ -84,22 +95,42 @@ class Latest:
         self.has_heard = True
         for node in usage.nodes:
             self._take_node(usage.source, node, now)
+        touched: set[PodsOf] = set()
         for pod in usage.pods:
-            self._take_pod(usage, pod, now)
+            if (own := self._take_pod(usage, pod, now)) is not None:
+                touched.add(own)
+        # Last: who read of one in another thread meanwhile has made something of the former version.
+        for own in touched:
+            own.version += 1
 
     def expire(self, now: int) -> None:
         """Forget what was not told of for long; call it now and then."""
-        for table in (self._pods, self._nodes):
-            for key in [key for key, told in table.items() if now - told.seen_at > FORGOTTEN_SECONDS * SECOND]:
-                del table[key]  # type: ignore[arg-type]
+        oldest = now - FORGOTTEN_SECONDS * SECOND
+        for name in [name for name, told in self._nodes.items() if told.seen_at < oldest]:
+            del self._nodes[name]
+        for node, own in list(self._pods.items()):
+            for key in [key for key, told in own.told.items() if told.seen_at < oldest]:
+                del own.told[key]
+                self._count_of_pods -= 1
+            if not own.told:
+                del self._pods[node]
+
+    def by_node(self) -> list[tuple[str, PodsOf]]:
+        """Return the pods that anything is known of, by node; may be called in another thread."""
+        return list(self._pods.items())
+
+    def of_node(self, node: str) -> PodsOf | None:
+        """Return the pods that a node told of, None where there are none."""
+        return self._pods.get(node)
 
     def pods(self, now: int) -> list[Told[PodUsage]]:
         """Return what is fresh, of pods that live; may be called in another thread."""
-        oldest, find, gone = now - FRESH_SECONDS * SECOND, self._register.pod, Unknown.GONE
-        uids = self._register.uids
+        oldest, find, gone = now - FRESH_SECONDS * SECOND, self.register.pod, Unknown.GONE
+        uids = self.register.uids
         return [
             told
-            for told in list(self._pods.values())
+            for own in list(self._pods.values())
+            for told in list(own.told.values())
             if told.seen_at >= oldest
             and (
                 uids.get(((usage := told.usage).namespace, usage.name)) == usage.uid  # nearly always
@@ -131,52 +162,66 @@ class Latest:
         told.usage, told.source = usage, source
         compute = usage.compute
         self._count(told.cpu.setdefault("", SteadyCounter()), compute, now)
-        self._carry(told, usage.network, compute.started_at, now)
+        self._carry(told, usage.network or _NO_NETWORK, compute.started_at, now)
         told.ring.add(now, compute.cpu_nanocores, compute.memory_bytes)
 
-    def _take_pod(self, usage: Usage, pod: PodUsage, now: int) -> None:
-        if reason := self._objection(pod):
+    def _take_pod(self, usage: Usage, pod: PodUsage, now: int) -> PodsOf | None:
+        """Take what is told of one pod; return those of its node when it was taken."""
+        own = self._pods.get(usage.node)
+        told = own.told.get((pod.namespace, pod.name)) if own is not None else None
+        names = _names_of(pod)
+        if (told is None or told.names != names) and (reason := self._objection(pod)):
             self.refused[reason] += 1
-            return
-        known = self._register.pod(pod.namespace, pod.name, pod.uid)
+            return None
+        known = self.register.pod(pod.namespace, pod.name, pod.uid)
         if known is Unknown.GONE:
             self.refused["gone"] += 1
-            return
+            return None
         # metrics.k8s.io does not tell the node, and the journal may not have been read yet.
         own_node = "" if known is Unknown.YET else known.node
         node = usage.node or own_node
         if usage.node and own_node not in ("", node):
             self.refused["elsewhere"] += 1  # what is told here is over, or was never so
-        elif node and not _NAME.fullmatch(node):
+        elif node and told is None and not _NAME.fullmatch(node):
             self.refused["name"] += 1
-        elif node and (told := self._entry((pod.namespace, pod.name, node), usage.source, pod, now)) is not None:
-            self._write(told, usage.source, pod, now)
+        elif own is not None and told is not None and told.names == names:
+            self._write(told, names, usage.source, pod, now)  # nearly always: one that was told of before
+            return own
+        elif node:
+            own = self._pods.get(node) or self._pods.setdefault(node, PodsOf())
+            if (told := self._entry(own, node, usage.source, pod, now)) is not None:
+                self._write(told, names, usage.source, pod, now)
+                return own
+        return None
 
-    def _entry(self, key: tuple[str, str, str], source: str, pod: PodUsage, now: int) -> Told[PodUsage] | None:
+    def _entry(self, own: PodsOf, node: str, source: str, pod: PodUsage, now: int) -> Told[PodUsage] | None:
         """Return where *pod* is to be written, None for nowhere."""
-        told = self._pods.get(key)
+        key = pod.namespace, pod.name
+        told = own.told.get(key)
         if told is not None and told.usage.uid != pod.uid and source == told.source:
             if told.is_fresh(now) and _started(told.usage) > _started(pod):
                 return None  # its predecessor, which the kubelet has not cleaned up yet
             told = None
         if told is None:
-            if len(self._pods) >= MAX_PODS and key not in self._pods:
-                self.refused["limit"] += 1
-                return None
-            told = self._pods[key] = Told(key[2], pod, blocks_of(pod, key[2]))
+            if key not in own.told:
+                if self._count_of_pods >= MAX_PODS:
+                    self.refused["limit"] += 1
+                    return None
+                self._count_of_pods += 1
+            told = own.told[key] = Told(node, pod, blocks_of(pod, node))
         return told
 
-    def _write(self, told: Told[PodUsage], source: str, pod: PodUsage, now: int) -> None:
+    def _write(self, told: Told[PodUsage], names: Names, source: str, pod: PodUsage, now: int) -> None:
         if self._is_second_hand(told, source, now) or not _is_news(told, source, _pod_moment(pod), now):
             return
-        names = {container.name for container in pod.containers}
-        if names != told.cpu.keys():
-            told.blocks = blocks_of(pod, told.node)
-            told.cpu = {name: counter for name, counter in told.cpu.items() if name in names}
+        if names != told.names:
+            told.names, told.blocks = names, blocks_of(pod, told.node)
+            cpu = told.cpu
+            told.cpu = {it.name: cpu.get(it.name) or SteadyCounter() for it in pod.containers}
         told.usage, told.source = pod, source
         for container in pod.containers:
-            self._count(told.cpu.setdefault(container.name, SteadyCounter()), container.compute, now)
-        self._carry(told, pod.network, 0, now)
+            self._count(told.cpu[container.name], container.compute, now)
+        self._carry(told, pod.network or _NO_NETWORK, 0, now)
         told.shown = shown_of(pod, told.blocks, told.cpu, received=told.received, sent=told.sent)
         told.ring.add(now, cpu_of(pod), memory_of(pod))
 
@@ -193,37 +238,46 @@ class Latest:
         return source == "metrics" and told.source == "kubelet" and told.is_fresh(now)
 
     def _count(self, counter: SteadyCounter, told: Compute, now: int) -> None:
-        is_good = counter.take(
-            told.cpu_nanoseconds,
-            started_at=told.started_at,
-            at=told.at or now,
-            now=now,
-            most_per_second=_NANOSECONDS_OF_CPU,
-        )
-        self.refused["order"] += not is_good
+        if not counter.take(told.cpu_nanoseconds, told.started_at, told.at or now, now, _NANOSECONDS_OF_CPU):
+            self.refused["order"] += 1
 
-    def _carry(self, told: Told[T], network: Network | None, started_at: int, now: int) -> None:
-        network = network or Network()
-        for counter, value in ((told.received, network.received_bytes), (told.sent, network.sent_bytes)):
-            is_good = counter.take(
-                value, started_at=started_at, at=network.at or now, now=now, most_per_second=_NETWORK_BYTES
-            )
-            self.refused["order"] += not is_good
+    def _carry(self, told: Told[T], network: Network, started_at: int, now: int) -> None:
+        at = network.at or now
+        if not told.received.take(network.received_bytes, started_at, at, now, _NETWORK_BYTES):
+            self.refused["order"] += 1
+        if not told.sent.take(network.sent_bytes, started_at, at, now, _NETWORK_BYTES):
+            self.refused["order"] += 1
+
+
+_NO_NETWORK = Network()
 
 
 def cpu_of(pod: PodUsage) -> int | None:
     """Return the nanocores of all containers, None when none is told."""
-    return _sum([container.compute.cpu_nanocores for container in pod.containers])
+    containers = pod.containers
+    if len(containers) == 1:
+        return containers[0].compute.cpu_nanocores
+    return _sum([container.compute.cpu_nanocores for container in containers])
 
 
 def memory_of(pod: PodUsage) -> int | None:
     """Return the working sets of all containers, bytes, None when none is told."""
-    return _sum([container.compute.memory_bytes for container in pod.containers])
+    containers = pod.containers
+    if len(containers) == 1:
+        return containers[0].compute.memory_bytes
+    return _sum([container.compute.memory_bytes for container in containers])
 
 
 def _sum(values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
     return min(sum(known), 2**62) if known else None
+
+
+def _names_of(pod: PodUsage) -> Names:
+    """Return every name by which *pod* is told of; no other names of other kinds look the same."""
+    if not pod.volumes:  # nearly always
+        return (pod.uid, *[it.name for it in pod.containers])
+    return (pod.uid, len(pod.containers), *[it.name for it in pod.containers], *[it.claim for it in pod.volumes])
 
 
 def _is_named(pod: PodUsage) -> bool:
@@ -248,8 +302,10 @@ def _node_moment(usage: NodeUsage) -> int:
 
 
 def _pod_moment(usage: PodUsage) -> int:
-    moments = [container.compute.at for container in usage.containers]
-    return max([*moments, usage.network.at if usage.network else 0])
+    moment = usage.network.at if usage.network else 0
+    for container in usage.containers:
+        moment = max(container.compute.at, moment)
+    return moment
 
 
 def _started(usage: PodUsage) -> int:

@@ -3,29 +3,30 @@
 from array import array
 from collections.abc import Iterator
 
+import msgspec
+
 POINTS = 20
 """Five minutes at the usual 15 s."""
 
 _NONE = -1
 
 
-class Ring:
+class Ring(msgspec.Struct, gc=False, eq=False):
     """Points (time, CPU in nanocores, memory in bytes), the oldest is overwritten; ~0.5 KB."""
 
-    __slots__ = ("_next", "_values")
-
-    def __init__(self) -> None:
-        self._values = array("q")
-        self._next = 0
+    _values: "array[int]" = msgspec.field(default_factory=lambda: array("q"))
+    _next: int = 0
 
     def add(self, at: int, cpu_nanocores: int | None, memory_bytes: int | None) -> None:
         """Add a point."""
-        point = (at, _NONE if cpu_nanocores is None else cpu_nanocores, _NONE if memory_bytes is None else memory_bytes)
-        if len(self._values) < 3 * POINTS:
-            self._values.extend(point)
+        cpu = _NONE if cpu_nanocores is None else cpu_nanocores
+        memory = _NONE if memory_bytes is None else memory_bytes
+        values = self._values
+        if len(values) < 3 * POINTS:
+            values.extend((at, cpu, memory))
             return
         start = 3 * self._next
-        self._values[start : start + 3] = array("q", point)
+        values[start], values[start + 1], values[start + 2] = at, cpu, memory
         self._next = (self._next + 1) % POINTS
 
     def points(self) -> Iterator[tuple[int, int | None, int | None]]:

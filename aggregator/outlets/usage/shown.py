@@ -66,5 +66,6 @@ def shown_of(
 
 def seconds_of(counter: SteadyCounter | None) -> float | None:
     """Return what may be exported of a counter of nanoseconds, None for nothing."""
-    value = counter.value if counter is not None else None
-    return None if value is None else value / 1e9
+    if counter is None or counter.value is None:
+        return None
+    return counter.value / 1e9

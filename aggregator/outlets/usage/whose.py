@@ -49,6 +49,11 @@ class Register:
         return Unknown.GONE if self._roll.is_complete else Unknown.YET
 
     @property
+    def is_complete(self) -> bool:
+        """Whether a pod that is not here does not live; before, it may not have been read yet."""
+        return self._roll.is_complete
+
+    @property
     def uids(self) -> Mapping[tuple[str, str], str]:
         """The uid of each (namespace, name) that lives: who has it need not ask for the pod."""
         return self._roll.uids
