@@ -57,7 +57,7 @@ from kubescribe.loki.numbers import LokiCollector
 from kubescribe.loki.opening import open_connections, open_sender
 from kubescribe.runtime.allocating import keep_giving_back
 from kubescribe.runtime.errors import StartupError
-from kubescribe.runtime.loops import watch_stalls
+from kubescribe.runtime.loops import keep_collections_short, watch_stalls
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
@@ -303,6 +303,7 @@ def _connect(
         Part(name="facts", run=lambda: _refresh_facts(journal, gauges, facts)),
         Part(name="stalls", run=lambda: watch_stalls(metrics.loop.stalled)),
         Part(name="memory", run=keep_giving_back),
+        Part(name="garbage", run=keep_collections_short),
     ]
     return parts, reception, link, web
 

@@ -19,6 +19,11 @@ class Turns:
         self._open = 0
         self._usual = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether some thread is at such work."""
+        return self._open > 0
+
     def __enter__(self) -> None:
         if self._open == 0:
             self._usual = sys.getswitchinterval()

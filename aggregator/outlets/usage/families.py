@@ -23,6 +23,7 @@ from aggregator.outlets.usage.shown import block_of, labels_in, seconds_of
 from aggregator.outlets.usage.steady import SECOND
 from kubescribe.runtime.exposition import CHUNK_ROWS, Row, TableFamily
 from kubescribe.runtime.packing import Fragment
+from kubescribe.runtime.turns import SHORT_TURNS
 from kubescribe.wire.usage import NodeUsage, Space
 
 MAX_SERIES = 200_000
@@ -149,10 +150,11 @@ class UsageCollector(Collector):
         self._read_at = 0
 
     def told(self, node: str) -> bool:
-        """Note that *node* has told of its pods; return whether their lines are made now, since somebody scrapes."""
+        """Note that *node* has told of its pods; return whether somebody scrapes, so that their lines are made now."""
         now = self._now_ns()
         is_scraped = bool(node) and now - self._read_at <= _SCRAPED_SECONDS * SECOND
-        if is_scraped:
+        # Packing gives Python's lock away a dozen times, and while a scrape is written the loop would wait for each.
+        if is_scraped and not SHORT_TURNS.is_open:
             self._pages.write(node, now)
         return is_scraped
 

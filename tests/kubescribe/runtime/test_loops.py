@@ -1,9 +1,10 @@
-"""Stalls are seen and measured; the loop is uvloop."""
+"""Stalls are seen and measured, collections are short; the loop is uvloop."""
 
 import asyncio
+import gc
 import time
 
-from kubescribe.runtime.loops import run, watch_stalls
+from kubescribe.runtime.loops import keep_collections_short, run, watch_stalls
 
 
 async def test_a_stall_is_told_with_its_length() -> None:
@@ -35,3 +36,15 @@ def test_a_role_runs_on_uvloop() -> None:
         return type(asyncio.get_running_loop()).__module__
 
     assert run(main()).startswith("uvloop")
+
+
+async def test_objects_that_only_replace_others_do_not_wait_for_one_long_collection() -> None:
+    keeping = asyncio.create_task(keep_collections_short(every_seconds=0.001))
+    kept = [[] for _ in range(100)]
+
+    async with asyncio.timeout(10):
+        while any(it is kept[0] for it in gc.get_objects(generation=0)):
+            await asyncio.sleep(0.001)
+    keeping.cancel()
+
+    await asyncio.wait([keeping])

@@ -14,7 +14,9 @@ def test_the_last_to_leave_restores_what_was():
         with pytest.raises(ZeroDivisionError), turns:
             raise ZeroDivisionError
         assert sys.getswitchinterval() == pytest.approx(0.0004)
+        assert turns.is_open
 
+    assert not turns.is_open
     assert sys.getswitchinterval() == pytest.approx(usual)
 
 

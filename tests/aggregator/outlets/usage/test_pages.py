@@ -4,6 +4,7 @@ import pytest
 
 from aggregator.outlets.usage.pages import OF_CONTAINERS, OF_PODS, Pages
 from kubescribe.runtime.packing import unpacked
+from kubescribe.runtime.turns import SHORT_TURNS
 from tests.aggregator.outlets.usage.conftest import SECOND, a_pod, a_state
 
 CPU = "container_cpu_usage_seconds_total"
@@ -88,3 +89,12 @@ def test_lines_are_made_when_a_node_tells_for_as_long_as_somebody_scrapes(desk):
     assert not desk.collector.told(""), "metrics.k8s.io is no node"
     desk.now += SECOND
     assert not desk.collector.told("n1")
+
+
+def test_while_a_scrape_is_written_what_a_node_tells_waits_for_the_next_look(desk, pages):
+    list(desk.collector.collect())
+    with SHORT_TURNS:
+        desk.tell(a_pod(6.0))
+        assert desk.collector.told("n1")
+
+    assert desk.cpu() == 6.0
