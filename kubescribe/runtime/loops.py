@@ -23,7 +23,7 @@ TICK_SECONDS = 0.020
 COLLECT_SECONDS = 0.1
 """Between two looks through the youngest objects: a hundredth of a millisecond where there are few."""
 
-_DEEPER = 100
+_DEEPER = 20
 """Each such look goes through those that survived the others as well."""
 
 
@@ -48,8 +48,8 @@ def settle_garbage_collection() -> None:
     """
     gc.collect()
     gc.freeze()
-    # The last by how often `keep_collections_short` looks deeper: a full collection every three hours at most.
-    gc.set_threshold(20_000, 20, 1_000)
+    # `keep_collections_short` counts here as well: it looks deeper in time, and a full one is due in hours.
+    gc.set_threshold(20_000, 2 * _DEEPER, 5_000)
 
 
 async def keep_collections_short(*, every_seconds: float = COLLECT_SECONDS) -> NoReturn:
