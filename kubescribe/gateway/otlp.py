@@ -245,14 +245,10 @@ def _in_body(record: Any) -> Iterator[tuple[str, str]]:
 
 
 def _told_by_maps(parts: Iterable[Any]) -> Iterator[tuple[str, str]]:
-    for part in parts:
-        if _str(part.key) == KUBERNETES:
-            yield from _told_by_map(part.value)
-
-
-def _told_by_map(value: Any) -> Iterator[tuple[str, str]]:
-    if value.WhichOneof("value") == "kvlist_value":
-        for part in value.kvlist_value.values:
+    """Yield what the last map `kubernetes` of *parts* tells: Fluent Bit adds it behind what it took out of a line."""
+    maps = [part.value for part in parts if _str(part.key) == KUBERNETES]
+    if maps and maps[-1].WhichOneof("value") == "kvlist_value":
+        for part in maps[-1].kvlist_value.values:
             if (name := f"{KUBERNETES}_{_str(part.key)}") in _IN_MAP:
                 yield name, text_of(part.value)
 

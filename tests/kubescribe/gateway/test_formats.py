@@ -342,3 +342,13 @@ def test_what_a_program_may_have_written_itself_leads_nowhere_where_a_shipper_te
     (found,) = otlp.streams_of(otlpjson.parse(request), now_ns=NOW)
 
     assert (found.clue.pod, "b" in found.clue.uid) == ("a", False)
+
+
+def test_of_several_maps_of_that_name_the_last_alone_counts():
+    filters = [part for part in map_of("a")["kvlistValue"]["values"] if part["key"] != "pod_id"]
+    attributes = told(kubernetes=map_of("b")) + told(kubernetes={"kvlistValue": {"values": filters}})
+    request = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]}).encode()
+
+    (found,) = otlp.streams_of(otlpjson.parse(request), now_ns=NOW)
+
+    assert (found.clue.pod, found.clue.uid) == ("a", "")
