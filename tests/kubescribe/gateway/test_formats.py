@@ -120,6 +120,26 @@ def test_a_stream_without_labels_is_refused_and_not_lost_without_a_word(others):
         lokiproto.streams_of(others + field(0x0A, encode_entry(NOW, b"two")))
 
 
+def loki_json(at, line):
+    return json.dumps({"streams": [{"stream": {"job": "fluent-bit"}, "values": [[at, line]]}]}).encode()
+
+
+@pytest.mark.parametrize(
+    "at", ["--5", "-", "", "1-", "5.0", "\u0665"], ids=["signs", "sign", "empty", "behind", "dot", "arabic"]
+)
+def test_what_is_no_time_is_a_bad_push(at):
+    with pytest.raises(BadPush, match="no time"):
+        of_json(loki_json(at, "x"))
+
+
+def test_a_line_that_is_nested_a_thousand_deep_is_a_line_like_any_other():
+    told = '"kubernetes":{"namespace_name":"shop","pod_name":"a"}'
+    (found,) = of_json(loki_json("1", f'{{"x":{"[" * 1200}{"]" * 1200},{told}}}'))
+    (within,) = of_json(loki_json("1", f'{{"kubernetes":{{"pod_name":{"[" * 1200}{"]" * 1200}}}}}'))
+
+    assert (found.clue.pod, within.clue, within.count) == ("a", None, 1)
+
+
 def test_a_line_that_is_no_utf_8_is_repaired():
     request, (found,) = lokiproto.streams_of(encode_stream('{a="b"}', encode_entry(NOW, b"caf\xe9")))
 
