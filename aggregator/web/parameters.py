@@ -96,7 +96,7 @@ def _names(value: str) -> str:
     if len(told) > MAX_NAMES:
         raise _Unfit
     # In one order: who asks the same is the same, and is answered by the same work.
-    return ",".join(sorted({_text(name) for name in told}))
+    return ",".join(sorted({_text(name.strip()) for name in told}))
 
 
 def names(name: str, description: str) -> Parameter:

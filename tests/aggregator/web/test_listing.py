@@ -71,7 +71,7 @@ async def test_every_parameter_reaches_the_query(site):
 
 
 async def test_of_several_namespaces_each_is_asked_for_once_in_whatever_order_they_come(site):
-    await site.json("/api/v1/changes?namespace=shop,payments,shop")
+    await site.json("/api/v1/changes?namespace=shop,%20payments,shop")
     names = [f"n{number}" for number in range(101)]
     await site.json(f"/api/v1/changes?namespace={','.join(names[:100])}")
     problem = await site.json(f"/api/v1/changes?namespace={','.join(names)}", status=400)
