@@ -18,6 +18,9 @@ from kubescribe.wire.times import from_rfc3339
 MAX_TEXT = 256
 """Characters of one value: a Kubernetes name has at most 253."""
 
+MAX_NAMES = 100
+"""Of one value: each record is held against all of them."""
+
 MAX_KEY = 1024
 """Characters of a key of several names."""
 
@@ -89,13 +92,17 @@ def text(name: str, description: str, into: str = "") -> Parameter:
 
 
 def _names(value: str) -> str:
-    return ",".join(_text(name) for name in value.split(","))
+    told = value.split(",")
+    if len(told) > MAX_NAMES:
+        raise _Unfit
+    # In one order: who asks the same is the same, and is answered by the same work.
+    return ",".join(sorted({_text(name.strip()) for name in told}))
 
 
 def names(name: str, description: str) -> Parameter:
     """Return a parameter that is a name, or several separated by commas."""
     schema = {"type": "string", "minLength": 1, "examples": ["shop", "shop,payments"]}
-    expected = f"1 to {MAX_TEXT} characters, or several such separated by commas"
+    expected = f"1 to {MAX_TEXT} characters, or up to {MAX_NAMES} such separated by commas"
     return Parameter(name, description, expected, schema, _names, name)
 
 

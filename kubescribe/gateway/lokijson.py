@@ -71,6 +71,9 @@ class _Record(msgspec.Struct, gc=False):
 _PUSH = msgspec.json.Decoder(Push)
 _RECORD = msgspec.json.Decoder(_Record)
 _KUBERNETES = msgspec.json.Decoder(_Kubernetes)
+_UNREADABLE = (msgspec.MsgspecError, UnicodeEncodeError, RecursionError)
+"""What decoding a line raises: a program writes whatever it likes, and nests it a thousand deep."""
+
 _MAP = '"kubernetes":{'
 _BRACES = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]')
 
@@ -132,7 +135,7 @@ def _labels(given: dict[str, str | int | float | bool]) -> dict[str, str]:
 def _time(text: str) -> int:
     if text.isdigit() and text.isascii() and len(text) < _LARGE_DIGITS:
         return int(text)
-    if not text.isascii() or not text.lstrip("-").isdigit() or len(text) > 20:
+    if not text.isascii() or not text.removeprefix("-").isdigit() or len(text) > 20:
         raise BadPush(f"{text[:40]!r} is no time in nanoseconds")
     return clamped(int(text))
 
@@ -142,7 +145,7 @@ def _metadata(raw: bytes) -> dict[str, str]:
         return {}
     try:
         found = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadPush(f"the structured metadata of an entry is no JSON: {str(error)[:100]}") from error
     if not isinstance(found, dict):
         raise BadPush("the structured metadata of an entry is no object")
@@ -166,7 +169,7 @@ def _clue_of_line(line: str) -> Clue | None:
         return None
     try:
         told = _RECORD.decode(line).kubernetes
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except _UNREADABLE:
         told = _told_by(line[at + len(_MAP) - 1 :])
     if told is None:
         return None
@@ -184,7 +187,7 @@ def _told_by(text: str) -> _Kubernetes | None:
     """Return the map that *text* begins with: of a line that is no JSON elsewhere."""
     try:
         return _KUBERNETES.decode(_object(text))
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except _UNREADABLE:
         return None
 
 

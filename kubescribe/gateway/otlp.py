@@ -10,7 +10,7 @@ adds by itself to any push (service_name where there is none, detected_level) it
 import base64
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.messages import Logs, LooseLogs
 from kubescribe.gateway.streams import Gathering, Incoming, clamped
-from kubescribe.labels.clues import CONTAINER, CONTAINER_ID, NAMESPACE, POD, POD_UID, Clue, clue_of
+from kubescribe.labels.clues import CONTAINER, CONTAINER_ID, NAMESPACE, POD, POD_UID, Clue, clue_of, clue_of_path
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata
 
@@ -64,6 +64,8 @@ _TELLING = {
     )
 }
 """A record's own attributes that tell of its container, and the labels that clue_of knows them as."""
+
+_PATH = _TELLING["log.file.path"]
 
 _IN_MAP = frozenset(NAMESPACE + POD + POD_UID + CONTAINER + CONTAINER_ID)
 
@@ -199,34 +201,54 @@ def _record(record: Any) -> Pairs:
 
 
 def _clue(of_resource: Clue, record: Any, known: dict[tuple[tuple[str, str], ...], Clue | None]) -> Clue | None:
-    """Return what tells of the container of *record*; what records told before is *known*."""
+    """
+    Return what tells of the container of *record*; what records told before is *known*.
+
+    Who tells a pod first is believed: the resource, the path of the file and `k8s.…` of the record, a map `kubernetes`
+    among its attributes, one in its body. The later, the likelier a program wrote it itself.
+    """
     if of_resource.names_a_pod:
         return of_resource
-    told = tuple(_told(record))
-    if not told:
-        return None
-    if told not in known:
-        clue = clue_of(dict(told))
-        known[told] = clue if clue.names_a_pod else None
-    return known[told]
+    told: tuple[tuple[str, str], ...] = ()
+    for tell in (_own, _in_attributes, _in_body):
+        told += tuple(tell(record))
+        if told and told not in known:
+            known[told] = _clue_told(dict(told))
+        if told and (clue := known[told]) is not None:
+            return clue
+    return None
 
 
-def _told(record: Any) -> Iterator[tuple[str, str]]:
+def _clue_told(told: Mapping[str, str]) -> Clue | None:
+    clue = clue_of(told)
+    path = clue_of_path(told.get(_PATH, ""))
+    if path.names_a_pod:
+        # Whoever read the file knows it; the rest may come out of a line that was JSON.
+        container, restart = path.container or clue.container, clue.restart if path.restart is None else path.restart
+        clue = path._replace(container=container, restart=restart)
+    return clue if clue.names_a_pod else None
+
+
+def _own(record: Any) -> Iterator[tuple[str, str]]:
     for attribute in record.attributes:
-        key = _str(attribute.key)
-        if key in _TELLING:
+        if (key := _str(attribute.key)) in _TELLING:
             yield _TELLING[key], text_of(attribute.value)
-        elif key == KUBERNETES:
-            yield from _told_by_map(attribute.value)
-    if record.body.WhichOneof("value") == "kvlist_value":
-        for part in record.body.kvlist_value.values:
-            if _str(part.key) == KUBERNETES:
-                yield from _told_by_map(part.value)
 
 
-def _told_by_map(value: Any) -> Iterator[tuple[str, str]]:
-    if value.WhichOneof("value") == "kvlist_value":
-        for part in value.kvlist_value.values:
+def _in_attributes(record: Any) -> Iterator[tuple[str, str]]:
+    return _told_by_maps(record.attributes)
+
+
+def _in_body(record: Any) -> Iterator[tuple[str, str]]:
+    is_map = record.body.WhichOneof("value") == "kvlist_value"
+    return _told_by_maps(record.body.kvlist_value.values) if is_map else iter(())
+
+
+def _told_by_maps(parts: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the last map `kubernetes` of *parts* tells: Fluent Bit adds it behind what it took out of a line."""
+    maps = [part.value for part in parts if _str(part.key) == KUBERNETES]
+    if maps and maps[-1].WhichOneof("value") == "kvlist_value":
+        for part in maps[-1].kvlist_value.values:
             if (name := f"{KUBERNETES}_{_str(part.key)}") in _IN_MAP:
                 yield name, text_of(part.value)
 

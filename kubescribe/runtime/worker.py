@@ -56,12 +56,21 @@ def _do(job: Callable[[], _Result], done: "asyncio.Future[_Result]") -> None:
     try:
         tell, result = done.set_result, job()
     except BaseException as error:  # noqa: BLE001 - whoever awaits it gets it
-        tell, result = done.set_exception, error
+        tell, result = done.set_exception, _held(error)
     try:
         done.get_loop().call_soon_threadsafe(_told, done, tell, result)
     except RuntimeError:
         # The loop is closed: nobody waits any more.
         return
+
+
+def _held(error: BaseException) -> BaseException:
+    """Return *error*, or what tells of it: no future takes a StopIteration, and who awaits it would wait for ever."""
+    if not isinstance(error, StopIteration):
+        return error
+    telling = RuntimeError("a job raised StopIteration")
+    telling.__cause__ = error
+    return telling
 
 
 def _told(done: "asyncio.Future[_Result]", tell: Callable[[Any], None], result: Any) -> None:

@@ -70,6 +70,16 @@ async def test_every_parameter_reaches_the_query(site):
     assert (query.manager, query.q, query.limit, query.after, query.ascending) == ("m", "t", 7, 9, True)
 
 
+async def test_of_several_namespaces_each_is_asked_for_once_in_whatever_order_they_come(site):
+    await site.json("/api/v1/changes?namespace=shop,%20payments,shop")
+    names = [f"n{number}" for number in range(101)]
+    await site.json(f"/api/v1/changes?namespace={','.join(names[:100])}")
+    problem = await site.json(f"/api/v1/changes?namespace={','.join(names)}", status=400)
+
+    assert site.bench.journal.asked[0].namespace == "payments,shop"
+    assert (problem["parameter"], "up to 100" in problem["expected"]) == ("namespace", True)
+
+
 @pytest.mark.parametrize(
     ("path", "parameter", "value"),
     [
@@ -82,6 +92,7 @@ async def test_every_parameter_reaches_the_query(site):
         ("changes?order=up", "order", "up"),
         ("changes?after=-1", "after", "-1"),
         ("changes?namespace=", "namespace", ""),
+        ("changes?namespace=shop,", "namespace", "shop,"),
         ("changes?reason=x", "reason", "x"),
         ("objects?includeDeleted=yes", "includeDeleted", "yes"),
         ("occurrences?manager=x", "manager", "x"),

@@ -18,6 +18,9 @@ from kubescribe.loki.encoding import encode_entry, encode_stream, field
 from tests.kubescribe.gateway.house import NOW, snappy, stream
 from tests.kubescribe.loki.protobuf import decode
 
+FILE_OF_A = {"stringValue": f"/var/log/pods/shop_a_{'0' * 32}/app/0.log"}
+NAME_OF_A = {"k8s__namespace__name": {"stringValue": "shop"}, "k8s__pod__name": {"stringValue": "a"}}
+
 
 def intake():
     return Intake(Naming(NoPods()), lambda *_: False, max_bytes=10**6)
@@ -115,6 +118,26 @@ def test_labels_behind_the_entries_are_found():
 def test_a_stream_without_labels_is_refused_and_not_lost_without_a_word(others):
     with pytest.raises(BadPush, match="no labels"):
         lokiproto.streams_of(others + field(0x0A, encode_entry(NOW, b"two")))
+
+
+def loki_json(at, line):
+    return json.dumps({"streams": [{"stream": {"job": "fluent-bit"}, "values": [[at, line]]}]}).encode()
+
+
+@pytest.mark.parametrize(
+    "at", ["--5", "-", "", "1-", "5.0", "\u0665"], ids=["signs", "sign", "empty", "behind", "dot", "arabic"]
+)
+def test_what_is_no_time_is_a_bad_push(at):
+    with pytest.raises(BadPush, match="no time"):
+        of_json(loki_json(at, "x"))
+
+
+def test_a_line_that_is_nested_a_thousand_deep_is_a_line_like_any_other():
+    told = '"kubernetes":{"namespace_name":"shop","pod_name":"a"}'
+    (found,) = of_json(loki_json("1", f'{{"x":{"[" * 1200}{"]" * 1200},{told}}}'))
+    (within,) = of_json(loki_json("1", f'{{"kubernetes":{{"pod_name":{"[" * 1200}{"]" * 1200}}}}}'))
+
+    assert (found.clue.pod, within.clue, within.count) == ("a", None, 1)
 
 
 def test_a_line_that_is_no_utf_8_is_repaired():
@@ -307,3 +330,45 @@ def test_a_long_stream_of_json_comes_in_pieces_and_in_order():
     assert len(pieces) == 3
     assert [[str(at), line] for piece in pieces for at, line, _ in lines_of(piece)] == values
     assert [piece.first_at for piece in pieces] == sorted(piece.first_at for piece in pieces)
+
+
+def map_of(pod):
+    """Return a map like that of Fluent Bit's filter; any program may write one, too."""
+    told = {"namespace_name": "shop", "pod_name": pod, "pod_id": f"uid of {pod}"}
+    return {"kvlistValue": {"values": [{"key": key, "value": {"stringValue": told[key]}} for key in told]}}
+
+
+def told(**named):
+    return [{"key": key.replace("__", "."), "value": value} for key, value in named.items()]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "body"),
+    [
+        ({"log__file__path": FILE_OF_A}, {"kubernetes": "b"}),
+        ({"log__file__path": FILE_OF_A, "kubernetes": map_of("b")}, {}),
+        ({"log__file__path": FILE_OF_A, "k8s__pod__uid": {"stringValue": "uid of b"}}, {}),
+        (NAME_OF_A, {"kubernetes": "b"}),
+        ({**NAME_OF_A, "kubernetes": map_of("b")}, {}),
+        ({"kubernetes": map_of("a")}, {"kubernetes": "b"}),
+    ],
+    ids=["file", "file-map", "file-uid", "name", "name-map", "maps"],
+)
+def test_what_a_program_may_have_written_itself_leads_nowhere_where_a_shipper_tells_the_pod(attributes, body):
+    values = told(**{key: map_of(pod) for key, pod in body.items()})
+    record = {"attributes": told(**attributes), "body": {"kvlistValue": {"values": values}}}
+    request = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}).encode()
+
+    (found,) = otlp.streams_of(otlpjson.parse(request), now_ns=NOW)
+
+    assert (found.clue.pod, "b" in found.clue.uid) == ("a", False)
+
+
+def test_of_several_maps_of_that_name_the_last_alone_counts():
+    filters = [part for part in map_of("a")["kvlistValue"]["values"] if part["key"] != "pod_id"]
+    attributes = told(kubernetes=map_of("b")) + told(kubernetes={"kvlistValue": {"values": filters}})
+    request = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"attributes": attributes}]}]}]}).encode()
+
+    (found,) = otlp.streams_of(otlpjson.parse(request), now_ns=NOW)
+
+    assert (found.clue.pod, found.clue.uid) == ("a", "")

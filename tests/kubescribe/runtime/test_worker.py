@@ -28,6 +28,14 @@ async def test_what_a_job_raises_is_raised_where_it_is_awaited_and_the_next_one_
         assert await next_one == 2
 
 
+async def test_a_stop_iteration_is_told_too_though_no_future_holds_one():
+    with Worker("disk") as worker, pytest.raises(RuntimeError) as caught:
+        async with asyncio.timeout(5):
+            await worker.run(lambda: next(iter(())))
+
+    assert isinstance(caught.value.__cause__, StopIteration)
+
+
 async def test_a_job_that_is_cancelled_before_its_turn_is_left_out_and_a_later_one_tells_nobody():
     going, done = threading.Event(), []
     with Worker("disk") as worker:
