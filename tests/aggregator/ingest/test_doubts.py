@@ -5,8 +5,7 @@ from msgspec.structs import replace
 
 from aggregator.records import ObjectKey
 from kubescribe.wire.records import Departed, Interval, Snapshot
-from tests.aggregator.ingest.conftest import SECOND
-from tests.aggregator.ingest.house import a_pod
+from tests.aggregator.ingest.house import SECOND, a_pod
 
 UNSCHEDULED = "pods/unscheduled"
 

@@ -5,7 +5,8 @@ from aggregator.ingest.gaps import add_gap
 from aggregator.ingest.ledger import Draft
 from aggregator.records import CounterKey
 from kubescribe.wire.records import Gap
-from tests.aggregator.ingest.conftest import SECOND, a_ledger
+from tests.aggregator.ingest.conftest import a_ledger
+from tests.aggregator.ingest.house import SECOND
 
 
 def a_gap(stream: str) -> Gap:

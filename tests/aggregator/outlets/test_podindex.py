@@ -13,7 +13,8 @@ from aggregator.store.opening import open_journal
 from kubescribe.labels.clues import Clue
 from kubescribe.labels.enriching import NodeFacts
 from kubescribe.wire.records import Change
-from tests.aggregator.ingest.conftest import SECOND, Scribe, writing
+from tests.aggregator.ingest.conftest import Scribe, writing
+from tests.aggregator.ingest.house import SECOND
 
 ROOT = Path(__file__).parents[3]
 ID = "0123456789abcdef" * 4
