@@ -21,7 +21,7 @@ AMOUNTS = {
 }
 """Which field of a Resource each family tells."""
 
-_GROUP_PODS = 128
+_GROUP_PODS = 64
 """At most, on average: what one pod that changes costs, against what compresses badly in small pieces."""
 
 _HERE = "\0"
