@@ -164,7 +164,7 @@ class Tailer:
             if is_round:
                 # Of what is gone nothing is new until it is read: thousands of short pods may wait for that.
                 tails = [tail for tail in self.tails.values() if not tail.waits_to_be_read]
-            if tails:
+            if tails or is_round:
                 await self._look_at(tails)
             if is_round:
                 # When there is so much that looking takes long, reading comes first.
@@ -207,7 +207,10 @@ class Tailer:
 
     async def _bound_held(self) -> list[Tail]:
         """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
-        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files)
+        is_away = self._monotonic() - self._outcomes.landed_at > self._settings.away_seconds
+        # While Loki takes what it can, who is behind may catch up; while it takes nothing, they would only become more.
+        most = max(1, self._held_files // 2) if is_away else self._held_files
+        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=most)
         if not chosen:
             return []
         # In one go: each turn of the thread may wait for a batch of reading, and they may be a thousand.
