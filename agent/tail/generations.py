@@ -156,6 +156,7 @@ def can_be_read(folder: Path, instance: Instance) -> bool:
 def look_at(path: str, *, rotated: str, is_gzip: bool) -> Generation | None:
     """Return the file at *path*; None when it is gone, has no first line yet, or is no file. Raises OSError for now."""
     try:
+        # What is no file, a named pipe, would keep the thread waiting for whoever writes.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in REFUSED_FOR_NOW:
@@ -219,7 +220,7 @@ def open_generation(generation: Generation, offset: int = 0) -> GenerationFile:
     if generation.descriptor >= 0:
         descriptor = os.dup(generation.descriptor)
     else:
-        descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         identity = identity_of(open_head_of(descriptor, is_gzip=generation.is_gzip))
     except OSError:
