@@ -104,7 +104,8 @@ class Chain:
         following = next(new, None)
         # Without a rotation it is the first file of a folder that was made anew.
         if following is not None and following.rotated:
-            self._holes |= {following.identity}
+            # Without those that are passed: on a busy container that is seldom looked at they would become ever more.
+            self._holes = (self._holes & known) | {following.identity}
 
     def _fold(self, listed: list[int]) -> None:
         """Keep long lost files as one: nothing may grow while Loki is away. A name may be missed once or twice."""

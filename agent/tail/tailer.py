@@ -51,6 +51,8 @@ _AT_ONCE_BYTES = 4 * BLOCK_BYTES
 _LEAST_BYTES = 16 * 1024
 """What reading a file counts for at least, so that a look at another is never far."""
 
+_LAST_LOOK_SECONDS = 5.0
+
 Report = Callable[[Sequence[Gap]], Awaitable[None]]
 """Takes Gaps, durably."""
 
@@ -88,6 +90,7 @@ class Tailer:
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._is_ending = False
 
     async def run(self) -> None:
         """Tail until `stop`."""
@@ -114,10 +117,15 @@ class Tailer:
                 ]
                 await self._stopping.wait()
                 # Sources first: nothing is read any more, while what is on its way may still arrive.
-                for task in tasks[:3]:
-                    task.cancel()
+                finding, looking, reading, *keeping = tasks
+                finding.cancel()
+                reading.cancel()
                 await self._outcomes.settled(self._settings.stop_seconds)
-                for task in tasks[3:]:
+                # Of what is gone and has arrived the next life would not know that: it would tell a loss.
+                self._is_ending = True
+                self._look_now.set()
+                await asyncio.wait([looking], timeout=_LAST_LOOK_SECONDS)
+                for task in (looking, *keeping):
                     task.cancel()
             await self._tell_missed(finder.close())
             await self._save()
@@ -159,13 +167,15 @@ class Tailer:
         while True:
             self._look_now.clear()
             tails = self._roster.take_fresh()
-            begun = self._monotonic()
-            is_round = begun >= due
+            begun, is_last = self._monotonic(), self._is_ending
+            is_round = is_last or begun >= due
             if is_round:
                 # Of what is gone nothing is new until it is read: thousands of short pods may wait for that.
                 tails = [tail for tail in self.tails.values() if not tail.waits_to_be_read]
             if tails or is_round:
                 await self._look_at(tails)
+            if is_last:
+                return
             if is_round:
                 # When there is so much that looking takes long, reading comes first.
                 due = self._monotonic() + max(self._settings.look_seconds, 2 * (self._monotonic() - begun))
@@ -257,11 +267,13 @@ class Tailer:
             while True:
                 self._wake.clear()
                 while chosen := self._most_urgent():
+                    for tail in chosen:
+                        # From here on: what is being read is not retired meanwhile.
+                        tail.is_sending = True
                     readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
                     for tail, reading in zip(chosen, readings, strict=True):
-                        tail.is_due = reading is not None
+                        tail.is_due = tail.is_sending = reading is not None
                         if reading is not None:
-                            tail.is_sending = True
                             sending.create_task(self._send(tail, reading), name=f"tail-send {tail.instance.folder}")
                 await self._wake.wait()
 
