@@ -36,6 +36,7 @@ from agent.tail.roster import Roster
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
+from agent.tail.turns import Turns
 from agent.tail.witness import TakeEnded
 from kubescribe.loki.pushes import Sender
 from kubescribe.wire.records import Gap
@@ -87,6 +88,7 @@ class Tailer:
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
         self._held_files = min(settings.held_files, max(1, raise_file_limit() // 2))
+        self._turns = Turns(settings.window_bytes)
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -281,17 +283,7 @@ class Tailer:
         room = min(_AT_ONCE_BYTES, self._settings.flying_bytes - self._outcomes.flying_bytes)
         if room <= 0:
             return []
-        now = self._monotonic()
-        ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
-        if len(ready) > 1:
-            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
-        chosen = []
-        for tail in ready:
-            chosen.append(tail)
-            room -= min(max(tail.look.unread, _LEAST_BYTES), BLOCK_BYTES)
-            if room < BLOCK_BYTES:
-                break
-        return chosen
+        return self._turns.take(self.tails.values(), room, self._monotonic(), least=_LEAST_BYTES, most=BLOCK_BYTES)
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names
