@@ -283,7 +283,7 @@ class Tailer:
         room = min(_AT_ONCE_BYTES, self._settings.flying_bytes - self._outcomes.flying_bytes)
         if room <= 0:
             return []
-        return self._turns.take(self.tails.values(), room, self._monotonic(), least=_LEAST_BYTES, most=BLOCK_BYTES)
+        return self._turns.take(self.tails, room, self._monotonic(), least=_LEAST_BYTES, most=BLOCK_BYTES)
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names

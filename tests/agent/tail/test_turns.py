@@ -1,5 +1,6 @@
 """Who is read next: what was deleted, then who is nearest to losing lines; thousands are not sorted for each batch."""
 
+import itertools
 from typing import cast
 
 from agent.tail.looks import Look
@@ -10,12 +11,13 @@ from agent.tail.turns import Turns
 
 LEAST, MOST = 16, 256
 WINDOW = 2**20
+NUMBERS = itertools.count()
 
 
 def a_tail(*, held: int = 0, rate: float = 0.0, unread: int = 10, read: int = 0) -> Tail:
     look = Look(held=held, held_files=1 if held else 0, unread=unread, is_due=True)
     return Tail(
-        instance=cast(Instance, None),
+        instance=Instance("shop", f"web-{next(NUMBERS)}", "u-1", "app", 0),
         reader=cast(Reader, None),
         first_seen=0.0,
         look=look,
@@ -27,7 +29,7 @@ def a_tail(*, held: int = 0, rate: float = 0.0, unread: int = 10, read: int = 0)
 
 
 def taken(turns: Turns, tails: list[Tail], room: int, now: float = 0.0) -> list[Tail]:
-    chosen = turns.take(tails, room, now, least=LEAST, most=MOST)
+    chosen = turns.take({tail.instance: tail for tail in tails}, room, now, least=LEAST, most=MOST)
     for tail in chosen:
         tail.is_sending = True
     return chosen
