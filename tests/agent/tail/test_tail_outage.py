@@ -1,13 +1,10 @@
 """What a Loki that is away costs of memory and open files when pods come and go meanwhile: as much as was meant."""
 
-import gc
-import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from agent.tail import tailer as tailer_module
 from kubescribe.wire.records import Gap
 from simulator.logs.sequence import numbered
 from simulator.logs.writer import ContainerLog
@@ -92,31 +89,6 @@ async def test_a_thousand_pods_of_a_line_each_are_not_on_their_way_at_once(node,
         assert sum(bool(tail.flights) for tail in tailer.tails.values()) <= 9
         node.loki.faults.clear()
         await eventually(lambda: len(node.lines()) == 3 * PODS)
-
-
-async def test_a_pod_that_waits_unread_takes_a_few_kilobytes(node, eventually):
-    names = [f"job-{number:02d}" for number in range(2 * PODS)]
-    node.loki.faults.answer(503, 100_000)
-    async with node.tailing(stop_seconds=0.0, flying_bytes=1) as tailer:
-        await come_and_go(node, eventually, names[:PODS])
-        await eventually(lambda: all(tail.waits_to_be_read or tail.flights for tail in tailer.tails.values()))
-        gc.collect()
-        tracemalloc.start(12)
-        try:
-            await come_and_go(node, eventually, names[PODS:])
-            await eventually(lambda: all(tail.waits_to_be_read or tail.flights for tail in tailer.tails.values()))
-            gc.collect()
-            snapshot = tracemalloc.take_snapshot()
-        finally:
-            tracemalloc.stop()
-
-        assert len(tailer.tails) == 2 * PODS
-    ours = f"{Path(tailer_module.__file__).parent}/*"
-    # Not the tables of what is being sent.
-    filters = tracemalloc.Filter(True, ours, all_frames=True), tracemalloc.Filter(False, "*/encoding.py")
-    left = snapshot.filter_traces(filters)
-    each = sum(trace.size for trace in left.traces) / PODS
-    assert each < 6500, (each, left.statistics("lineno")[:10])
 
 
 @pytest.mark.parametrize("away_seconds", [0.2, 60.0])
