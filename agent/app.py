@@ -49,6 +49,7 @@ from agent.watch.sink import Sink
 from agent.watch.tapping import TappedSink
 from kubescribe.kube.access import Access, find_access
 from kubescribe.kube.errors import ApiUnreachable
+from kubescribe.runtime.allocating import keep_giving_back
 from kubescribe.runtime.process import version_string
 from kubescribe.runtime.serving import serving
 from kubescribe.runtime.tasks import Part, run_parts, run_until
@@ -209,6 +210,8 @@ def _connect(
         Part(name="watches", run=scope.run),
         Part(name="link", run=keep_link, stop=drain_link),
         Part(name="reports", run=report),
+        # Of a list of many pods, or of what waited while Loki was away.
+        Part(name="memory", run=keep_giving_back),
     ]
     if election is not None:
         # It is let go when the watches have ended, and before the rest is sent: another goes on meanwhile.

@@ -60,7 +60,7 @@ def previous_only(instances: Sequence[Instance]) -> list[Instance]:
 
 def generations_of(folder: Path, instance: Instance) -> list[Generation]:
     """Return the files of *instance*, oldest first, without links elsewhere. Raises OSError if they cannot be had."""
-    return [it for it in list_generations(folder, instance) if is_within(it.path)]
+    return [it for it in list_generations(folder, instance) if is_within(Path(it.path))]
 
 
 def is_within(path: Path) -> bool:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from agent.tail.generations import Generation, can_be_read, has_files, list_generations
+from agent.tail.generations import Generation, can_be_read, changed_at, has_files, list_generations
 from agent.tail.handles import Handles
 from agent.tail.losing import Cause, Lost
 from agent.tail.paths import Instance
@@ -20,6 +20,8 @@ _TICK_NS = 100_000_000
 _LEAST_LIFE_NS = 3_000_000_000
 """How often a kubelet looks for what to rotate (containerLogMonitorInterval): every 10 s, every 3 s at most."""
 
+_NONE: frozenset[int] = frozenset()
+
 _MAX_KNOWN = 64
 """Files of one instance. A kubelet keeps five, and more only where it is told to."""
 
@@ -28,16 +30,17 @@ class Chain:
     """
     The generations of an instance from the one that is read on.
 
-    `listing` is what was there when it was looked last; what is only in `handles` any more is among it.
+    `path` is their folder. `listing` is what was there when it was looked last; what is only in `handles` any more is
+    among it.
     """
 
     def __init__(self, folder: Path, instance: Instance, retention: Retention) -> None:
         self._folder = folder
         self._instance = instance
+        self.path = f"{folder}/{instance.folder}"
         self._known: list[tuple[int, int]] = []
-        self._past: set[int] = set()
-        self._holes: set[int] = set()
-        self._settled: set[int] = set()
+        # Most are empty for as long as they live, and a set takes 216 bytes.
+        self._past = self._holes = self._settled = _NONE
         self._seen: tuple[int, tuple[int, int] | None] | None = None
         self._handed = 0
         self.listing: list[Generation] = []
@@ -50,19 +53,16 @@ class Chain:
 
         An inode alone tells nothing: it is reused.
         """
-        try:
-            changed_at = (self._folder / self._instance.folder).stat().st_mtime_ns
-        except OSError:
-            changed_at = 0
+        changed = changed_at(self.path)
         # A number, not a flag: one that comes between looking at a flag and taking it down would be overlooked.
         handed = self.handles.added
-        if (changed_at, live) == self._seen and handed == self._handed:
+        if (changed, live) == self._seen and handed == self._handed:
             return
         self._handed = handed
         self.look()
         # A file system counts time in ticks of some milliseconds: what follows in the same one looks the same.
-        is_settled = time.time_ns() - changed_at > _TICK_NS
-        self._seen = (changed_at, live) if is_settled else None
+        is_settled = time.time_ns() - changed > _TICK_NS
+        self._seen = (changed, live) if is_settled else None
 
     def look(self) -> None:
         """List the files again."""
@@ -91,7 +91,8 @@ class Chain:
         self._fold(identities)
         known = {identity for identity, _ in self._known}
         # What is older than the file that is read was read, by an earlier life perhaps, and would stay on the disk.
-        self._settled = named | {held.identity for held in nameless if held.identity > 0 and held.identity not in known}
+        settled = named | {held.identity for held in nameless if held.identity > 0 and held.identity not in known}
+        self._settled = frozenset(settled) if settled else _NONE
 
     def _note_hole(self, named: Collection[int]) -> None:
         """Note before which file others may have come and gone: files go oldest first, and the newest known is gone."""
@@ -103,7 +104,8 @@ class Chain:
         following = next(new, None)
         # Without a rotation it is the first file of a folder that was made anew.
         if following is not None and following.rotated:
-            self._holes.add(following.identity)
+            # Without those that are passed: on a busy container that is seldom looked at they would become ever more.
+            self._holes = (self._holes & known) | {following.identity}
 
     def _fold(self, listed: list[int]) -> None:
         """Keep long lost files as one: nothing may grow while Loki is away. A name may be missed once or twice."""
@@ -196,7 +198,8 @@ class Chain:
         """Note that *files* are done with; of those that have no name any more nobody asks again."""
         if len(self._past) > _MAX_KNOWN:
             self._past &= {generation.identity for generation in self.listing}
-        self._past |= {identity for identity, _ in files if identity > 0}
+        if files:
+            self._past |= {identity for identity, _ in files if identity > 0}
 
     def _younger(self, identity: int) -> list[tuple[int, int]]:
         places = [place for place, (known, _) in enumerate(self._known) if known == identity]

@@ -162,6 +162,7 @@ class Discovery:
                 finds.found.append(Found(pod=pod, container=container, restarts=_NONE, since=news.since))
         if is_another:
             finds.missed += self._missed_bare(pod)
+        self._unwatch(pod, before.keys() - now.keys(), is_there=is_there)
         bare_since, bare_at = self._bare.pop((pod.name, ""), (0, 0))
         if is_there:
             self._known[pod.name] = now
@@ -252,6 +253,14 @@ class Discovery:
 
     def _watch(self, folder: Path, *, with_writes: bool = False) -> bool:
         return self._notifier is not None and self._notifier.watch(folder, with_writes=with_writes)
+
+    def _unwatch(self, pod: PodFolder, containers: Iterable[str], *, is_there: bool) -> None:
+        """Watch those folders no more that are gone: while a file in them is open, the system keeps the watch."""
+        if self._notifier is not None:
+            for container in containers:
+                self._notifier.unwatch(self._folder / pod.name / container)
+            if not is_there:
+                self._notifier.unwatch(self._folder / pod.name)
 
 
 def _folders(folder: Path) -> list[str] | None:

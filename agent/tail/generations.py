@@ -47,7 +47,7 @@ class Generation:
     compressed file as its trailer tells it, modulo 4 GiB. One that has no name any more is open as `descriptor`.
     """
 
-    path: Path
+    path: str
     rotated: str
     is_gzip: bool
     identity: int
@@ -78,17 +78,17 @@ def list_generations(folder: Path, instance: Instance) -> list[Generation]:
 
     What vanishes meanwhile is left out, and so is a file that cannot be read. Raises OSError when that is so for now.
     """
-    path = folder / instance.folder
+    path = f"{folder}/{instance.folder}"
     for _ in range(_TRIES):
-        before = _changed_at(path)
+        before = changed_at(path)
         generations, is_whole = _list(path, instance.restart)
         # Who is renamed while names are read may be seen under both, or under none.
-        if is_whole and before == _changed_at(path):
+        if is_whole and before == changed_at(path):
             break
     return generations
 
 
-def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
+def _list(folder: str, restart: int) -> tuple[list[Generation], bool]:
     """Return the files, and whether none of them vanished meanwhile."""
     found: dict[str, tuple[str, bool]] = {}
     for name in _names(folder):
@@ -103,10 +103,11 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
     generations = []
     is_whole = True
     for rotated, (name, is_gzip) in ordered:
-        generation = look_at(folder / name, rotated=rotated, is_gzip=is_gzip)
+        path = f"{folder}/{name}"
+        generation = look_at(path, rotated=rotated, is_gzip=is_gzip)
         if generation is not None:
             generations.append(generation)
-        elif not (folder / name).exists():
+        elif not os.access(path, os.F_OK):
             is_whole = False
     if all(generation.identity > 0 for generation in generations):
         # It is local time, in which an hour comes twice a year again; the lines' is not.
@@ -114,17 +115,24 @@ def _list(folder: Path, restart: int) -> tuple[list[Generation], bool]:
     return generations, is_whole
 
 
-def _changed_at(folder: Path) -> int:
+def changed_at(folder: str) -> int:
+    """Return when *folder* was changed last, nanoseconds; 0 when it is not there."""
+    status = status_of(folder)
+    return status.st_mtime_ns if status is not None else 0
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """Return what the system tells of *path*; None when it is not there."""
     try:
-        return folder.stat().st_mtime_ns
+        return os.stat(path)  # noqa: PTH116 - of thousands of files, twice a second: an object for each costs
     except OSError:
-        return 0
+        return None
 
 
 def has_files(folder: Path, instance: Instance) -> bool:
     """Tell whether *instance* has a file below *folder*, readable or not. Raises OSError when that cannot be told."""
     try:
-        with os.scandir(folder / instance.folder) as entries:
+        with os.scandir(f"{folder}/{instance.folder}") as entries:
             files = [parse_file_name(entry.name) for entry in entries]
     except FileNotFoundError:
         return False
@@ -133,27 +141,31 @@ def has_files(folder: Path, instance: Instance) -> bool:
 
 def can_be_read(folder: Path, instance: Instance) -> bool:
     """Tell whether every file of *instance* below *folder* can be opened. Raises OSError when that cannot be told."""
-    path = folder / instance.folder
+    path = f"{folder}/{instance.folder}"
     with os.scandir(path) as entries:
         names = [entry.name for entry in entries]
     files = [name for name in names if (file := parse_file_name(name)) and file.restart == instance.restart]
     try:
         for name in files:
-            os.close(os.open(path / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+            os.close(os.open(f"{path}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
     except OSError:
         return False
     return True
 
 
-def look_at(path: Path, *, rotated: str, is_gzip: bool) -> Generation | None:
+def look_at(path: str, *, rotated: str, is_gzip: bool) -> Generation | None:
     """Return the file at *path*; None when it is gone, has no first line yet, or is no file. Raises OSError for now."""
     try:
-        with path.open("rb", buffering=0) as file:
-            found = look_into(file.fileno(), is_gzip=is_gzip)
+        # What is no file, a named pipe, would keep the thread waiting for whoever writes.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno in REFUSED_FOR_NOW:
             raise
         return None
+    try:
+        found = look_into(descriptor, is_gzip=is_gzip)
+    finally:
+        os.close(descriptor)
     return found and replace(found, path=path, rotated=rotated, descriptor=-1)
 
 
@@ -169,7 +181,7 @@ def look_into(descriptor: int, *, is_gzip: bool) -> Generation | None:
         return None
     if identity is None:
         return None
-    return Generation(path=Path(), rotated="", is_gzip=is_gzip, identity=identity, size=size, descriptor=descriptor)
+    return Generation(path="", rotated="", is_gzip=is_gzip, identity=identity, size=size, descriptor=descriptor)
 
 
 def identity_of(head: bytes) -> int | None:
@@ -208,7 +220,7 @@ def open_generation(generation: Generation, offset: int = 0) -> GenerationFile:
     if generation.descriptor >= 0:
         descriptor = os.dup(generation.descriptor)
     else:
-        descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(generation.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         identity = identity_of(open_head_of(descriptor, is_gzip=generation.is_gzip))
     except OSError:
@@ -317,7 +329,7 @@ def _unpacked_size(descriptor: int, packed_size: int) -> int:
     return int.from_bytes(os.pread(descriptor, 4, max(0, packed_size - 4)), "little")
 
 
-def _names(folder: Path) -> list[str]:
+def _names(folder: str) -> list[str]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         return [entry.name for entry in entries]
     return []

@@ -89,7 +89,7 @@ class Inotify:
             raise OSError("no inotify on this system")
         self.descriptor = self._checked(self._libc.inotify_init1(_NONBLOCK | _CLOEXEC))
         self._folders: dict[int, Path] = {}
-        self._watched: dict[Path, int] = {}
+        self._watched: dict[Path, tuple[int, tuple[int, int]]] = {}
         self._with_writes: set[int] = set()
         self.refused = 0
         """Watches that the system did not give (fs.inotify.max_user_watches)."""
@@ -100,9 +100,13 @@ class Inotify:
 
         *with_writes* those are told as well, until it is asked for without; not of one that is watched already.
         """
-        known = self._watched.get(folder)
-        if known is not None and (with_writes or known not in self._with_writes):
-            return True
+        inode = _inode_of(folder)
+        known, watched = self._watched.get(folder, (-1, None))
+        if watched != inode:
+            # What is gone stays watched while a file in it is open, and another folder may have its name by now.
+            self.unwatch(folder)
+        elif with_writes or known not in self._with_writes:
+            return inode is not None
         mask = _MASK | _MODIFY if with_writes else _MASK
         try:
             number = self._checked(self._libc.inotify_add_watch(self.descriptor, os.fsencode(folder), mask))
@@ -112,12 +116,20 @@ class Inotify:
         # The same folder under another name keeps its number.
         self._watched.pop(self._folders.get(number, folder), None)
         self._folders[number] = folder
-        self._watched[folder] = number
+        if inode is not None:
+            self._watched[folder] = (number, inode)
         if with_writes:
             self._with_writes.add(number)
         else:
-            self._with_writes -= {number, known}
+            self._with_writes.discard(number)
         return True
+
+    def unwatch(self, folder: Path) -> None:
+        """Watch *folder* no more, which is gone: what was told of it so far still comes."""
+        number, _ = self._watched.pop(folder, (-1, None))
+        if number >= 0:
+            # An error is that of a watch that ended by itself.
+            self._libc.inotify_rm_watch(self.descriptor, number)
 
     def read(self) -> Changed:
         """Return what changed since it was asked last; nothing when nothing did."""
@@ -139,7 +151,8 @@ class Inotify:
                 if mask & _IGNORED:
                     del self._folders[number]
                     self._with_writes.discard(number)
-                    self._watched.pop(folder, None)
+                    if self._watched.get(folder, (-1, None))[0] == number:
+                        del self._watched[folder]
                 elif name:
                     told.take((folder, name), mask, with_writes=number in self._with_writes)
 
@@ -152,3 +165,11 @@ class Inotify:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
         return result
+
+
+def _inode_of(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -42,7 +42,7 @@ class _Refused:
 
 
 class Outcomes:
-    """The pushes of all tails on their way; `flying_bytes` are those of their entries."""
+    """The pushes of all tails on their way; `flying_bytes` are those of their entries, `landed_at` is on the clock."""
 
     def __init__(
         self, counts: TailCounts, report: Callable[[Sequence[Gap]], Awaitable[None]], *, monotonic: Callable[[], float]
@@ -50,10 +50,12 @@ class Outcomes:
         self._counts = counts
         self._report = report
         self._folding = Folding(monotonic=monotonic)
+        self._monotonic = monotonic
         self._refused: dict[tuple[Instance, str], _Refused] = {}
         self._landed = asyncio.Event()
         self._under_way = 0
         self.flying_bytes = 0
+        self.landed_at = monotonic()
 
     def begin(self, tail: Tail, reading: Reading, now: float) -> Flight:
         """Take a reading that is about to be sent."""
@@ -74,6 +76,7 @@ class Outcomes:
                 # The sender stops: what it did not send is sent by the next life.
                 return
             flight.pushes -= 1
+            self.landed_at = self._monotonic()
             self._note_refused(tail.instance, push, future.result())
             self.land(tail)
             changed()

@@ -20,6 +20,7 @@ from agent.tail.generations import (
     head_of,
     identity_of,
     open_generation,
+    status_of,
 )
 from agent.tail.joining import Place
 from agent.tail.looks import Look, Reading
@@ -28,6 +29,7 @@ from agent.tail.opening import Opened
 from agent.tail.paths import Instance
 from agent.tail.retention import Retention
 from agent.tail.starting import first_wanted
+from kubescribe.labels.enriching import Enrichment
 from kubescribe.loki.pushes import Push
 
 BLOCK_BYTES = 256 * 1024
@@ -65,7 +67,6 @@ class Reader:
     ) -> None:
         self.instance = instance
         self.has_ended = False
-        self._live_path = folder / instance.folder / instance.live_name
         self._chain = Chain(folder, instance, retention or Retention())
         self._resume = resume
         self._was_done = was_done
@@ -73,6 +74,9 @@ class Reader:
         self._made_after = max(since, made_after)
         self._now_ns = now_ns
         self._monotonic = monotonic
+        self._names: Enrichment | None = None
+        self._first_at = 0
+        # What waits for its turn to be read, as thousands do while Loki is away, needs none yet.
         self._encoder: LineEncoder | None = None
         self._current: Current | None = None
         self._lost: list[Lost] = []
@@ -88,12 +92,21 @@ class Reader:
 
     @property
     def names(self) -> LineNames | None:
-        """What the lines carry."""
+        """What the lines carry; None before the first `read`."""
         return self._encoder.names if self._encoder else None
 
-    def name(self, names: LineNames, *, first_at: int) -> None:
+    @property
+    def _last_at(self) -> int:
+        return self._encoder.last_at if self._encoder else self._first_at
+
+    @property
+    def _live_path(self) -> str:
+        return f"{self._chain.path}/{self.instance.live_name}"
+
+    def name(self, names: Enrichment, *, first_at: int) -> None:
         """Take what the lines carry; *first_at* is the time of lines that have none, before the first that has."""
-        self._encoder = LineEncoder(names, last_at=self._resume.last_at if self._resume else first_at)
+        self._names = names
+        self._first_at = self._resume.last_at if self._resume else first_at
 
     def hold(self, opened: Opened) -> None:
         """Take a file of the instance that was opened when it was found; from any thread."""
@@ -101,7 +114,8 @@ class Reader:
 
     def look(self) -> Look:
         """Return how the files are."""
-        live = _inode_of(self._live_path)
+        status = status_of(self._live_path)
+        live = (status.st_dev, status.st_ino) if status is not None else None
         self._chain.look_if_changed(live)
         current = self._current or self._begin()
         self._chain.settle()
@@ -158,9 +172,11 @@ class Reader:
 
     def read(self) -> Reading | None:
         """Read and encode the next block; None when there is nothing to be read, for now. The names must be known."""
+        if self._encoder is None and self._names is not None:
+            self._encoder = LineEncoder(LineNames.of(self._names), last_at=self._first_at)
         current = self._current or self._begin()
         if current is None or self._encoder is None:
-            return self._only_losses() if self._encoder else None
+            return None
         self._check_truncation(current)
         if self._current is None:
             return None
@@ -268,11 +284,8 @@ class Reader:
         """Tell whether nothing is written to *current* any more."""
         if current.generation.is_gzip or self._chain.after(current.generation.identity) is not None:
             return True
-        try:
-            status = self._live_path.stat()
-        except OSError:
-            return False
-        return status.st_size > 0 and (status.st_dev, status.st_ino) != current.inode
+        status = status_of(self._live_path)
+        return status is not None and status.st_size > 0 and (status.st_dev, status.st_ino) != current.inode
 
     def _check_truncation(self, current: Current) -> None:
         """Begin anew with a file that was cut from within, as logrotate's copytruncate does."""
@@ -351,9 +364,8 @@ class Reader:
         if following is None or self._open(following, 0, order=current.order + 1) is None:
             return self._left(current)
         current.file.close()
-        last_at = self._encoder.last_at if self._encoder else 0
         lost = self._chain.go_on(identity, following.identity)
-        self._lost += lost or self._chain.hole_before(following.identity, last_at)
+        self._lost += lost or self._chain.hole_before(following.identity, self._last_at)
         return self.read()
 
     def _only_losses(self) -> Reading | None:
@@ -375,22 +387,13 @@ class Reader:
         )
 
     def _tell(self, cause: Cause, current: Current, *, size: int, detail: str = "") -> None:
-        last_at = self._encoder.last_at if self._encoder else 0
         self._lost.append(
             Lost(
                 cause=cause,
-                start=last_at or max(current.generation.identity, 0),
+                start=self._last_at or max(current.generation.identity, 0),
                 end=self._now_ns(),
                 at=f"{current.generation.identity}/{current.offset}",
                 size=size,
                 detail=detail,
             )
         )
-
-
-def _inode_of(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

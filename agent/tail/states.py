@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import structlog
 from msgspec.structs import replace
 
-from agent.tail.encoding import LineNames
 from agent.tail.joining import Place
 from agent.tail.paths import Instance
 from agent.tail.settings import TailSettings
@@ -73,11 +72,11 @@ class States:
         """Return what is known of *instance*."""
         return self.store.instances.get(instance) or Kept()
 
-    def names(self, instance: Instance) -> LineNames:
+    def names(self, instance: Instance) -> Enrichment:
         """Return what lines of *instance* carry; it was frozen before."""
         enrichment = self.of(instance).enrichment
         assert enrichment is not None  # noqa: S101
-        return LineNames.of(enrichment)
+        return enrichment
 
     def note(self, instance: Instance, made_after: int) -> None:
         """Note that *instance* was found: if its files are gone before any of it was sent, the next life tells."""

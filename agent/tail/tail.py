@@ -1,6 +1,6 @@
 """One instance of a container as the tailer keeps it: its reader, what is on its way, how far it is acknowledged."""
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 
 from agent.tail.joining import Place
@@ -54,7 +54,7 @@ class Tail:
     is_over: bool = False
     is_sending: bool = False
     window: int = FIRST_WINDOW_BYTES
-    flights: deque[Flight] = field(default_factory=deque)
+    flights: list[Flight] = field(default_factory=list)
     flying_bytes: int = 0
     unacknowledged: int = 0
     read: int = 0
@@ -141,7 +141,7 @@ class Tail:
         """Move on over whatever has arrived, in order; return what it weighed."""
         freed = 0
         while self.flights and not self.flights[0].pushes:
-            flight = self.flights.popleft()
+            flight = self.flights.pop(0)
             self.place = flight.place
             self.lines.update(flight.levels)
             self.window = min(2 * self.window, MAX_WINDOW_BYTES)

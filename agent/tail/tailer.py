@@ -36,6 +36,7 @@ from agent.tail.roster import Roster
 from agent.tail.settings import TailSettings
 from agent.tail.states import States
 from agent.tail.tail import Tail
+from agent.tail.turns import Turns
 from agent.tail.witness import TakeEnded
 from kubescribe.loki.pushes import Sender
 from kubescribe.wire.records import Gap
@@ -50,6 +51,8 @@ _AT_ONCE_BYTES = 4 * BLOCK_BYTES
 
 _LEAST_BYTES = 16 * 1024
 """What reading a file counts for at least, so that a look at another is never far."""
+
+_LAST_LOOK_SECONDS = 5.0
 
 Report = Callable[[Sequence[Gap]], Awaitable[None]]
 """Takes Gaps, durably."""
@@ -85,9 +88,11 @@ class Tailer:
         self._handing = Handing(self._states, counted, now_ns=now_ns)
         self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tail-read")
         self._held_files = min(settings.held_files, max(1, raise_file_limit() // 2))
+        self._turns = Turns(settings.window_bytes)
         self._wake = asyncio.Event()
         self._look_now = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._is_ending = False
 
     async def run(self) -> None:
         """Tail until `stop`."""
@@ -114,10 +119,15 @@ class Tailer:
                 ]
                 await self._stopping.wait()
                 # Sources first: nothing is read any more, while what is on its way may still arrive.
-                for task in tasks[:3]:
-                    task.cancel()
+                finding, looking, reading, *keeping = tasks
+                finding.cancel()
+                reading.cancel()
                 await self._outcomes.settled(self._settings.stop_seconds)
-                for task in tasks[3:]:
+                # Of what is gone and has arrived the next life would not know that: it would tell a loss.
+                self._is_ending = True
+                self._look_now.set()
+                await asyncio.wait([looking], timeout=_LAST_LOOK_SECONDS)
+                for task in (looking, *keeping):
                     task.cancel()
             await self._tell_missed(finder.close())
             await self._save()
@@ -159,13 +169,15 @@ class Tailer:
         while True:
             self._look_now.clear()
             tails = self._roster.take_fresh()
-            begun = self._monotonic()
-            is_round = begun >= due
+            begun, is_last = self._monotonic(), self._is_ending
+            is_round = is_last or begun >= due
             if is_round:
                 # Of what is gone nothing is new until it is read: thousands of short pods may wait for that.
                 tails = [tail for tail in self.tails.values() if not tail.waits_to_be_read]
-            if tails:
+            if tails or is_round:
                 await self._look_at(tails)
+            if is_last:
+                return
             if is_round:
                 # When there is so much that looking takes long, reading comes first.
                 due = self._monotonic() + max(self._settings.look_seconds, 2 * (self._monotonic() - begun))
@@ -207,7 +219,10 @@ class Tailer:
 
     async def _bound_held(self) -> list[Tail]:
         """Let go of deleted files that are still to be read, when they are too many; return what is over with them."""
-        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=self._held_files)
+        is_away = self._monotonic() - self._outcomes.landed_at > self._settings.away_seconds
+        # While Loki takes what it can, who is behind may catch up; while it takes nothing, they would only become more.
+        most = max(1, self._held_files // 2) if is_away else self._held_files
+        chosen = beyond(self.tails.values(), max_bytes=self._settings.held_bytes, max_files=most)
         if not chosen:
             return []
         # In one go: each turn of the thread may wait for a batch of reading, and they may be a thousand.
@@ -254,11 +269,13 @@ class Tailer:
             while True:
                 self._wake.clear()
                 while chosen := self._most_urgent():
+                    for tail in chosen:
+                        # From here on: what is being read is not retired meanwhile.
+                        tail.is_sending = True
                     readings = await self._in_thread(_read_all, [tail.reader for tail in chosen])
                     for tail, reading in zip(chosen, readings, strict=True):
-                        tail.is_due = reading is not None
+                        tail.is_due = tail.is_sending = reading is not None
                         if reading is not None:
-                            tail.is_sending = True
                             sending.create_task(self._send(tail, reading), name=f"tail-send {tail.instance.folder}")
                 await self._wake.wait()
 
@@ -266,17 +283,7 @@ class Tailer:
         room = min(_AT_ONCE_BYTES, self._settings.flying_bytes - self._outcomes.flying_bytes)
         if room <= 0:
             return []
-        now = self._monotonic()
-        ready = [tail for tail in self.tails.values() if tail.may_read(self._settings.window_bytes, now)]
-        if len(ready) > 1:
-            ready.sort(key=lambda tail: (not tail.look.held, tail.seconds_left, tail.read))
-        chosen = []
-        for tail in ready:
-            chosen.append(tail)
-            room -= min(max(tail.look.unread, _LEAST_BYTES), BLOCK_BYTES)
-            if room < BLOCK_BYTES:
-                break
-        return chosen
+        return self._turns.take(self.tails, room, self._monotonic(), least=_LEAST_BYTES, most=BLOCK_BYTES)
 
     async def _send(self, tail: Tail, reading: Reading) -> None:
         names = tail.reader.names

@@ -39,6 +39,9 @@ def label_name(name: str) -> str:
 
 def label_value(value: str) -> str:
     """Return *value* in valid UTF-8 of at most MAX_VALUE_BYTES; a cut one ends at a whole character."""
+    if value.isascii() and len(value) <= MAX_VALUE_BYTES:
+        # The same string as its pod has, which is kept anyway.
+        return value
     data = value.encode("utf-8", "replace")
     if len(data) > MAX_VALUE_BYTES:
         data = data[:MAX_VALUE_BYTES]

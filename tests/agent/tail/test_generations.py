@@ -1,6 +1,7 @@
 """The files of one instance of a container, through rename, compression and deletion."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,13 @@ def test_another_file_under_the_same_name_is_not_opened_for_it(tmp_path: Path, f
 
 def test_a_file_that_is_still_empty_is_none_yet(tmp_path: Path, folder: Path) -> None:
     write(folder, "0.log", b"")
+
+    assert list_generations(tmp_path, INSTANCE) == []
+
+
+@pytest.mark.timeout(10)
+def test_a_named_pipe_keeps_nobody_waiting(tmp_path: Path, folder: Path) -> None:
+    os.mkfifo(folder / "0.log")
 
     assert list_generations(tmp_path, INSTANCE) == []
 

@@ -1,12 +1,18 @@
 """Deleted files that are still to be read are bounded in bytes and in number."""
 
+import gc
+import tracemalloc
+from pathlib import Path
 from typing import cast
 
 from agent.tail.holding import beyond
 from agent.tail.looks import Look
+from agent.tail.opening import open_files
 from agent.tail.paths import Instance
 from agent.tail.reader import Reader
 from agent.tail.tail import Tail
+from kubescribe.labels.enriching import Enrichment
+from simulator.logs.writer import ContainerLog, LogOf
 
 
 def a_tail(seen: float, *, held: int = 10, unread: int = 1, is_gone: bool = True) -> Tail:
@@ -46,3 +52,38 @@ def test_what_went_for_its_size_is_not_counted_twice() -> None:
     large, old, young = a_tail(9, held=500), a_tail(1), a_tail(2)
 
     assert beyond([large, old, young], max_bytes=100, max_files=2) == [large]
+
+
+def a_deleted_one(root: Path, number: int, names: Enrichment) -> Tail:
+    """Return one whose files were found, looked at and named, and are gone, but for what is open."""
+    instance = Instance("batch", f"report-{number}", f"4f9a8b7c-1234-4cde-8f00-{number:012d}", "app", 0)
+    log = ContainerLog(root, LogOf(namespace="batch", pod=instance.pod, uid=instance.uid, container="app"))
+    log.write(["a line"])
+    reader = Reader(root, instance, resume=None, since=0, now_ns=lambda: 1, monotonic=lambda: 0.0)
+    for opened in open_files(log.path.parent, {0}, 4096).opened:
+        reader.hold(opened)
+    tail = Tail(instance=instance, reader=reader, first_seen=0.0)
+    tail.note_look(reader.look(), 0.0)
+    reader.name(names, first_at=0)
+    tail.is_named = True
+    log.remove()
+    tail.note_look(reader.look(), 1.0)
+    assert tail.waits_to_be_read
+    return tail
+
+
+def test_what_waits_to_be_read_takes_three_kilobytes(tmp_path: Path) -> None:
+    names = Enrichment(labels={"namespace": "batch", "workload": "report"}, metadata={"pod": "report-1"})
+    waiting = [a_deleted_one(tmp_path, number, names) for number in range(40)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        waiting += [a_deleted_one(tmp_path, number, names) for number in range(40, 140)]
+        gc.collect()
+        each = tracemalloc.get_traced_memory()[0] / 100
+    finally:
+        tracemalloc.stop()
+
+    assert each < 4000, each
+    for tail in waiting:
+        tail.reader.close()

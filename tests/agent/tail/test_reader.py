@@ -12,7 +12,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.tail.encoding import LineNames
 from agent.tail.joining import Place
 from agent.tail.losing import Lost
 from agent.tail.opening import open_files, open_live
@@ -25,7 +24,7 @@ from simulator.logs.rotating import Rotation
 from simulator.logs.writer import ContainerLog, LogOf
 from simulator.loki.schema import PushRequest
 
-NAMES = LineNames.of(Enrichment(labels={"namespace": "shop", "workload": "web"}, metadata={"pod": "web-0"}))
+NAMES = Enrichment(labels={"namespace": "shop", "workload": "web"}, metadata={"pod": "web-0"})
 OF = LogOf(namespace="shop", pod="web-0", uid="2f5a3c1e-8f7d-4b6a-9c0d-1e2f3a4b5c6d", container="app")
 INSTANCE = Instance("shop", "web-0", OF.uid, "app", 0)
 BEGUN = from_rfc3339("2026-01-02T03:04:05Z")

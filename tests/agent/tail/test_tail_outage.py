@@ -89,3 +89,15 @@ async def test_a_thousand_pods_of_a_line_each_are_not_on_their_way_at_once(node,
         assert sum(bool(tail.flights) for tail in tailer.tails.values()) <= 9
         node.loki.faults.clear()
         await eventually(lambda: len(node.lines()) == 3 * PODS)
+
+
+@pytest.mark.parametrize("away_seconds", [0.2, 60.0])
+async def test_of_pods_that_are_gone_unread_half_as_many_wait_once_nothing_arrives(node, eventually, away_seconds):
+    names = [f"job-{number:02d}" for number in range(PODS)]
+    node.loki.faults.answer(503, 100_000)
+    async with node.tailing(stop_seconds=0.0, flying_bytes=1, held_files=PODS, away_seconds=away_seconds):
+        await come_and_go(node, eventually, names)
+        await eventually(lambda: len(open_files(node.folder)) <= (PODS // 2 if away_seconds < 1 else PODS))
+        await eventually(lambda: node.gaps or away_seconds > 1)
+
+        assert len(node.gaps) == 0 if away_seconds > 1 else PODS // 2 - 4 < len(node.gaps) < PODS

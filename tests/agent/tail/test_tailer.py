@@ -394,6 +394,24 @@ async def test_no_more_deleted_pods_are_held_open_than_may_be_and_the_oldest_is_
     assert told == {"job-0", "job-1", "job-2"}
 
 
+async def test_what_has_arrived_and_is_deleted_when_the_agent_stops_is_no_loss_to_the_next_life(node, eventually):
+    logs = [node.container(f"web-{number}") for number in range(5)]
+    for log in logs:
+        log.write(texts(0, 10))
+    # It looks once, and not again before it is stopped.
+    async with node.tailing(look_seconds=60.0) as tailer:
+        await eventually(lambda: len(node.lines()) == 50)
+        await eventually(lambda: not any(tail.lag for tail in tailer.tails.values()))
+        for log in logs:
+            log.remove()
+    assert tailer.tails == {}
+    async with node.tailing():
+        node.container("web-9").write(texts(0, 10))
+        await eventually(lambda: len(node.lines()) == 60)
+
+    assert node.gaps == []
+
+
 async def test_instances_that_came_and_went_while_the_agent_was_away_are_one_gap(node, eventually):
     log = node.container()
     async with node.tailing():
