@@ -1,14 +1,20 @@
 # One image for every role. The first stage installs the programs into /opt/kubescribe; the second holds them, Python, and
-# nothing that could build or install anything more. Both architectures: every dependency comes as a wheel.
+# nothing that could build or install anything more. Both architectures: every dependency comes as a wheel, and the one
+# compiled step is built here, or the build fails.
 ARG PYTHON=3.11.15-slim-trixie
 
 FROM python:${PYTHON} AS build
 ARG SETUPTOOLS=80.9.0
+ARG CYTHON=3.3.1
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# The dependencies first: they change seldom, and this layer is kept until they do. Wheels only, since nothing here could
-# compile one; exact versions, those that were tested.
+# For the gateway's compiled step, and for nothing else.
+RUN apt-get update -qq \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev
+
+# The dependencies first: they change seldom, and this layer is kept until they do. Wheels only, which need no compiler;
+# exact versions, those that were tested.
 COPY pyproject.toml constraints.txt ./
 RUN python -m venv --without-pip /opt/kubescribe \
  && python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
@@ -16,14 +22,15 @@ RUN python -m venv --without-pip /opt/kubescribe \
         --constraint constraints.txt --requirement requirements.txt
 
 # Then the programs, with the page's files. What builds their wheel is pinned too.
-RUN pip install --only-binary :all: setuptools==${SETUPTOOLS}
+RUN pip install --only-binary :all: setuptools==${SETUPTOOLS} Cython==${CYTHON}
 COPY README.md LICENSE ./
 COPY kubescribe kubescribe
 COPY agent agent
 COPY aggregator aggregator
 COPY simulator simulator
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir wheels . \
- && pip --python /opt/kubescribe/bin/python install --no-compile --no-deps --no-index wheels/*.whl
+ && pip --python /opt/kubescribe/bin/python install --no-compile --no-deps --no-index wheels/*.whl \
+ && /opt/kubescribe/bin/python -I -c "import kubescribe.gateway._entries"
 
 # Compiled once, here: the root file system is read-only where it runs. Unchecked, so that a start reads no times of files.
 RUN /opt/kubescribe/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/kubescribe/lib

@@ -20,7 +20,7 @@ ARGS ?=
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-setup: ## Make .venv and install everything; done once, and again when the dependencies change
+setup: ## Make .venv and install everything; done once, and again when dependencies or the compiled step change
 	@scripts/set-up
 
 demo: setup ## Run kubescribe against a pretend cluster; Ctrl-C ends it
@@ -71,4 +71,4 @@ pictures: dashboards ## Draw docs/dashboards/ from the product on the pretend cl
 	$(BIN)/python -m dashboards.pictures docs/dashboards
 
 clean: ## Remove .venv and what the tools remember
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build kubescribe/gateway/_entries.*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

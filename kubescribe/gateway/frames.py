@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import msgspec
 
 from kubescribe.gateway.bodies import unpacked
-from kubescribe.gateway.streams import append_metadata, pieces_of, regions_of
+from kubescribe.gateway.entries import append_metadata
+from kubescribe.gateway.streams import pieces_of, regions_of
 from kubescribe.loki.pushes import Push
 
 _FIXED = struct.Struct(">QI")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from kubescribe.gateway import lokijson, lokiproto, otlp, otlpjson
 from kubescribe.gateway.bodies import JSON, PROTOBUF, media_type, unpacked, unwrapped
+from kubescribe.gateway.entries import Unusual
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.frames import Head
 from kubescribe.gateway.naming import Found, Naming
@@ -128,6 +129,6 @@ class Intake:
             return pack_anew(lokiproto.streams_of_large(whole), self._naming, waits=waits)
         try:
             return pack(lokiproto.checked(whole), self._naming, request=held[0], waits=waits)
-        except lokiproto.Unusual:
+        except Unusual:
             request, streams = lokiproto.put_right(whole)
             return pack(streams, self._naming, request=compress(request), waits=waits)

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from kubescribe.gateway.entries import clamped
 from kubescribe.gateway.errors import BadPush
-from kubescribe.gateway.streams import Gathering, Incoming, clamped
+from kubescribe.gateway.streams import Gathering, Incoming
 from kubescribe.labels.clues import Clue, clue_of
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata

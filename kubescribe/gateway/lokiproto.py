@@ -10,16 +10,12 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from kubescribe.gateway.entries import Unusual, look
 from kubescribe.gateway.errors import BadPush
-from kubescribe.gateway.messages import LoosePush, Push, Stream
+from kubescribe.gateway.messages import LoosePush, Push
 from kubescribe.gateway.parts import check_messages, messages_in
-from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, streams_in, times_of
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, pieces_of, read_length, streams_in
 from kubescribe.loki.encoding import field
-
-
-class Unusual(Exception):
-    """A request that cannot be cut as it lies; a parser has to look at the whole."""
-
 
 _STREAM = 0x0A
 _LENGTH_DELIMITED = 2
@@ -102,17 +98,21 @@ def checked(request: bytes | memoryview) -> Iterator[Incoming]:
     """
     Yield the streams as they lie in *request*. Raises Unusual where something is not as Loki's clients write it.
 
-    Each is checked by itself, when it is asked for: a stream and what the parser makes of it fit into a processor's
+    Each is looked at by itself, when it is asked for: a stream and what a parser makes of it fit into a processor's
     cache, a push does not.
     """
     try:
         for labels, entries in streams_in(request):
-            stream = Stream.FromString(entries)
-            parsed = stream.entries
-            if not parsed or stream.labels or stream.hash:
-                raise Unusual("a stream has no entries, or more than these")
-            yield Incoming(str(labels, "utf-8"), entries, len(parsed), *times_of(parsed))
-    except (DecodeError, ValueError) as error:
+            looked = look(entries)
+            yield Incoming(
+                str(labels, "utf-8"),
+                entries,
+                looked.count,
+                looked.first_at,
+                looked.last_at,
+                may_have_metadata=looked.may_have_metadata,
+            )
+    except ValueError as error:
         raise Unusual(str(error)) from error
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import msgspec
 from google.protobuf.message import DecodeError
 
+from kubescribe.gateway.entries import clamped
 from kubescribe.gateway.errors import BadPush
 from kubescribe.gateway.messages import Logs, LooseLogs
-from kubescribe.gateway.streams import Gathering, Incoming, clamped
+from kubescribe.gateway.streams import Gathering, Incoming
 from kubescribe.labels.clues import CONTAINER, CONTAINER_ID, NAMESPACE, POD, POD_UID, Clue, clue_of, clue_of_path
 from kubescribe.labels.names import selector_text
 from kubescribe.loki.encoding import encode_entry, encode_metadata

@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from kubescribe.gateway.entries import append_metadata
 from kubescribe.gateway.frames import Frozen
 from kubescribe.gateway.naming import Found, Named, Naming
 from kubescribe.gateway.parts import check_streams
-from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_metadata, append_missing, pieces_of
+from kubescribe.gateway.streams import PIECE_BYTES, Incoming, append_missing, pieces_of
 from kubescribe.loki.encoding import compress, encode_stream
 
 FRAME_BYTES = 2 * 2**20
@@ -148,7 +149,7 @@ def _made(frozen: Sequence[Frozen], regions: Sequence[bytes], waits: Waits) -> t
 
 def _clashes(stream: Incoming, name: Named) -> bool:
     """Tell whether an entry of *stream* may have metadata of a name that is to be added."""
-    if not name.metadata or _METADATA not in stream.entries:
+    if not name.metadata or not stream.may_have_metadata or _METADATA not in stream.entries:
         return False
     return _pattern(frozenset(name.metadata)).search(stream.entries) is not None
 

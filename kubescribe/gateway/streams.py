@@ -1,34 +1,16 @@
-"""
-What any shipper's push comes to: streams of encoded entries; and what is done to entries without decoding them. Pure.
+"""What any shipper's push comes to: streams of encoded entries; and where these lie in what was pushed. Pure."""
 
-Entries stay the bytes that they came as: metadata is appended to an entry by making its length longer, since the
-fields of a protobuf message may come in any order and repeated ones in any number.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import msgspec
-from google.protobuf.unknown_fields import UnknownFieldSet
 
-from kubescribe.gateway.messages import Entries, Stream
+from kubescribe.gateway.entries import MAX_TIME
+from kubescribe.gateway.messages import Stream
 from kubescribe.gateway.parts import check_streams
 from kubescribe.labels.clues import Clue
 from kubescribe.loki.encoding import encode_metadata, varint
 
 _STREAM, _LABELS, _ENTRY = 0x0A, 0x0A, 0x12
-_SAMPLED = 4
-_SECOND = 1_000_000_000
-MAX_TIME = 2**63 - 1
-_ENTRY_KEY = bytes((_ENTRY,))
-_USUAL_BYTES = 4096
-"""Of an entry: the lengths of longer ones are not looked up but encoded."""
-
-_KEYS = tuple(_ENTRY_KEY + varint(length) for length in range(2 * _USUAL_BYTES))
-"""What goes before an entry, by its length."""
-
 PIECE_BYTES = 512 * 1024
 """Of a stream; a larger one goes on in pieces."""
 
@@ -38,8 +20,8 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     Entries of one stream, as they came.
 
     `labels` is the selector's text, `entries` what encode_entry makes, one behind the other, `count` of them. The times
-    are those of the earliest and the latest entry, ns, looked for among a sample of a long stream. `clue` tells the
-    container where the labels do not.
+    are those of the earliest and the latest entry, ns (see `Looked`). `clue` tells the container where the labels do
+    not.
     """
 
     labels: str
@@ -48,6 +30,7 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     first_at: int
     last_at: int
     clue: Clue | None = None
+    may_have_metadata: bool = True
 
 
 class Gathering:
@@ -94,54 +77,6 @@ class _Gathered:
         self.parts: list[bytes] = []
         self.size = 0
         self.first_at, self.last_at = MAX_TIME, 0
-
-
-def times_of(entries: Any) -> tuple[int, int]:
-    """Return when the earliest and the latest of *entries* (messages) are, of a long list as a sample tells."""
-    step = max(1, len(entries) // _SAMPLED)
-    times = [time.seconds * _SECOND + time.nanos for time in [entry.time for entry in (*entries[::step], entries[-1])]]
-    return clamped(min(times)), clamped(max(times))
-
-
-def clamped(at_ns: int) -> int:
-    """Return a time as the spool can hold it: an entry may carry any number, and Loki judges it."""
-    return min(max(0, at_ns), MAX_TIME)
-
-
-def append_metadata(entries: bytes, metadata: bytes) -> bytes:
-    """
-    Return *entries* with *metadata* (from encode_metadata) at the end of each, the same for the same each time.
-
-    What else lies among them is left out. Every line of every push goes through it, so the parser cuts, and nothing
-    that is done to one entry is written in Python: a loop of it takes half as long again.
-    """
-    cut = Entries.FromString(entries)
-    if not metadata:
-        if not len(UnknownFieldSet(cut)):
-            return entries
-        cut.DiscardUnknownFields()
-        written: bytes = cut.SerializeToString()
-        return written
-    each: list[bytes] = cut.entries[:]
-    parts = [metadata] * (3 * len(each))
-    parts[::3] = _keys(each, len(metadata))
-    parts[1::3] = each
-    return b"".join(parts)
-
-
-def _keys(entries: Sequence[bytes], added: int) -> Sequence[bytes]:
-    """Return what goes before each of *entries* when it is *added* bytes longer: the field's key and the length."""
-    try:
-        # The zeros because one alone gives no tuple. (A tuple's own __getitem__ takes twice as long.)
-        found: Sequence[bytes] = itemgetter(0, 0, *map(len, entries))(_keys_of_longer(added))
-        return found[2:]
-    except IndexError:
-        return [_ENTRY_KEY + varint(len(entry) + added) for entry in entries]
-
-
-@lru_cache(maxsize=64)
-def _keys_of_longer(added: int) -> Sequence[bytes]:
-    return _KEYS[added : added + _USUAL_BYTES]
 
 
 def append_missing(entries: bytes, metadata: Mapping[str, str]) -> bytes:

@@ -25,6 +25,9 @@ DATA = "var/lib/kubescribe"
 PASSED_ON = ("PIP_", "SSL_", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "REQUESTS_")
 """How this machine reaches its package registry."""
 
+IGNORED = ("__pycache__", "*.pyc", "*.egg-info", "*.so")
+"""As .dockerignore says."""
+
 
 def run(*words: str | Path) -> None:
     subprocess.run(list(words), check=True, stdout=sys.stderr)
@@ -115,7 +118,7 @@ class StageRoot:
                 raise FileNotFoundError(f"COPY {source}: .dockerignore leaves it out")
             found = origin / source.lstrip("/")
             if found.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info") if allowed is not None else None
+                ignored = shutil.ignore_patterns(*IGNORED) if allowed is not None else None
                 shutil.copytree(found, place, symlinks=True, dirs_exist_ok=True, ignore=ignored)
             else:
                 shutil.copy2(found, place)

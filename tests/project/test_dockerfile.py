@@ -20,7 +20,8 @@ from scripts.rendering import NOTES, rendered
 from tests.project.dockerfile import Stage, context_files, pairs, parse
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 MOUNTS = """
 set -e
 mount -t tmpfs tmpfs "$1" && mkdir "$1"/upper "$1"/work "$1"/root
@@ -61,6 +62,7 @@ COMMANDS = {
     "base pip": ["/usr/local/bin/python", "-m", "pip", "--version"],
     "id": ["id", "-u"],
     "packages": ["python", "-c", PACKAGES],
+    "step": ["python", "-c", "from kubescribe.gateway.entries import IS_COMPILED; print(IS_COMPILED)"],
     "uncompiled": ["python", "-c", UNCOMPILED],
     "root": ["touch", "/opt/kubescribe/x"],
 }
@@ -142,6 +144,14 @@ def test_nothing_is_built_or_fetched_in_the_last_stage() -> None:
     assert [copied for copied in stages()[-1].each("COPY") if not copied.startswith("--from=")] == []
 
 
+def test_the_step_is_compiled_by_the_version_that_everybody_has_and_its_absence_ends_the_build() -> None:
+    first = stages()[0]
+    arguments = {name: value for text in first.each("ARG") for name, value in pairs(text).items()}
+
+    assert f"Cython=={arguments['CYTHON']}" in PYPROJECT["build-system"]["requires"]
+    assert any(step.endswith('-I -c "import kubescribe.gateway._entries"') for step in first.each("RUN"))
+
+
 def test_the_build_sees_only_what_it_copies() -> None:
     copied = {word for text in stages()[0].each("COPY") for word in text.split()[:-1]}
 
@@ -153,6 +163,7 @@ def test_the_build_sees_only_what_it_copies() -> None:
 def test_what_the_steps_make_runs(image: dict[str, Ran]) -> None:
     assert image["help"].out.startswith("kubescribe: a flight recorder")
     assert image["version"].out == f"kubescribe {PROJECT['version']}\n"
+    assert image["step"].out == "True\n"
     assert 'listen: "127.0.0.1:8080"' in image["aggregator"].out
     assert "data: /var/lib/kubescribe" in image["agent"].out
     assert [image[name].code for name in ("help", "version", "aggregator", "agent")] == [0, 0, 0, 0]

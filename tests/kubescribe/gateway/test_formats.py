@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from kubescribe.gateway import lokijson, lokiproto, otlp, otlpjson
 from kubescribe.gateway.bodies import unpacked
+from kubescribe.gateway.entries import MAX_TIME
 from kubescribe.gateway.errors import BadPush, GatewayError
 from kubescribe.gateway.finding import NoPods
 from kubescribe.gateway.intake import Intake, Received
 from kubescribe.gateway.messages import Logs, Push
 from kubescribe.gateway.naming import Naming
-from kubescribe.gateway.streams import MAX_TIME
 from kubescribe.loki.encoding import encode_entry, encode_stream, field
 from tests.kubescribe.gateway.house import NOW, snappy, stream
 from tests.kubescribe.loki.protobuf import decode

@@ -1,11 +1,10 @@
-"""Metadata is appended to entries without decoding them, and google.protobuf reads what was meant."""
+"""Streams are cut out of a push, and into pieces, and google.protobuf reads what was meant."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubescribe.gateway.messages import Stream
-from kubescribe.gateway.streams import append_metadata, append_missing, ends_of, pieces_of, regions_of
+from kubescribe.gateway.streams import append_missing, ends_of, pieces_of, regions_of
 from kubescribe.loki.encoding import encode_entry, encode_metadata, encode_stream
 from tests.kubescribe.gateway.house import NOW
 
@@ -22,38 +21,6 @@ def read(entries):
 
 def encoded(texts, each=b""):
     return b"".join(encode_entry(NOW + n, line, each) for n, line in enumerate(texts))
-
-
-@given(lines, metadata, metadata)
-def test_every_entry_has_its_own_and_the_added_metadata(texts, theirs, ours):
-    made = append_metadata(encoded(texts, encode_metadata(theirs)), encode_metadata(ours))
-
-    assert read(made) == [(line, [*theirs.items(), *ours.items()]) for line in texts]
-
-
-@pytest.mark.parametrize("size", [0, 105, 106, 127, 128, 4_000, 4_094, 4_096, 16_000, 16_383, 16_384, 2**21])
-def test_lengths_of_any_size_grow(size):
-    made = append_metadata(encoded([b"x" * size]), encode_metadata({"pod": "p"}))
-
-    assert read(made) == [(b"x" * size, [("pod", "p")])]
-
-
-@pytest.mark.parametrize("size", [4_000, 8_000, 9_000])
-def test_metadata_of_any_size_is_appended(size):
-    made = append_metadata(encoded([b"one", b"two"]), encode_metadata({"pod": "p" * size}))
-
-    assert read(made) == [(b"one", [("pod", "p" * size)]), (b"two", [("pod", "p" * size)])]
-
-
-def test_fields_that_are_no_entries_are_left_out():
-    hash_field, unknown = b"\x18\x05", b"\x22\x01x"
-    entries = encoded([b"one"]) + hash_field + encoded([b"two"]) + unknown
-
-    assert read(append_metadata(entries, encode_metadata({"pod": "p"}))) == [
-        (b"one", [("pod", "p")]),
-        (b"two", [("pod", "p")]),
-    ]
-    assert append_metadata(entries, b"") == encoded([b"one"]) + encode_entry(NOW, b"two")
 
 
 @given(lines, metadata, metadata)
