@@ -63,7 +63,11 @@ class Page:
         await self.call("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)}).click()")
 
     async def until(self, selector: str, text: str, seconds: float = 30.0) -> str:
-        """Wait until *text* is in the element, and return all of its text."""
+        """
+        Wait until *text* is in the element, and what belongs to it is drawn; return all of the element's text.
+
+        The page draws its rows once a frame, so what says how many there are may stand there before they do.
+        """
         shown = ""
         try:
             async with asyncio.timeout(seconds):
@@ -71,6 +75,7 @@ class Page:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             pytest.fail(f"{selector} shows {shown!r}, not {text!r}; errors: {self.errors}")
+        await self.call("Runtime.evaluate", expression="new Promise(requestAnimationFrame)", awaitPromise=True)
         return shown
 
 
