@@ -7,7 +7,7 @@ The journal is written by ingest itself (crowd.py). Then an aggregator opens it,
 node tells anew what its pods use, with other values, while some pods start again, go and come: as in life, where a
 scrape interval is no shorter than that of usage. The median of ROUNDS scrapes counts. Baseline is prometheus_client
 that writes and packs the same families. On stderr: series, CPU of a scrape and of what comes before it, stalls of the
-loop all the while.
+loop in the scrapes and all the while.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ async def measure(folder: Path) -> tuple[float, float]:
         async with crowd(aggregator.said["ingest"]) as agents:
             await agents.tell()
             text = await _when_told(session, url)
-            before = _value(text, "kubescribe_loop_stalls_total")
-            seconds, scraping, begin = [], 0.0, cpu_seconds(aggregator.pid)
+            before = _stalls(text)
+            seconds, scraping, stalled, begin = [], 0.0, 0.0, cpu_seconds(aggregator.pid)
             for _ in range(ROUNDS):
                 await agents.stir(**_STIRRED)
                 await agents.tell()
@@ -59,14 +59,18 @@ async def measure(folder: Path) -> tuple[float, float]:
                     body = await answer.read()
                 seconds.append(time.perf_counter() - started)
                 scraping += cpu_seconds(aggregator.pid) - used
-            between = cpu_seconds(aggregator.pid) - begin - scraping
-            text = gzip.decompress(body).decode()
-            stalls = _value(text, "kubescribe_loop_stalls_total") - before
+                # A scrape tells of what was before it; so the next one, at once, tells of its stalls.
+                async with session.get(url, headers=_ACCEPT) as answer:
+                    text = await answer.text()
+                stalled += _stalls(text) - _stalls(gzip.decompress(body).decode())
+            between = cpu_seconds(aggregator.pid) - begin - 2 * scraping
+            stalls = _stalls(text) - before
     series = sum(not line.startswith("#") for line in text.splitlines())
     print(
         f"scrape: {series} series, {len(text) / 1e6:.1f} MB; {scraping / ROUNDS * 1e3:.0f} ms of CPU each and"
         f" {between / ROUNDS * 1e3:.0f} ms before it (usage of all, changes of {sum(_STIRRED.values())} pods);"
-        f" {stalls:g} stalls in all {ROUNDS} rounds; {min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f} ms",
+        f" {stalled:g} stalls in {ROUNDS} scrapes, {stalls:g} all the while;"
+        f" {min(seconds) * 1e3:.0f} to {max(seconds) * 1e3:.0f} ms",
         file=sys.stderr,
     )
     return statistics.median(seconds) * 1e3, _plain_seconds(text) * 1e3
@@ -91,6 +95,10 @@ async def _when_complete(session: aiohttp.ClientSession, url: str) -> str:
             if _value(text, "kubescribe_roll_complete") == 1:
                 return text
             await asyncio.sleep(0.2)
+
+
+def _stalls(text: str) -> float:
+    return _value(text, "kubescribe_loop_stalls_total")
 
 
 def _value(text: str, name: str) -> float:
