@@ -20,6 +20,9 @@ TICK_SECONDS = 0.020
 """A stall of STALL_SECONDS + this is always seen, a shorter one sometimes; 50 wake-ups a second cost nothing."""
 
 
+_YOUNGEST = 20_000
+"""Objects more than were freed, after which Python looks through the youngest by itself."""
+
 COLLECT_SECONDS = 0.1
 """Between two looks through the youngest objects: a hundredth of a millisecond where there are few."""
 
@@ -48,23 +51,30 @@ def settle_garbage_collection() -> None:
     """
     gc.collect()
     gc.freeze()
-    # `keep_collections_short` counts here as well: it looks deeper in time, and a full one is due in hours.
-    gc.set_threshold(20_000, 2 * _DEEPER, 5_000)
+    gc.set_threshold(_YOUNGEST, 20, 50)
 
 
 async def keep_collections_short(*, every_seconds: float = COLLECT_SECONDS) -> NoReturn:
     """
-    Look through the youngest objects often; for ever.
+    Look through the youngest objects often, until cancelled.
 
     By itself Python does so when 20,000 more have been made than freed. Where as many are freed as made, as when nodes
     tell anew what 20,000 pods use, that is hardly ever: the youngest are a hundred thousand by then, and the loop
     stands still for all of them.
+
+    Python's own deeper looks are rarer from then on, a full one is due in hours: only here, because whoever does not
+    look by himself would keep old garbage for ever.
     """
+    usual = gc.get_threshold()
+    gc.set_threshold(_YOUNGEST, 2 * _DEEPER, 5_000)
     looks = 0
-    while True:
-        await asyncio.sleep(every_seconds)
-        looks += 1
-        gc.collect(0 if looks % _DEEPER else 1)
+    try:
+        while True:
+            await asyncio.sleep(every_seconds)
+            looks += 1
+            gc.collect(0 if looks % _DEEPER else 1)
+    finally:
+        gc.set_threshold(*usual)
 
 
 async def watch_stalls(

@@ -48,3 +48,15 @@ async def test_objects_that_only_replace_others_do_not_wait_for_one_long_collect
     keeping.cancel()
 
     await asyncio.wait([keeping])
+
+
+async def test_only_while_somebody_looks_are_pythons_own_deeper_collections_rare() -> None:
+    usual = gc.get_threshold()
+    keeping = asyncio.create_task(keep_collections_short(every_seconds=0.001))
+    await asyncio.sleep(0)
+    meanwhile = gc.get_threshold()
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+    assert meanwhile[2] > 1_000
+    assert gc.get_threshold() == usual
